@@ -22,7 +22,7 @@ FUZZ_SECONDS ?= 300
 # How many platforms `make simulate` brings up, and the first one's seed.
 SEEDS ?= 2000
 FIRST ?= 0
-FUZZ_TARGETS ?= yaml print kustomization strategic_merge json6902 substitution template chart archive regex
+FUZZ_TARGETS ?= yaml print kustomization strategic_merge json6902 substitution template chart archive index regex
 
 .DEFAULT_GOAL := help
 .PHONY: help build release unit test lint fmt deny advisories demo down soak torment simulate bench fuzz oracle image
@@ -71,10 +71,11 @@ soak: ## a platform for MINUTES among commits, drift, hosts that come and go, an
 	tests/controlplane/build.sh
 	SOAK_MINUTES=$(MINUTES) $(CARGO) test --locked --test integration soak -- --nocapture
 
-torment: ## what asks for too much: bombs, hogs, silent hosts and sockets, slow lines, builds that end the agent
+torment: ## what asks for too much, in control groups: bombs, large platforms, hogs, silent hosts and sockets, slow lines, builds that end the agent
 	tests/harness/scripts/install-tools.sh
 	tests/controlplane/build.sh
-	$(CARGO) test --locked --test integration -- bombs quarantine hostile outage lease chart_mistakes probes_are silent source::faults
+	TORMENT=1 $(CARGO) test --locked --test integration -- --nocapture --test-threads 2 bombs quarantine confined large hostile outage lease \
+		chart_mistakes probes_are silent source::faults
 
 simulate: ## SEEDS platforms in simulated time, among people and faults, from seed FIRST on; SEED=x replays one
 	$(CARGO) run --locked --quiet --profile simulation -p simulation --bin simulate -- $(if $(SEED),--replay $(SEED),$(SEEDS) $(FIRST))

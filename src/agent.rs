@@ -42,7 +42,7 @@ use crate::source::Sources;
 use crate::web::{Pages, Server};
 use lockgate_core::api::Actors;
 use lockgate_core::health::HealthRules;
-use lockgate_core::pipeline::{Clock, Workers};
+use lockgate_core::pipeline::{Clock, Tenancy, Workers};
 use lockgate_core::plan::DriftPolicy;
 use lockgate_core::quarantine::{Marks, Quarantine};
 use lockgate_core::queue::{Limits, Signal};
@@ -175,13 +175,15 @@ async fn lead(
         events,
         sources: config.sources.clone(),
         clock: Arc::clone(clock),
-        leads_since: clock::timestamp(clock.wall()),
+        leads_since: crate::clock::timestamp(clock.wall()),
         workers: Arc::clone(&config.workers),
         quarantine: Arc::clone(quarantine),
-        lockdown: config.lockdown,
+        tenancy: Tenancy {
+            lockdown: config.lockdown,
+            default_service_account: config.default_service_account.clone(),
+        },
         adopt: config.adopt,
         drift: config.drift,
-        default_service_account: config.default_service_account.clone(),
         watch_namespace: config.watch_namespace.clone(),
     });
     let reopened = {

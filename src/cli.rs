@@ -7,13 +7,17 @@ mod log;
 mod output;
 mod input;
 mod threads;
+mod served;
 mod build;
 mod completions;
 mod progress;
+mod names;
+mod pod;
 mod shared;
 mod memory;
 mod table;
 mod token;
+mod login;
 mod agent;
 mod bootstrap;
 mod install;
@@ -95,8 +99,10 @@ mod tests {
 
     #[test]
     fn every_command_file_stands_in_the_table() {
-        let helpers =
-            ["input", "log", "memory", "mod", "output", "progress", "shared", "table", "threads", "token"];
+        let helpers = [
+            "input", "log", "login", "memory", "names", "output", "pod", "progress", "served", "shared",
+            "table", "threads", "token",
+        ];
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli");
         let mut files: Vec<String> = std::fs::read_dir(folder)
             .unwrap()

@@ -8,6 +8,7 @@
 //!
 //! The modules stand in the order of their dependencies: each uses only those above it.
 
+mod clock;
 mod cluster;
 mod remote;
 mod web;

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-/// Builds are made of small pieces that live and die together: jemalloc keeps them closer together than the C
-/// library does, which takes a sixth off large builds, and hands back what a burst of work has needed.
+/// Builds consist of small allocations that live and die together. jemalloc keeps them closer together than
+/// the C library does, which saves a sixth of the time of large builds, and returns memory after a burst of
+/// work.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

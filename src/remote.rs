@@ -1,3 +1,3 @@
-//! Adapter: what is asked of other servers over HTTPS.
+//! Adapter: requests to other servers over HTTPS.
 
 pub(crate) mod documents;

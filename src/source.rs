@@ -19,7 +19,7 @@ use lockgate_base::model::KindId;
 use lockgate_git::Fetcher;
 use lockgate_git::helm::HelmHost;
 
-pub(crate) use adapter::{Adapter, Ask, FetchAnswer, Upstream};
+pub(crate) use adapter::{Adapter, Ask, FetchAnswer, NoUpstream, Upstream};
 pub(crate) use held::Held;
 pub(crate) use inputs::SourceInputs;
 
@@ -30,7 +30,7 @@ pub struct Sources(Vec<Arc<dyn Adapter>>);
 impl Sources {
     /// GitRepositories, and where their files come from.
     pub fn of_git(git: Arc<dyn Fetcher>) -> Self {
-        Self(vec![Arc::new(git::Git(git))])
+        Self(vec![Arc::new(git::Git::new(git))])
     }
 
     /// OCIRepositories as well.
@@ -47,7 +47,7 @@ impl Sources {
         helm: Arc<dyn HelmHost>,
         oci: Arc<dyn Fetcher<lockgate_git::oci::OciRequest>>,
     ) -> Self {
-        self.0.push(Arc::new(helm_chart::HelmCharts { helm: Arc::clone(&helm), oci }));
+        self.0.push(Arc::new(helm_chart::HelmCharts::new(Arc::clone(&helm), oci)));
         self.0.push(Arc::new(helm_repository::HelmRepositories(helm)));
         self
     }

@@ -1,6 +1,6 @@
-//! What the agent shows over HTTP: whether it lives and whether it is ready, and on a port of their own its
-//! metrics, which name objects and hold nothing of what is in them. Whoever may read the metrics can keep
-//! that port busy, and the kubelet must be answered nevertheless.
+//! The agent's HTTP endpoints: liveness and readiness, and on a port of their own the metrics. The metrics
+//! name objects and hold none of their content. The ports are separate because a reader of the metrics can
+//! keep that port busy, and the kubelet must be answered nevertheless.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -24,21 +24,21 @@ use tokio::time::{sleep, timeout};
 /// The media type that Prometheus expects of the text that `prometheus-client` writes.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Connections at a time, of one port.
+/// The most connections of one port at one time.
 const CONNECTIONS: usize = 256;
 /// The pause after a connection could not be accepted.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// What the pages show.
+/// The content of the pages.
 pub(crate) trait Probes: Send + Sync + 'static {
-    /// Why the agent cannot work at present; `None` when it can, or stands by for one that does.
+    /// Why the agent cannot work at present; `None` if it can, or if it is a standby.
     fn not_ready(&self) -> Option<String>;
 
     /// The metrics in the OpenMetrics text format.
     fn metrics(&self) -> String;
 }
 
-/// What a port serves.
+/// The pages of a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pages {
     /// `/healthz` and `/readyz`.
@@ -48,7 +48,7 @@ pub enum Pages {
 }
 
 impl Pages {
-    /// How long a connection may take, from its begin to the end of the answer.
+    /// The time limit of a connection, from its beginning to the end of the answer.
     const fn limit(self) -> Duration {
         match self {
             Self::Probes => Duration::from_secs(1),
@@ -81,15 +81,15 @@ impl fmt::Display for Pages {
 pub(crate) struct Server {
     listener: TcpListener,
     pages: Pages,
-    /// How long a connection may take, from its begin to the end of the answer.
+    /// The time limit of a connection, from its beginning to the end of the answer.
     limit: Duration,
 }
 
 impl Server {
-    /// Binds the address. Port 0 stands for any that is free, and `[::]` for all addresses of both families.
+    /// Binds the address. Port 0 stands for any free port, and `[::]` for all addresses of both families.
     pub(crate) async fn bind(address: SocketAddr, pages: Pages) -> io::Result<Self> {
         let listener = match TcpListener::bind(address).await {
-            // A node may have IPv6 switched off.
+            // IPv6 may be switched off on a node.
             Err(_) if address.is_ipv6() && address.ip().is_unspecified() => {
                 TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await?
             }
@@ -98,13 +98,13 @@ impl Server {
         Ok(Self { listener, pages, limit: pages.limit() })
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub(crate) fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Serves until the future is dropped. Anybody who reaches the port may connect, so a connection is one
-    /// question and has an end, and there are so many of them and no more: the oldest makes room for the
+    /// Serves until the future is dropped. Anybody who reaches the port may connect, so a connection has one
+    /// request and a time limit, and the number of connections is limited: the oldest makes room for the
     /// next.
     pub(crate) async fn serve(self, probes: Arc<dyn Probes>) {
         let router = self.pages.router(probes);
@@ -133,7 +133,7 @@ impl Server {
             open.push_back(connections.spawn(async move {
                 let connection =
                     http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
-                // What goes wrong here is the peer's own affair.
+                // An error of the connection is the peer's own affair.
                 let _ = timeout(self.limit, connection).await;
             }));
         }
@@ -172,7 +172,7 @@ mod tests {
 
     async fn serving(pages: Pages, fake: Fake) -> (SocketAddr, tokio::task::JoinHandle<()>) {
         let mut server = Server::bind(SocketAddr::from(([127, 0, 0, 1], 0)), pages).await.unwrap();
-        // No connection runs out of time, so nothing but the end of another makes room.
+        // No connection runs out of time, so only the end of another makes room.
         server.limit = Duration::from_hours(1);
         (server.address().unwrap(), tokio::spawn(server.serve(Arc::new(fake))))
     }

@@ -5,6 +5,8 @@
 mod install;
 mod keys;
 mod kills;
+mod logins;
+mod readme;
 mod refusals;
 mod rotation;
 mod runs;

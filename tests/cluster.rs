@@ -10,11 +10,9 @@ mod rights;
 mod settle;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
-use kube::discovery::ApiResource;
+use kube::api::{DynamicObject, Patch, PatchParams};
 use lockgate::tested::{Client, Cluster, ClusterTarget, HeldChange};
 use lockgate_base::model::Object;
 use lockgate_base::model::Ref;
@@ -22,17 +20,24 @@ use lockgate_core::api::Kustomization;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-/// How long a test waits for what must come.
+/// How long a test waits for an expected event.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
-/// How long a test waits for what must not come.
+/// How long a test waits for an event that must not come.
 pub(crate) const QUIET: Duration = Duration::from_millis(700);
 
 /// A cluster to test against, and a namespace of the test's own.
 pub(crate) struct Stage {
     pub(crate) cluster: Cluster,
     pub(crate) changes: UnboundedReceiver<HeldChange>,
-    pub(crate) kube: kube::Client,
-    pub(crate) namespace: String,
+    shared: harness::Stage,
+}
+
+impl std::ops::Deref for Stage {
+    type Target = harness::Stage;
+
+    fn deref(&self) -> &harness::Stage {
+        &self.shared
+    }
 }
 
 impl Stage {
@@ -46,21 +51,11 @@ impl Stage {
         Self::with(plane, plane.admin_kubeconfig()).await
     }
 
-    /// A stage whose cluster is reached by another kubeconfig than the test's own requests.
+    /// A stage whose cluster uses another kubeconfig than the test's own requests.
     pub(crate) async fn with(plane: &harness::ControlPlane, kubeconfig: PathBuf) -> Self {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let namespace = format!("stage-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let target = ClusterTarget { kubeconfig: Some(kubeconfig), ..ClusterTarget::default() };
         let (cluster, changes) = Cluster::new(Client::connect(&target).await.unwrap());
-        let kube = plane.client().await.unwrap();
-        let stage = Self { cluster, changes, kube, namespace };
-        let made = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": stage.namespace}});
-        stage
-            .api("v1", "Namespace", "namespaces", false)
-            .create(&PostParams::default(), &dynamic(made))
-            .await
-            .unwrap();
-        stage
+        Self { cluster, changes, shared: harness::Stage::new(plane, "stage").await.unwrap() }
     }
 
     /// An object in this stage's namespace, with its owner's labels.
@@ -79,7 +74,7 @@ impl Stage {
         self.object("v1", "ConfigMap", name, Value::Object([("data".to_owned(), data)].into_iter().collect()))
     }
 
-    /// An object of a kind whose objects live in the cluster, with its owner's labels.
+    /// An object of a cluster-scoped kind, with its owner's labels.
     pub(crate) fn cluster_object(&self, api_version: &str, kind: &str, name: &str, rest: Value) -> Object {
         self.object(api_version, kind, name, rest)
             .edit(|value| {
@@ -88,40 +83,13 @@ impl Stage {
             .unwrap()
     }
 
-    /// kube's own client for a kind, in this stage's namespace or in the cluster.
-    pub(crate) fn api(
-        &self,
-        api_version: &str,
-        kind: &str,
-        plural: &str,
-        namespaced: bool,
-    ) -> Api<DynamicObject> {
-        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        let resource = ApiResource {
-            group: group.into(),
-            version: version.into(),
-            api_version: api_version.into(),
-            kind: kind.into(),
-            plural: plural.into(),
-        };
-        if namespaced {
-            Api::namespaced_with(self.kube.clone(), &self.namespace, &resource)
-        } else {
-            Api::all_with(self.kube.clone(), &resource)
-        }
-    }
-
-    pub(crate) fn config_maps(&self) -> Api<DynamicObject> {
-        self.api("v1", "ConfigMap", "configmaps", true)
-    }
-
     /// Changes a ConfigMap as another program would.
     pub(crate) async fn edit(&self, manager: &str, name: &str, patch: Value) {
         let params = PatchParams { field_manager: Some(manager.into()), ..PatchParams::default() };
         self.config_maps().patch(name, &params, &Patch::Merge(patch)).await.unwrap();
     }
 
-    /// The next change; fails when none comes.
+    /// The next change; fails if none comes.
     pub(crate) async fn change(&mut self) -> HeldChange {
         tokio::time::timeout(SOON, self.changes.recv())
             .await
@@ -139,7 +107,7 @@ pub(crate) fn dynamic(value: Value) -> DynamicObject {
     serde_json::from_value(value).unwrap()
 }
 
-/// The owner that the labels of a stage's objects name.
+/// The owner in the labels of a stage's objects.
 pub(crate) fn owner() -> Ref {
     Kustomization::named("flux-system", "apps")
 }

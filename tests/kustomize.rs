@@ -1,5 +1,10 @@
 //! Every folder of `data/kustomize-probes` is built in both flavours and compared with what kustomize 5.8.1
 //! and Flux make of it: the same documents in the same order, or a refusal.
+//!
+//! `UPDATE=1 cargo test --test integration kustomize::` writes the expected answers of all cases as they are
+//! now; what Flux or kustomize answers otherwise is a mistake of ours.
+
+mod update;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -35,19 +40,23 @@ fn render(probe: &Path, flavour: Flavour) -> Result<Output, String> {
 /// What differs from the expected documents, or from the expected refusal; `None` when nothing does.
 fn difference(probe: &Path, flavour: Flavour, document: &str, refusal: &str) -> Option<String> {
     let output = render(probe, flavour);
-    if probe.join(refusal).exists() {
-        return output.ok().map(|_| "builds, but must be refused".into());
-    }
-    let text = fs::read_to_string(probe.join(document)).unwrap();
-    let expected = documents(&text, Dialect::V3).unwrap().into_iter().map(|document| document.value);
-    let expected: Vec<Value> = expected.filter(|value| !value.is_null()).collect();
-    match output {
-        Err(error) => Some(format!("is refused: {error}")),
-        Ok(output) => {
-            let built: Vec<Value> = output.objects.into_iter().map(|built| built.value).collect();
-            (built != expected).then(|| format!("expected {expected:#?}\nfound {built:#?}"))
+    let output = output.map(|output| output.objects.into_iter().map(|built| built.value).collect::<Vec<_>>());
+    let difference = if probe.join(refusal).exists() {
+        output.as_ref().ok().map(|_| "builds, but must be refused".into())
+    } else {
+        let text = fs::read_to_string(probe.join(document)).unwrap();
+        let expected = documents(&text, Dialect::V3).unwrap().into_iter().map(|document| document.value);
+        let expected: Vec<Value> = expected.filter(|value| !value.is_null()).collect();
+        match &output {
+            Err(error) => Some(format!("is refused: {error}")),
+            Ok(built) => (*built != expected).then(|| format!("expected {expected:#?}\nfound {built:#?}")),
         }
+    };
+    if difference.is_some() && update::is_wanted() {
+        update::probe(probe, (document, refusal), &output);
+        return None;
     }
+    difference
 }
 
 #[test]
@@ -134,19 +143,18 @@ fn mistakes(table: &str) -> Vec<Mistake> {
 fn typical_mistakes_are_told_with_file_field_and_object() {
     let mistakes = mistakes(include_str!("kustomize/mistakes.txt"));
     assert!(mistakes.len() > 40);
-    let mut wrong = String::new();
-    for Mistake { name, files, message } in mistakes {
+    let mut wrong = BTreeMap::new();
+    for (number, Mistake { name, files, message }) in mistakes.into_iter().enumerate() {
         let recipe = KustomizeRecipe { path: "o".into(), flavour: Flavour::Cli };
         let told = match build(&Tree::in_memory(files), &recipe) {
             Ok(_) => "it builds".into(),
             Err(error) => error.to_string(),
         };
         if told != message.trim_end() {
-            let lines: Vec<String> = told.lines().map(|line| format!(">> {line}\n")).collect();
-            wrong.extend(["## ", &name, "\n", &lines.concat()]);
+            wrong.insert(number, (name, told.lines().map(|line| format!(">> {line}")).collect()));
         }
     }
-    assert!(wrong.is_empty(), "the messages are now:\n{wrong}");
+    judge("mistakes.txt", wrong);
 }
 
 /// What Flux makes of a folder `a` with the `spec` of a Kustomization object.
@@ -191,16 +199,33 @@ fn laid_over(table: &str) -> Vec<Laid> {
 fn a_kustomization_object_is_laid_over_a_folder_as_flux_does_it() {
     let cases = laid_over(include_str!("kustomize/flux.txt"));
     assert!(cases.len() > 100);
-    let mut wrong = Vec::new();
-    for Laid { group, files, spec, documents } in cases {
+    let mut wrong = BTreeMap::new();
+    for (number, Laid { group, files, spec, documents }) in cases.into_iter().enumerate() {
         let overlay = Overlay::from_spec(&spec).unwrap();
         let recipe = KustomizeRecipe { path: "a".into(), flavour: Flavour::Flux(Box::new(overlay)) };
         let built = build(&Tree::in_memory(files), &recipe);
         let built =
             built.map(|output| output.objects.into_iter().map(|built| built.value).collect::<Vec<_>>());
         if built.as_ref().ok() != documents.as_ref() {
-            wrong.push(format!("{group} {spec}\n  Flux:     {documents:?}\n  lockgate: {built:?}"));
+            let name = format!("{group} {spec}\n  Flux:     {documents:?}\n  lockgate: {built:?}");
+            let lines = built.map_or_else(
+                |_| vec![">!".to_owned()],
+                |built| built.iter().map(|document| format!(">> {document}")).collect(),
+            );
+            wrong.insert(number, (name, lines));
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    judge("flux.txt", wrong);
+}
+
+/// Holds that no case of a table is answered otherwise, or writes the answers that are. Each has the case's
+/// name, and its lines as the table has them.
+fn judge(file: &str, wrong: BTreeMap<usize, (String, Vec<String>)>) {
+    if update::is_wanted() && !wrong.is_empty() {
+        let answers = wrong.into_iter().map(|(number, (_, lines))| (number, lines)).collect();
+        return update::table(file, &answers);
+    }
+    let told: Vec<String> =
+        wrong.into_values().map(|(name, lines)| format!("## {name}\n{}", lines.join("\n"))).collect();
+    assert!(told.is_empty(), "write with UPDATE=1, if this is right now:\n{}", told.join("\n"));
 }

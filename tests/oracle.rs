@@ -1,7 +1,7 @@
-//! Differential tests: the same random input through lockgate and through the Go code that Flux is made of.
+//! Differential tests: lockgate and the Go code of Flux get the same random input.
 //!
-//! The Go side is the small module in `go/`, built on first use. `ORACLE_CASES` sets how many cases a test
-//! makes, `ORACLE_SEED` where it begins.
+//! The Go side is the small module in `go/`, built on first use. `ORACLE_CASES` sets the number of cases of a
+//! test, and `ORACLE_SEED` the first seed.
 
 mod engine;
 mod helm;
@@ -19,7 +19,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-/// A Go program that answers one request at a time, a line of JSON each. It ends with this.
+/// A Go program that answers one request at a time, a line of JSON each. It is ended on drop.
 pub(crate) struct Peer {
     child: Child,
     input: ChildStdin,
@@ -27,8 +27,8 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Starts a program. What it writes to standard error is dropped: warnings of deprecated fields, and the
-    /// many lines of a stack that a template filled.
+    /// Starts a program. Its standard error is dropped: warnings of deprecated fields, and the many lines of
+    /// a stack that a template filled.
     pub(crate) fn start(program: &Path) -> Self {
         let command =
             Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
@@ -38,7 +38,7 @@ impl Peer {
         Self { child, input, output }
     }
 
-    /// Sends a request and gives the answer to it.
+    /// Sends a request and returns its answer.
     pub(crate) fn request(&mut self, request: &Value) -> Value {
         writeln!(self.input, "{request}").expect("the Go program takes a request");
         let mut line = String::new();
@@ -55,10 +55,10 @@ impl Drop for Peer {
     }
 }
 
-/// The Go program over what Flux is made of.
+/// The Go program around the code of Flux.
 pub(crate) struct Oracle(Peer);
 
-/// What the Go program made of a request: documents, or its refusal.
+/// The Go program's answer to a request: documents, or its refusal.
 pub(crate) type Answer = Result<Vec<Value>, String>;
 
 impl Oracle {
@@ -70,7 +70,7 @@ impl Oracle {
         Self(Peer::start(program))
     }
 
-    /// Asks for one operation with its arguments.
+    /// Runs one operation with its arguments.
     pub(crate) fn ask(&mut self, operation: &str, mut arguments: Value) -> Answer {
         arguments["op"] = json!(operation);
         let answer = self.0.request(&arguments);
@@ -85,7 +85,7 @@ fn build() -> Result<PathBuf, String> {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("oracle-go");
     let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/go");
     let output = Command::new("go")
-        // The version that `buildMetadata: [managedByLabel]` shows.
+        // This is the version that `buildMetadata: [managedByLabel]` shows.
         .args(["build", "-ldflags", "-X sigs.k8s.io/kustomize/api/provenance.version=v5.8.1", "-o"])
         .arg(&program)
         .arg(".")
@@ -99,12 +99,12 @@ fn build() -> Result<PathBuf, String> {
     }
 }
 
-/// How many cases a test makes.
+/// The number of cases of a test.
 pub(crate) fn cases(default: usize) -> usize {
     std::env::var("ORACLE_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// Where the random numbers begin.
+/// The seed of the random numbers.
 pub(crate) fn seed() -> u64 {
     std::env::var("ORACLE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
 }

@@ -17,6 +17,8 @@ mod fates;
 mod imports;
 #[path = "tidy/names.rs"]
 mod names;
+#[path = "tidy/programs.rs"]
+mod programs;
 #[path = "tidy/purity.rs"]
 mod purity;
 #[path = "tidy/scan.rs"]

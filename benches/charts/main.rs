@@ -1,4 +1,4 @@
-//! `make bench`: what rendering a chart costs, beside the real helm on the same charts in the same run.
+//! `make bench`: the cost of rendering a chart, beside the real helm on the same charts in the same run.
 
 mod workload;
 
@@ -14,11 +14,11 @@ use workload::Workload;
 /// How often each program renders a chart; the median counts.
 const RUNS: usize = 5;
 
-/// What two programs took for the same chart.
+/// The costs of two programs for the same chart.
 struct Comparison {
     title: &'static str,
     templates: usize,
-    /// The most of helm's processor time and of its memory that lockgate may take.
+    /// The largest allowed share of helm's processor time and memory.
     most: f64,
     helm: Cost,
     lockgate: Cost,
@@ -63,7 +63,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 impl Comparison {
-    /// Which part of helm's processor time and of its memory lockgate took.
+    /// The shares of helm's processor time and memory that lockgate took.
     fn shares(&self) -> (f64, f64) {
         let cpu = self.lockgate.cpu.as_secs_f64() / self.helm.cpu.as_secs_f64();
         (cpu, mib(&self.lockgate) / mib(&self.helm))
@@ -95,7 +95,7 @@ fn compare(helm: &Path, workload: &Workload, most: f64) -> anyhow::Result<Compar
     }
     let outputs = ["helm", "lockgate"].map(|name| folder.path().join(name));
     let (mut theirs, mut ours) = (Vec::new(), Vec::new());
-    // By turns, so that what else the machine does hits both.
+    // The programs take turns, so that other work on the machine hits both.
     for _ in 0..RUNS {
         let mut command = Command::new(helm);
         command.arg("template").arg("release").arg(&chart).env("HOME", folder.path());
@@ -104,14 +104,14 @@ fn compare(helm: &Path, workload: &Workload, most: f64) -> anyhow::Result<Compar
         command.args(["build", "--helm-output", "--release", "release", "--chart"]).arg(&chart);
         ours.push(measured(&mut command, File::create(&outputs[1])?)?);
     }
-    // Speed counts only where the result is right.
+    // Speed counts only if the result is right.
     let [helm_output, output] = outputs;
     anyhow::ensure!(fs::read(helm_output)? == fs::read(output)?, "the two programs print different texts");
     let (helm, lockgate) = (median(theirs)?, median(ours)?);
     Ok(Comparison { title: workload.title, templates: workload.templates, most, helm, lockgate })
 }
 
-/// The run in the middle by processor time, with the memory in the middle.
+/// The run with the median processor time, and the median memory.
 fn median(mut costs: Vec<Cost>) -> anyhow::Result<Cost> {
     let middle = costs.len() / 2;
     costs.sort_by_key(|cost| cost.peak_kib);

@@ -1,12 +1,12 @@
-//! The charts that are rendered: written, so that they have the size that a figure is about.
+//! The charts that the benchmark renders, generated so that each has the size that its figure is about.
 
 use std::fmt::Write as _;
 
 /// A chart.
 pub(crate) struct Workload {
-    /// How it is called in the table.
+    /// The name in the table.
     pub(crate) title: &'static str,
-    /// How many templates print documents.
+    /// The number of templates that print documents.
     pub(crate) templates: usize,
     /// Paths and contents.
     pub(crate) files: Vec<(String, String)>,
@@ -19,7 +19,7 @@ const LIBRARY: [(&str, &str); 3] = [
     ("pods", include_str!("library/pods.tpl")),
 ];
 
-/// What the components of a chart have in common.
+/// The values that the components of a chart share.
 const VALUES: &str = r#"image: {registry: ghcr.io, repository: example/app}
 pullSecrets: [registry]
 commonLabels: {team: platform, tier: backend}
@@ -55,7 +55,7 @@ defaults:
 "#;
 
 impl Workload {
-    /// A chart of five templates, as `helm create` writes them.
+    /// A chart of five templates, like those of `helm create`.
     pub(crate) fn plain() -> Self {
         let mut files = vec![
             ("Chart.yaml".to_owned(), chart_yaml("plain", "")),
@@ -67,7 +67,7 @@ impl Workload {
         Self { title: "5 templates", templates: 5, files }
     }
 
-    /// A chart over the library chart: a component a template, each with so many containers besides its own.
+    /// A chart over the library chart: one component in each template, with `sidecars` further containers.
     pub(crate) fn platform(title: &'static str, templates: usize, sidecars: usize) -> Self {
         let dependency = "dependencies: [{name: common, version: 1.x.x}]\n";
         let library = "apiVersion: v2\nname: common\nversion: 1.4.0\ntype: library\n";

@@ -52,10 +52,9 @@ pub(crate) async fn apply(client: &kube::Client, object: &Value) -> anyhow::Resu
 fn path(object: &Value) -> Option<String> {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
     let (api_version, kind, name) = (text("/apiVersion")?, text("/kind")?, text("/metadata/name")?);
-    let plural = match kind {
-        "NetworkPolicy" => "networkpolicies".into(),
-        "GitRepository" => "gitrepositories".into(),
-        kind => format!("{}s", kind.to_lowercase()),
+    let plural = match kind.strip_suffix('y') {
+        Some(stem) => format!("{}ies", stem.to_lowercase()),
+        None => format!("{}s", kind.to_lowercase()),
     };
     let root = if api_version == "v1" { "/api/v1".into() } else { format!("/apis/{api_version}") };
     Some(match text("/metadata/namespace") {

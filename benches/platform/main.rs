@@ -2,26 +2,30 @@
 //! floor of the same objects as bare server-side applies in the same run.
 //!
 //! `BEFORE` names another binary of lockgate, such as one built before a change, which takes its turns too.
-//! `WORKLOAD` takes one of `chain`, `fleet` and `crowd` only.
+//! `WORKLOAD` takes one of `chain`, `fleet`, `crowd` and `artifact` only, and `ROUNDS` another number of
+//! rounds.
 
 mod floor;
+mod source;
 mod workload;
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _};
-use harness::{Agent, ControlPlane, GitServer, KeyAlgorithm, Options, SshKey};
+use harness::{Agent, ControlPlane, Options};
 use kube::ResourceExt as _;
 use kube::api::{Api, DynamicObject};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use serde_json::{Value, json};
 
+use source::Source;
 use workload::{NAMESPACE, Workload};
 
 /// The namespaces that the floor is measured in, before and after the agent's work: a machine that others
@@ -29,6 +33,9 @@ use workload::{NAMESPACE, Workload};
 const FLOORS: [&str; 2] = ["bench-floor-before", "bench-floor-after"];
 const PATIENCE: Duration = Duration::from_secs(300);
 const ACCOUNT: &str = "system:serviceaccount:flux-system:lockgate";
+/// Names the kubeconfig to a run of this program that does nothing but compare: the memory of a process counts
+/// from what the one held that started it, and this one holds much by then.
+const COMPARE: &str = "COMPARE_WITH";
 
 /// What one phase took.
 struct Figures {
@@ -40,40 +47,69 @@ struct Figures {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    if let Some(kubeconfig) = std::env::var_os(COMPARE) {
+        return compare_alone(&kubeconfig);
+    }
     // `cargo bench` and `cargo test --benches` hand over arguments that mean nothing here.
     let folder = tempfile::tempdir()?;
     let now = harness::fresh_copy(&binary(), folder.path(), "lockgate")?;
     let before = std::env::var_os("BEFORE").map(PathBuf::from);
     let before = before.map(|before| harness::fresh_copy(&before, folder.path(), "before")).transpose()?;
     let only = std::env::var_os("WORKLOAD").filter(|name| !name.is_empty());
+    let asked = std::env::var("ROUNDS").ok().map(|rounds| rounds.parse()).transpose()?;
+    let fleet = Workload::fleet();
     let mut table = Vec::new();
-    for (name, workload, rounds) in
-        [("chain", Workload::chain(), 1), ("fleet", Workload::fleet(), 9), ("crowd", Workload::crowd(), 1)]
-    {
+    for (name, workload, rounds) in [
+        ("chain", Workload::chain(), 1),
+        ("fleet", Workload::fleet(), 9),
+        ("crowd", Workload::crowd(), 1),
+        ("artifact", Workload::artifact(), 5),
+    ] {
         if only.as_ref().is_some_and(|only| only != name) {
             continue;
         }
-        let (mut found, mut found_before) = (Vec::new(), Vec::new());
-        for round in 1..=rounds {
-            eprintln!("{}: starting a control plane, round {round} of {rounds}", workload.title);
-            found.push(bench(&workload, &now).await.with_context(|| workload.title)?);
-            if let Some(before) = &before {
-                found_before.push(bench(&workload, before).await.with_context(|| workload.title)?);
-            }
+        let mut contenders = vec![Contender { title: workload.title, workload: &workload, binary: &now }];
+        if let Some(before) = &before {
+            contenders.push(Contender { title: "BEFORE", workload: &workload, binary: before });
         }
-        let found = Middle::of(found);
-        table.extend(found.rows(workload.title));
-        if before.is_some() {
-            let before = Middle::of(found_before);
-            table.extend(before.rows("BEFORE"));
-            table.push(found.beside(&before));
+        if name == "artifact" {
+            contenders.push(Contender { title: fleet.title, workload: &fleet, binary: &now });
         }
+        table.extend(compete(&contenders, asked.unwrap_or(rounds)).await?);
     }
     println!("{:<18} {:<26} {:>8} {:>8} {:>10} {:>10}", "", "", "seconds", "CPU s", "peak MiB", "requests");
     for row in table {
         println!("{row}");
     }
     Ok(())
+}
+
+/// One of those that take turns, so that what else the machine does meets all of them.
+struct Contender<'a> {
+    title: &'a str,
+    workload: &'a Workload,
+    binary: &'a Path,
+}
+
+/// Lets each take its turn in each round. The rows of all, and how the first compares with each other one.
+async fn compete(contenders: &[Contender<'_>], rounds: usize) -> anyhow::Result<Vec<String>> {
+    let mut found: Vec<Vec<Round>> = contenders.iter().map(|_| Vec::new()).collect();
+    for round in 1..=rounds {
+        for (contender, found) in contenders.iter().zip(&mut found) {
+            let title = contender.title;
+            eprintln!("{title}: starting a control plane, round {round} of {rounds}");
+            found.push(bench(contender.workload, contender.binary).await.with_context(|| title.to_owned())?);
+        }
+    }
+    let found: Vec<Middle> = found.into_iter().map(Middle::of).collect();
+    let mut rows = Vec::new();
+    for (contender, middle) in contenders.iter().zip(&found) {
+        rows.extend(middle.rows(contender.title));
+    }
+    for (contender, other) in contenders.iter().zip(&found).skip(1) {
+        rows.push(found[0].beside(contender.title, other));
+    }
+    Ok(rows)
 }
 
 /// What the objects take that nobody orders, compares or records.
@@ -99,6 +135,8 @@ struct Round {
     unchanged: Figures,
     /// `lockgate diff -A` where nothing differs; its dry runs are its requests.
     compared: Figures,
+    /// How many objects there are.
+    objects: usize,
     idle_mib: f64,
 }
 
@@ -138,12 +176,12 @@ impl Middle {
         Self { ratios, round }
     }
 
-    /// How many times what another binary took.
-    fn beside(&self, before: &Self) -> String {
-        let (now, then) = (&self.round, &before.round);
+    /// How many times what another one took.
+    fn beside(&self, title: &str, other: &Self) -> String {
+        let (now, then) = (&self.round, &other.round);
         let times = |of: fn(&Round) -> f64| of(now) / of(then);
         format!(
-            "of BEFORE: {:.2} x the ratio to the floor, {:.2} x the processor time, {:.2} x the memory, {} requests for {}; \
+            "of {title}: {:.2} x the ratio to the floor, {:.2} x the processor time, {:.2} x the memory, {} requests for {}; \
              a pass {:.2} x the processor time, {} requests for {}; idle {:+.1} MiB",
             times(Round::ratio),
             times(|round| round.cold.cpu_seconds),
@@ -160,7 +198,7 @@ impl Middle {
     fn rows(&self, title: &str) -> Vec<String> {
         let ratios: Vec<String> = self.ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
         let ratios = ratios.join(", ");
-        let Round { floor, cold, unchanged, compared, idle_mib } = &self.round;
+        let Round { floor, cold, unchanged, compared, objects, idle_mib } = &self.round;
         let row = |what: &str, figures: &Figures| {
             format!(
                 "{title:<18} {what:<26} {:>8.2} {:>8.2} {:>10.1} {:>10}",
@@ -172,13 +210,18 @@ impl Middle {
         };
         let healthy = cold.wall.as_secs_f64() / floor.healthy.as_secs_f64();
         let times = format!("   {ratios} x the floor, {healthy:.2} x with its pods");
+        let looked = format!(
+            "   {:.2} dry runs an object, {:.2} x the time of from nothing to Ready",
+            share(compared.requests, *objects),
+            compared.wall.as_secs_f64() / cold.wall.as_secs_f64()
+        );
         let bare = |what: &str, took: Duration| format!("{title:<18} {what:<26} {:>8.2}", took.as_secs_f64());
         vec![
             bare("floor: bare applies", floor.applied),
             bare("floor: and its pods ready", floor.healthy),
             row("from nothing to Ready", cold) + &times,
             row("a pass, nothing changed", unchanged),
-            row("diff -A, its dry runs", compared),
+            row("diff -A, its dry runs", compared) + &looked,
             format!("{title:<18} {:<26} {:>8} {:>8} {idle_mib:>10.1}", "idle, nothing to do", "", ""),
         ]
     }
@@ -196,8 +239,7 @@ async fn bench(workload: &Workload, binary: &Path) -> anyhow::Result<Round> {
     let before = floor_of(&cluster, &client, workload, FLOORS[0]).await?;
 
     install(&cluster, binary).await?;
-    let git = GitServer::start()?;
-    let objects = repository(&git, workload)?;
+    let source = Source::of(workload).await?;
     let kubeconfig = cluster.service_account_kubeconfig("flux-system", "lockgate").await?;
     let agent = Agent::new(binary).args(["agent"]).kubeconfig(&kubeconfig).spawn()?;
     // Part of what each version logs when it has become leader.
@@ -205,7 +247,7 @@ async fn bench(workload: &Workload, binary: &Path) -> anyhow::Result<Round> {
     tokio::time::sleep(Duration::from_secs(3)).await;
     let idle_mib = mib(agent.rss_kib()?);
 
-    let all = objects.into_iter().chain(workload.kustomizations()).collect();
+    let all = source.objects.iter().cloned().chain(workload.kustomizations()).collect();
     let cold = measure(&cluster, &agent, async {
         send(&client, all).await?;
         until(&client, workload, |object| condition(object, "Ready") == Some("True")).await
@@ -222,7 +264,8 @@ async fn bench(workload: &Workload, binary: &Path) -> anyhow::Result<Round> {
     drop(agent);
     let compared = compare(&cluster, binary)?;
     let after = floor_of(&cluster, &client, workload, FLOORS[1]).await?;
-    Ok(Round { floor: Floor::mean([before, after]), cold, unchanged, compared, idle_mib })
+    let objects = workload.objects(NAMESPACE).len();
+    Ok(Round { floor: Floor::mean([before, after]), cold, unchanged, compared, objects, idle_mib })
 }
 
 /// Applies the workload with nothing but requests, into a namespace of its own, and lets its pods start.
@@ -249,25 +292,6 @@ async fn install(cluster: &ControlPlane, binary: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Fills a repository, and returns the Secret and the GitRepository that read it.
-fn repository(git: &GitServer, workload: &Workload) -> anyhow::Result<Vec<Value>> {
-    let repo = git.create_repo("bench/platform")?;
-    let files = workload.files();
-    let files: Vec<_> = files.iter().map(|(path, content)| (path.as_str(), Some(content))).collect();
-    repo.commit("main", "Add the platform", &files)?;
-    let key = SshKey::generate(KeyAlgorithm::Ed25519)?;
-    git.authorize(&repo, &key.public)?;
-    let metadata = json!({"name": "bench", "namespace": "flux-system"});
-    Ok(vec![
-        json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {
-            "identity": key.openssh, "identity.pub": key.public, "known_hosts": git.known_hosts_file()?,
-        }}),
-        json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "metadata": metadata, "spec": {
-            "interval": "1h", "url": git.url(&repo), "ref": {"branch": "main"}, "secretRef": {"name": "bench"},
-        }}),
-    ])
-}
-
 /// Runs a phase, and says what the agent spent meanwhile.
 async fn measure(
     cluster: &ControlPlane,
@@ -290,16 +314,27 @@ async fn measure(
 
 /// Compares all Kustomizations with what is there, which must be as it should.
 fn compare(cluster: &ControlPlane, binary: &Path) -> anyhow::Result<Figures> {
-    let mut diff = Command::new(binary);
-    diff.args(["diff", "-A"]).env("KUBECONFIG", cluster.admin_kubeconfig());
     let before = dry_runs_of_people(cluster);
+    let mut alone = Command::new(std::env::current_exe()?);
+    let output =
+        alone.arg(binary).env(COMPARE, cluster.admin_kubeconfig()).stderr(Stdio::inherit()).output()?;
+    anyhow::ensure!(output.status.success(), "the comparison ended with {}", output.status);
+    let figures = String::from_utf8(output.stdout)?;
+    let figures: Vec<f64> = figures.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+    let [wall, cpu_seconds, peak_mib] = figures[..] else { anyhow::bail!("not three figures: {figures:?}") };
+    let requests = dry_runs_of_people(cluster) - before;
+    Ok(Figures { wall: Duration::from_secs_f64(wall), cpu_seconds, peak_mib, requests })
+}
+
+/// Compares, with the binary that the first argument names, and prints what that took: seconds, seconds of
+/// the processor, and MiB.
+fn compare_alone(kubeconfig: &OsStr) -> anyhow::Result<()> {
+    let mut diff = Command::new(std::env::args_os().nth(1).context("no binary is named")?);
+    diff.args(["diff", "-A"]).env("KUBECONFIG", kubeconfig);
     let cost = harness::measured(&mut diff, tempfile::tempfile()?)?;
-    Ok(Figures {
-        wall: cost.wall,
-        cpu_seconds: cost.cpu.as_secs_f64(),
-        peak_mib: cost.peak_kib.map_or(f64::NAN, mib),
-        requests: dry_runs_of_people(cluster) - before,
-    })
+    let peak = cost.peak_kib.context("this process held as much memory as the one that it measured")?;
+    println!("{} {} {}", cost.wall.as_secs_f64(), cost.cpu.as_secs_f64(), mib(peak));
+    Ok(())
 }
 
 fn dry_runs_of_people(cluster: &ControlPlane) -> usize {
@@ -371,6 +406,11 @@ fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a str> {
 
 fn handled(object: &Value) -> Option<&str> {
     object.pointer("/status/lastHandledReconcileAt")?.as_str()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "numbers of objects fit a float")]
+fn share(part: usize, of: usize) -> f64 {
+    part as f64 / of as f64
 }
 
 #[expect(clippy::cast_precision_loss, reason = "kibibytes of memory fit a float")]

@@ -1,9 +1,28 @@
-//! What is brought up: chains and fleets of Kustomizations, as files of a repository and as objects.
+//! What is brought up: chains and fleets of Kustomizations, as files of a source and as objects.
 
 use serde_json::{Value, json};
 
 /// The namespace that all objects of the workload live in.
 pub(crate) const NAMESPACE: &str = "bench";
+
+/// What the files come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A repository that is reached over SSH.
+    Git,
+    /// An artifact of a registry.
+    Registry,
+}
+
+impl Origin {
+    /// The kind of its source.
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Self::Git => "GitRepository",
+            Self::Registry => "OCIRepository",
+        }
+    }
+}
 
 /// Some Kustomizations, each a folder of objects.
 pub(crate) struct Workload {
@@ -15,13 +34,16 @@ pub(crate) struct Workload {
     chained: bool,
     /// How many objects each has, ten at most.
     each: usize,
+    /// What they are built from.
+    pub(crate) origin: Origin,
 }
 
 impl Workload {
     /// Four Kustomizations, each depending on the one before.
     pub(crate) fn chain() -> Self {
         let names = ["crds", "kube-network", "kube-security", "foobar"];
-        Self { title: "chain of 4", names: names.map(Into::into).to_vec(), chained: true, each: 10 }
+        let names = names.map(Into::into).to_vec();
+        Self { title: "chain of 4", names, chained: true, each: 10, origin: Origin::Git }
     }
 
     /// A hundred Kustomizations that depend on nothing.
@@ -34,12 +56,17 @@ impl Workload {
         Self::many("1,000 x 1 object", 1000, 1)
     }
 
-    fn many(title: &'static str, count: usize, each: usize) -> Self {
-        let names = (0..count).map(|number| format!("app-{number:04}")).collect();
-        Self { title, names, chained: false, each }
+    /// The fleet, from one artifact of a registry.
+    pub(crate) fn artifact() -> Self {
+        Self { title: "100 x 10, OCI", origin: Origin::Registry, ..Self::fleet() }
     }
 
-    /// The files of the repository, one a Kustomization.
+    fn many(title: &'static str, count: usize, each: usize) -> Self {
+        let names = (0..count).map(|number| format!("app-{number:04}")).collect();
+        Self { title, names, chained: false, each, origin: Origin::Git }
+    }
+
+    /// The files of the source, one a Kustomization.
     pub(crate) fn files(&self) -> Vec<(String, String)> {
         let file = |name: &String| {
             let documents: Vec<String> =
@@ -63,7 +90,7 @@ impl Workload {
         objects_of(name, namespace).into_iter().take(self.each)
     }
 
-    /// The Kustomization objects, reading from the GitRepository `bench`.
+    /// The Kustomization objects, reading from the source `bench`.
     pub(crate) fn kustomizations(&self) -> Vec<Value> {
         let mut before: Option<&String> = None;
         let mut result = Vec::new();
@@ -75,7 +102,7 @@ impl Workload {
                 "spec": {
                     "interval": "1h",
                     "timeout": "5m",
-                    "sourceRef": {"kind": "GitRepository", "name": "bench"},
+                    "sourceRef": {"kind": self.origin.kind(), "name": "bench"},
                     "path": format!("./{name}"),
                     "prune": true,
                     "wait": true,

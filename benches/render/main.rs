@@ -1,6 +1,6 @@
-//! `make bench`: what rendering costs, beside the real kustomize on the same folders in the same run.
+//! `make bench`: the cost of a build, beside the real kustomize on the same folders in the same run.
 //!
-//! The largest folder takes kustomize minutes; `BENCH_QUICK=1` leaves kustomize out there. `BEFORE` names
+//! Kustomize takes minutes for the largest folder; `BENCH_QUICK=1` leaves kustomize out there. `BEFORE` names
 //! another binary of lockgate, such as one built before a change, which takes its turns too.
 
 mod workload;
@@ -18,27 +18,27 @@ use tempfile::TempDir;
 
 use workload::Workload;
 
-/// How often something is run; the median counts.
+/// How often each program runs; the median counts.
 #[derive(Clone, Copy)]
 struct Runs {
     kustomize: usize,
     lockgate: usize,
 }
 
-/// What two programs made of the same folder, and what it cost.
+/// The results and costs of two programs for the same folder.
 struct Comparison {
     workload: Workload,
     kustomize: Option<Cost>,
     lockgate: Cost,
     /// The other binary of lockgate.
     before: Option<Cost>,
-    /// The folder, and what the first run of each program printed.
+    /// The folder, and the output of each program's first run.
     folder: TempDir,
     outputs: Vec<PathBuf>,
 }
 
 fn main() -> anyhow::Result<()> {
-    // `cargo bench` and `cargo test --benches` hand over arguments that mean nothing here.
+    // `cargo bench` and `cargo test --benches` pass arguments that have no meaning here.
     let kustomize = harness::program("kustomize")?;
     let quick = std::env::var_os("BENCH_QUICK").is_some_and(|value| !value.is_empty());
     let runs = |kustomize, lockgate| Runs { kustomize, lockgate };
@@ -53,7 +53,7 @@ fn main() -> anyhow::Result<()> {
         let title = workload.title;
         compared.push(compare(&kustomize, workload, runs).context(title)?);
     }
-    // Only now, because what this process holds counts as memory of those that it starts.
+    // This runs last, because the memory of this process counts for the programs that it starts.
     for comparison in &compared {
         comparison.check().context(comparison.workload.title)?;
     }
@@ -106,7 +106,7 @@ impl Comparison {
         )
     }
 
-    /// What the build costs beside the other binary.
+    /// The cost of the build beside that of the other binary.
     fn row_beside_before(&self) -> Option<String> {
         let before = self.before.as_ref()?;
         let cpu = self.lockgate.cpu.as_secs_f64() / before.cpu.as_secs_f64();
@@ -116,7 +116,7 @@ impl Comparison {
         Some(format!("{title}: {cpu:.2} times the processor time of BEFORE, {memory} times its memory"))
     }
 
-    /// Speed counts only where the result is right, to the byte.
+    /// Speed counts only if the result is right, to the byte.
     fn check(&self) -> anyhow::Result<()> {
         let mut before = None;
         for output in &self.outputs {
@@ -160,7 +160,7 @@ fn compare(kustomize: &Path, workload: Workload, runs: Runs) -> anyhow::Result<C
         programs.push(("before", before, runs.lockgate, Vec::new()));
     }
     let mut outputs = Vec::new();
-    // By turns, so that what else the machine does hits both.
+    // The programs take turns, so that other work on the machine hits both.
     for run in 0..runs.kustomize.max(runs.lockgate) {
         for (name, command, limit, costs) in &mut programs {
             if run >= *limit {
@@ -180,7 +180,7 @@ fn compare(kustomize: &Path, workload: Workload, runs: Runs) -> anyhow::Result<C
     Ok(Comparison { workload, kustomize, lockgate, before, folder, outputs })
 }
 
-/// The run in the middle by time, with the memory and the processor time in the middle.
+/// The run with the median time, and the median memory and processor time.
 fn median(mut costs: Vec<Cost>) -> Option<Cost> {
     let middle = costs.len() / 2;
     costs.sort_by_key(|cost| cost.peak_kib);

@@ -1,14 +1,14 @@
-//! The trees that are built: generated, so that they have the size that a figure is about.
+//! The trees that the benchmark builds, generated so that each has the size that its figure is about.
 
 use std::fmt::Write as _;
 
 /// A folder of files.
 pub(crate) struct Workload {
-    /// How it is called in the table.
+    /// The name in the table.
     pub(crate) title: &'static str,
-    /// How many documents its build must print.
+    /// The number of documents that its build must print.
     pub(crate) documents: usize,
-    /// The folder in the tree that is built.
+    /// The folder that is built.
     pub(crate) target: &'static str,
     /// Paths and contents.
     pub(crate) files: Vec<(String, String)>,
@@ -30,8 +30,8 @@ impl Workload {
         Self { title, documents, target: ".", files }
     }
 
-    /// A base of six applications, and an overlay that renames, patches and adds to it, as a platform has
-    /// many.
+    /// A base of six applications, and an overlay that renames, patches and adds objects, as in many
+    /// platforms.
     pub(crate) fn overlay() -> Self {
         let names: Vec<String> = (0..6).map(|number| format!("app-{number}")).collect();
         let mut base = String::from("resources:\n- namespace.yaml\n");
@@ -49,7 +49,7 @@ impl Workload {
         Self { title: "overlay", documents: 26, target: "production", files }
     }
 
-    /// Large custom resource definitions, as operators ship them.
+    /// Large custom resource definitions, like those of operators.
     pub(crate) fn crds() -> Self {
         let mut kustomization = String::from("resources:\n");
         let mut files = Vec::new();
@@ -61,7 +61,7 @@ impl Workload {
         Self { title: "CRDs", documents: 24, target: ".", files }
     }
 
-    /// One application and a half: what a small Kustomization holds.
+    /// One and a half applications: the content of a small Kustomization.
     pub(crate) fn small() -> Self {
         let mut files = vec![];
         for name in ["app-a", "app-b"] {
@@ -75,13 +75,13 @@ impl Workload {
         Self { title: "library call", documents: 10, target: ".", files }
     }
 
-    /// How many bytes the files have.
+    /// The size of all files in bytes.
     pub(crate) fn size(&self) -> usize {
         self.files.iter().map(|(_, content)| content.len()).sum()
     }
 }
 
-/// What the kustomizations do to their resources.
+/// The transformers of the kustomizations.
 const TRANSFORMERS: &str = "\
 namespace: shop
 labels:

@@ -1,4 +1,4 @@
-//! Packed charts of Helm. What is packed is fuzzed too: the bytes are an archive, or what one holds.
+//! Packed charts of Helm. The packing is fuzzed too: the input is either an archive or the content of one.
 
 #![no_main]
 

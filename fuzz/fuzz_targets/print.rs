@@ -1,4 +1,4 @@
-//! The printer: whatever a text holds is printed in each layout without a panic, and reads back equal.
+//! The printer: prints the value of any text in each layout without a panic, and reads it back equal.
 
 #![no_main]
 

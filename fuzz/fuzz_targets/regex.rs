@@ -1,4 +1,4 @@
-//! Go's syntax of regular expressions: a pattern on the first line, the text that it is used on behind it.
+//! Go's syntax of regular expressions: a pattern on the first line, and behind it the text to search.
 
 #![no_main]
 

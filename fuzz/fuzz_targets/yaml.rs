@@ -1,4 +1,4 @@
-//! The loader of YAML: no text may make it panic, hang or fill memory, and what is written reads back equal.
+//! The loader of YAML: no text may make it panic, hang or fill memory, and a printed value reads back equal.
 
 #![no_main]
 

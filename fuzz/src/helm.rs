@@ -1,4 +1,4 @@
-//! What is asked of every chart: it renders or fails within its bounds, and gives all memory back.
+//! The property of every chart: it renders or fails within its bounds, and gives all memory back.
 
 use std::io::Write as _;
 use std::rc::Rc;
@@ -21,10 +21,10 @@ use lockgate_render::helm::values::Given;
 
 use crate::Case;
 
-/// What a render nests on.
+/// The stack size of a render.
 const STACK: usize = 256 << 20;
 
-/// Runs a render as the product does, and asks that nothing of it stays in memory.
+/// Runs a render as the product does, and checks that none of its memory stays.
 fn run(work: impl FnOnce() + Send) {
     thread::scope(|scope| {
         let counted = || {
@@ -47,8 +47,7 @@ pub fn template(text: &[u8]) {
     });
 }
 
-/// Uses the first line as a pattern on the rest. A pattern that is accepted must also be one for each
-/// function.
+/// Uses the first line as a pattern on the rest. Every function must accept a pattern that is valid.
 pub fn regex(text: &[u8]) {
     let end = text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len());
     let (pattern, rest) = (&text[..end], text.get(end + 1..).unwrap_or_default());
@@ -101,7 +100,7 @@ pub fn chart(case: Case) {
     });
 }
 
-/// Unpacks bytes, and the same bytes packed.
+/// Unpacks the bytes, and the same bytes packed.
 pub fn archive(bytes: &[u8]) {
     run(|| {
         let _ = Chart::unpack(bytes, &mut Bounds::default());

@@ -1,4 +1,4 @@
-//! What the fuzz targets share: how a text stands for files, and what is asked of every build.
+//! The code that the fuzz targets share: reading files from one text, and the properties of every build.
 
 pub mod helm;
 
@@ -7,7 +7,7 @@ use lockgate_base::tree::Tree;
 use lockgate_render::kustomize::{Flavour, Overlay, Recipe, build};
 use serde_json::Value;
 
-/// The line between an object and what is done to it.
+/// The line between an object and the change to it.
 pub const SEPARATOR: &str = "\n=====\n";
 
 /// Files, and the folder to build.
@@ -38,7 +38,7 @@ impl Case {
         case
     }
 
-    /// Builds the case in both flavours. What was built must be readable again, and the same each time.
+    /// Builds the case in both flavours. The result must be readable again, and the same each time.
     pub fn run(self) {
         let tree = Tree::in_memory(self.files.into_iter().filter(|(path, _)| is_normal(path)));
         for flavour in [Flavour::Cli, Flavour::Flux(Box::<Overlay>::default())] {
@@ -53,8 +53,8 @@ impl Case {
     }
 }
 
-/// Writes a value, and checks that it reads back equal. Numbers that JSON tells apart and YAML does not may
-/// change their form, not their text.
+/// Writes a value, and checks that it reads back equal. A number may change its type, if YAML does not
+/// distinguish the two, but not its text.
 pub fn assert_reads_back(value: &Value, dialect: Dialect) {
     if holds_merge_key(value) {
         return;
@@ -74,8 +74,8 @@ fn holds_merge_key(value: &Value) -> bool {
     }
 }
 
-/// Whether a value holds none of what go-yaml itself prints and does not read back: line breaks of Unicode in
-/// quotes, tabs and deep indentation in block scalars, and keys that mean a merge.
+/// Whether go-yaml itself reads a value back that it has printed. It fails on line breaks of Unicode in
+/// quotes, on tabs and deep indentation in block scalars, and on keys that mean a merge.
 pub fn is_read_by_go(value: &Value) -> bool {
     let is_plain = |text: &str| !text.contains(['\u{85}', '\u{2028}', '\u{2029}', '\t', '\n']);
     match value {
@@ -88,7 +88,7 @@ pub fn is_read_by_go(value: &Value) -> bool {
     }
 }
 
-/// A kustomization with one object and one patch, applied in the field given.
+/// A kustomization with one object and one patch, applied in the given field.
 pub fn patched(object: &str, patch: &str, patches: &str) -> Case {
     let file = |path: &str, content: &str| (path.to_owned(), content.to_owned());
     let kustomization = format!("resources: [object.yaml]\n{patches}\n");
@@ -100,7 +100,7 @@ pub fn patched(object: &str, patch: &str, patches: &str) -> Case {
     Case { files, target: ".".into() }
 }
 
-/// Whether a path is one that a tree may hold: relative, and without empty parts and dots.
+/// Whether a tree may contain a path: relative, and without empty parts and dots.
 fn is_normal(path: &str) -> bool {
     path.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }

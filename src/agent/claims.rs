@@ -1,15 +1,16 @@
 //! What other Kustomizations hold of that which one of them is about to delete.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::clock::timestamp;
 use super::shared::Shared;
 use super::subject::Subject;
 use super::world::{Ids, SeenObject};
+use crate::clock::timestamp;
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_core::api::Kustomization;
-use lockgate_core::pipeline::{self, Candidate, Hold, Holder, Holders};
+use lockgate_core::pipeline::{self, Candidate, Hold, Holder, Holdings};
 use lockgate_core::queue::Signal;
 use lockgate_core::verdict::{self, Common, Schedule};
 
@@ -28,33 +29,38 @@ pub(super) async fn holders(
     own: &Kustomization,
     candidates: &[Candidate],
 ) -> Vec<Option<Holder>> {
-    let mut holders = Holders::of(candidates);
-    for other in shared.world.all::<Kustomization>() {
-        let (mine, theirs) = ((own, shared.account_of(own)), (&other, shared.account_of(&other)));
-        if !pipeline::may_hold(mine, (theirs.0, theirs.1), shared.lockdown) {
+    let tenancy = &shared.tenancy;
+    let mut others = Vec::new();
+    let all = shared.world.all::<Kustomization>();
+    for other in &all {
+        let (mine, theirs) = ((own, tenancy.account_of(own)), tenancy.account_of(other));
+        if !pipeline::may_hold(mine, (other, theirs), tenancy.lockdown) {
             continue;
         }
-        let held = match held(shared, &other).await {
+        let held = match held(shared, other).await {
             Held::Objects(held) => Some(held),
             Held::Unknown => None,
         };
-        holders.meet(&other.reference(), &pipeline::recorded(&other), held.as_deref());
+        let (recorded, needs) = (pipeline::recorded(other), pipeline::needs(other));
+        others.push(Holdings { key: other.reference(), recorded, held, needs });
     }
-    for (key, recorded) in shared.world.malformed() {
+    for (key, held) in shared.world.malformed() {
         // As whom it acts cannot be read, so that it counts for its neighbours, and where all act as the
         // agent.
         if key.namespace == own.metadata.namespace || is_common(shared, own) {
-            holders.meet(&key, &recorded.clone().unwrap_or_default(), recorded.as_deref());
+            let recorded = held.as_deref().cloned().unwrap_or_default();
+            others.push(Holdings { key, recorded, held, needs: HashSet::new() });
         }
     }
-    let holders = holders.found;
+    let all: Vec<&Kustomization> = all.iter().map(AsRef::as_ref).collect();
+    let holders = pipeline::holders(candidates, &others, &all);
     for (candidate, holder) in candidates.iter().zip(&holders) {
         match holder {
             Some(Holder { key, recorded: true, hold: Hold::Itself }) => {
                 shared.tell(Signal::Drifted { owner: key.clone(), object: candidate.id().clone(), by: None });
             }
-            Some(Holder { key, hold: Hold::GoesAlong, .. }) => {
-                tell_of_definition(shared, own, candidate, key);
+            Some(Holder { key, hold: hold @ (Hold::GoesAlong | Hold::Needed), .. }) => {
+                tell_of_stay(shared, own, (candidate, *hold), key);
             }
             _ => {}
         }
@@ -62,17 +68,18 @@ pub(super) async fn holders(
     holders
 }
 
-/// Tells the holder of objects of a definition that another has dropped it.
-fn tell_of_definition(shared: &Shared, own: &Kustomization, candidate: &Candidate, holder: &Ref) {
+/// Tells the one for whom an object stays that another has dropped it.
+fn tell_of_stay(shared: &Shared, own: &Kustomization, (candidate, hold): (&Candidate, Hold), holder: &Ref) {
     let Some(SeenObject::Sound(holder)) = shared.world.get::<Kustomization>(holder) else { return };
     let line = format!(
-        "{} stays though {} has dropped it: objects of its kind are held here",
+        "{} stays though {} has dropped it: {}",
         candidate.id().subject(),
         if holder.metadata.namespace == own.metadata.namespace {
             own.reference().to_string()
         } else {
             "an owner in another namespace".into()
-        }
+        },
+        candidate.kept_for(hold)
     );
     let revision = holder.status.last_applied_revision.clone().unwrap_or_default();
     let subject = Subject::of(&holder.reference(), &holder.metadata);
@@ -121,14 +128,14 @@ pub(super) fn dependents_leaving(shared: &Shared, kustomization: &Kustomization)
 
 /// Whether all act as the agent itself, unless they say otherwise.
 fn is_common(shared: &Shared, own: &Kustomization) -> bool {
-    !shared.lockdown && shared.default_service_account.is_none() && shared.account_of(own).is_none()
+    !shared.tenancy.lockdown && shared.tenancy.account_of(own).is_none()
 }
 
 /// What a Kustomization will hold once it is reconciled.
 async fn held(shared: &Shared, kustomization: &Kustomization) -> Held {
     let key = kustomization.reference();
     let source = kustomization.spec.source_ref.target(&kustomization.metadata.namespace);
-    let source = source.filter(|_| !shared.forbids_source_of(kustomization));
+    let source = source.filter(|_| !shared.tenancy.forbids_source_of(kustomization));
     let snapshot = source.and_then(|source| shared.world.snapshot(&source));
     let Some(snapshot) = snapshot else {
         let (generation, observed) =

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use lockgate_base::model::Timestamp;
 use lockgate_core::pipeline::clock::{Clock, Sleep};
 
 /// A clock that goes on while the machine is suspended, as a lease does; Linux's [`Instant`] does not.
@@ -34,14 +33,4 @@ impl Clock for SystemClock {
     fn sleep(&self, duration: Duration) -> Sleep {
         Box::pin(tokio::time::sleep(duration))
     }
-}
-
-/// A moment as statuses write it.
-pub(super) fn timestamp(moment: SystemTime) -> Timestamp {
-    Timestamp::from_unix(i64::try_from(since_1970(moment).as_secs()).unwrap_or(i64::MAX))
-}
-
-/// The time that passed from 1970 to a moment.
-pub(super) fn since_1970(moment: SystemTime) -> Duration {
-    moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO)
 }

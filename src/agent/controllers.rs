@@ -1,6 +1,6 @@
-//! Follows Flux's controllers. An object of a kind that lockgate does not act on is judged by what its
-//! controller says of it for as long as that runs, and nothing is written beside one that does what lockgate
-//! does.
+//! Follows Flux's controllers. While the controller of a kind runs, objects of that kind are judged by their
+//! status, unless lockgate acts on the kind itself. Beside a controller that does lockgate's own work,
+//! lockgate writes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,11 +23,11 @@ use lockgate_core::queue::Signal;
 use lockgate_core::verdict;
 
 const DEPLOYMENT: KindId = KindId { group: "apps", kind: "Deployment" };
-/// How often the rights of what seems to be a controller of Flux are looked at: they may be given and taken
+/// How often the rights of a possible controller of Flux are checked again: they may be granted and revoked
 /// while it runs.
 const AGAIN: Duration = Duration::from_secs(30);
 
-/// Follows them for ever.
+/// Follows Flux's controllers for ever.
 pub(super) async fn follow_controllers(shared: Arc<Shared>) {
     let gvk = Gvk { group: DEPLOYMENT.group.into(), version: "v1".into(), kind: DEPLOYMENT.kind.into() };
     let query = Query::of(&gvk, "deployments", None, Some(flux::LABEL));
@@ -39,10 +39,10 @@ pub(super) async fn follow_controllers(shared: Arc<Shared>) {
     }
 }
 
-/// The Deployments that run and say that they are controllers of Flux.
+/// The running Deployments that claim to be controllers of Flux.
 struct Claims {
     known: BTreeMap<Ref, FluxController>,
-    /// Nothing until a list was complete: one that is not known until then may run.
+    /// `None` until the first list is complete: a controller that is not listed yet may be running.
     found: channel::Sender<Option<Vec<FluxController>>>,
 }
 
@@ -82,7 +82,7 @@ impl Sink for Claims {
     }
 }
 
-/// Finds out which of them are Flux's, for ever.
+/// Finds out, for ever, which of the claimed controllers are genuine.
 async fn judge(shared: &Shared, mut found: channel::Receiver<Option<Vec<FluxController>>>) {
     let mut idle = None;
     let mut is_told = false;
@@ -111,7 +111,8 @@ async fn judge(shared: &Shared, mut found: channel::Receiver<Option<Vec<FluxCont
     }
 }
 
-/// Acts on which controllers of Flux run. `idle` are the kinds that nothing acted on when this was done last.
+/// Applies the set of running controllers of Flux. `idle` holds the kinds without a controller at the last
+/// call.
 fn regard(shared: &Shared, controllers: &[FluxController], idle: &mut Option<BTreeSet<KindId>>) {
     let kinds = FluxController::actors(controllers).idle_kinds();
     if idle.as_ref() != Some(&kinds) {
@@ -121,12 +122,12 @@ fn regard(shared: &Shared, controllers: &[FluxController], idle: &mut Option<BTr
         *idle = Some(kinds);
     }
     if let Some(rivals) = FluxController::rivals(controllers).filter(|_| !shared.adopt) {
-        // The loop ends with the process, and then nobody listens.
+        // The receiver is only gone when the process ends.
         let _ = shared.notices.send(LoopMessage::Flux(rivals));
     }
 }
 
-/// Tells of the objects that nothing acts on where they are others because other controllers run.
+/// Reports the objects whose kind has no controller, if the set of controllers has changed them.
 fn tell_of_idle(shared: &Shared, before: &HealthRules, now: &HealthRules) {
     for kustomization in shared.world.all::<Kustomization>() {
         let status = &kustomization.status;

@@ -160,19 +160,21 @@ impl Drive {
         }
     }
 
-    /// What the queue is to know of a change: nothing where drift waits for the interval.
+    /// What the queue is to know of a change: nothing where drift waits for the interval. What an object says
+    /// of itself counts before what its owner does.
     fn change(&mut self, change: HeldChange) -> Option<Signal> {
-        let (object, owner, by) = match change {
-            HeldChange::Gone { id, owner } => (id, owner, None),
-            HeldChange::Drifted { id, owner, by } => (id, owner, by),
+        let (object, owner, by, policy) = match change {
+            HeldChange::Gone { id, owner, policy } => (id, owner, None, policy),
+            HeldChange::Drifted { id, owner, by, policy } => (id, owner, by, policy),
         };
         let (kind, name, namespace) = (owner.kind.kind, &owner.name, &owner.namespace);
         tracing::info!(kind, name, namespace, object = %object.subject(), by = by.as_deref(), "drift detected");
         self.shared.metrics.drifted();
-        let is_put_off = match self.shared.world.get::<Kustomization>(&owner) {
-            Some(SeenObject::Sound(owner)) => self.shared.drift_of(&owner) == DriftPolicy::Interval,
-            _ => false,
+        let of_owner = || match self.shared.world.get::<Kustomization>(&owner)? {
+            SeenObject::Sound(owner) => Some(self.shared.drift_of(&owner)),
+            SeenObject::Malformed { .. } => None,
         };
+        let is_put_off = policy.or_else(of_owner) == Some(DriftPolicy::Interval);
         (!is_put_off).then_some(Signal::Drifted { owner, object, by })
     }
 

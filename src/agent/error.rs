@@ -1,19 +1,19 @@
-//! Why the agent ends by itself.
+//! The reasons why the agent ends by itself.
 
 use std::net::SocketAddr;
 
-/// Why the agent ended other than by being told to.
+/// Why the agent ended without a request to shut down.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
-    /// The address is taken, or not ours.
+    /// The address is taken, or is not one of this machine.
     #[error("cannot listen on {address}: {source}")]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// Signals cannot be heard.
+    /// Signals cannot be received.
     #[error("signals: {0}")]
     Signals(std::io::Error),
 }

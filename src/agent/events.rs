@@ -1,5 +1,5 @@
-//! Events on their way to the API server: one after the other, in the order in which things happened, and
-//! never in the way of the work that they tell of.
+//! Sends events to the API server, one after the other and in the order in which things happened. Sending
+//! never delays the work that the events are about.
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -7,11 +7,11 @@ use super::subject::Subject;
 use lockgate_base::model::Timestamp;
 use lockgate_core::verdict::Notice;
 
-/// How many may wait to be written. What comes beyond is left out: the status says the same, and memory is
-/// scarce.
+/// The most events that may wait to be written. Further ones are dropped: the status says the same, and
+/// memory is scarce.
 const WAITING: usize = 1000;
 
-/// An event, and what it is about.
+/// An event and its subject.
 #[derive(Debug, Clone)]
 pub(super) struct ObjectNotice {
     pub(super) subject: Subject,
@@ -20,18 +20,18 @@ pub(super) struct ObjectNotice {
     pub(super) at: Timestamp,
 }
 
-/// Where events are put.
+/// The sender of the queue.
 #[derive(Debug)]
 pub(super) struct Outbox<T>(mpsc::Sender<Item<T>>);
 
-/// Where they are taken from.
+/// The receiver of the queue.
 #[derive(Debug)]
 pub(super) struct Inbox<T>(mpsc::Receiver<Item<T>>);
 
 #[derive(Debug)]
 enum Item<T> {
     Tell(T),
-    /// Asks to be told when all that came before it is written.
+    /// A request to be notified when all earlier events are written.
     Flush(oneshot::Sender<()>),
 }
 
@@ -42,28 +42,28 @@ pub(super) fn queue<T>() -> (Outbox<T>, Inbox<T>) {
 }
 
 impl<T> Outbox<T> {
-    /// Hands an event over, without waiting for anything. False when too many wait already.
+    /// Queues an event without waiting. Returns false if too many wait already.
     pub(super) fn put(&self, told: T) -> bool {
         self.0.try_send(Item::Tell(told)).is_ok()
     }
 
-    /// Waits until all that was put is written, or nobody writes any more.
+    /// Waits until all queued events are written, or the receiver is gone.
     pub(super) async fn flush(&self) {
         let (done, written) = oneshot::channel();
         if self.0.send(Item::Flush(done)).await.is_ok() {
-            // An error says that nobody writes any more.
+            // An error means that the receiver is gone.
             let _ = written.await;
         }
     }
 }
 
 impl<T> Inbox<T> {
-    /// Writes what is put, until the other end is gone.
+    /// Writes queued events until the sender is gone.
     pub(super) async fn deliver(mut self, write: impl AsyncFn(T)) {
         while let Some(item) = self.0.recv().await {
             match item {
                 Item::Tell(told) => write(told).await,
-                // Whoever asked may have given up.
+                // The caller may have given up.
                 Item::Flush(done) => drop(done.send(())),
             }
         }
@@ -82,7 +82,7 @@ mod tests {
         let (written, busy) = (RefCell::new(Vec::new()), Cell::new(false));
         let write = async |number: usize| {
             assert!(!busy.replace(true), "two are written at once");
-            // The later ones would be quicker.
+            // Without the order, the later ones would be written first.
             for _ in 0..10_usize.saturating_sub(number) {
                 tokio::task::yield_now().await;
             }

@@ -1,15 +1,14 @@
-//! What is told of a panic: where it was, and not what it said, which may quote anything.
+//! Reports a panic by its place and without its message, which may quote anything.
 
 use std::cell::RefCell;
 use std::panic::PanicHookInfo;
 
 thread_local! {
-    /// Where the last panic of this thread was. A task that is caught is caught on the thread on which it
-    /// panicked.
+    /// The place of this thread's last panic. A task's panic is caught on the thread on which it panicked.
     static LAST: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Sees to it that panics are logged by their place alone.
+/// Makes panics log only their place.
 pub(crate) fn hide_panics() {
     std::panic::set_hook(Box::new(|info: &PanicHookInfo<'_>| {
         let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
@@ -18,7 +17,7 @@ pub(crate) fn hide_panics() {
     }));
 }
 
-/// Where the panic that was just caught was.
+/// The place of the panic that was just caught.
 pub(super) fn place() -> String {
     LAST.with(|last| last.borrow_mut().take()).unwrap_or_else(|| "an unknown place".into())
 }

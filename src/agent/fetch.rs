@@ -10,7 +10,7 @@ use super::shared::Shared;
 use super::subject::Subject;
 use super::world::SeenObject;
 use crate::cluster::Reader;
-use crate::source::{Ask, FetchAnswer, Held, SourceInputs, Upstream};
+use crate::source::{Ask, FetchAnswer, Held, NoUpstream, SourceInputs, Upstream};
 use lockgate_base::keys;
 use lockgate_base::model::{Condition, ConditionStatus, Digest, Ref};
 use lockgate_core::api::{Metadata, Selection, Source, SourceStatus};
@@ -194,10 +194,11 @@ async fn look(shared: &Shared, seen: &SeenObject<Source>, held: Option<&Held>) -
     let fetched = adapter.fetch(&ask).await;
     let redactor = inputs.into_redactor();
     let (url, selection) = (source.spec.url().to_owned(), source.spec.selection());
+    let is_verified = source.spec.is_verified();
     let finish = match fetched {
         Ok(FetchAnswer::Unchanged { revision, content }) => {
             let revision = revision.to_string();
-            Finish::of(verdict::Fetched::Unchanged { revision, url, selection, content })
+            Finish::of(verdict::Fetched::Unchanged { revision, url, selection, content, is_verified })
         }
         Ok(FetchAnswer::Updated(news)) => {
             for warning in &news.warnings {
@@ -212,6 +213,7 @@ async fn look(shared: &Shared, seen: &SeenObject<Source>, held: Option<&Held>) -
                 url,
                 selection,
                 content: news.content,
+                is_verified,
             };
             Finish { held: Some(news.held), ..Finish::of(outcome) }
         }
@@ -225,9 +227,9 @@ async fn look(shared: &Shared, seen: &SeenObject<Source>, held: Option<&Held>) -
 
 fn upstream(shared: &Shared, key: Ref) -> Upstream {
     let (source, held) = match shared.world.source(&key) {
-        Some((SeenObject::Sound(source), held)) => (Some(source), held),
-        Some((SeenObject::Malformed { .. }, held)) => (None, held),
-        None => (None, None),
+        Some((SeenObject::Sound(source), held)) => (Ok(source), held),
+        Some((SeenObject::Malformed { message, .. }, held)) => (Err(NoUpstream::Malformed(message)), held),
+        None => (Err(NoUpstream::Missing), None),
     };
     Upstream { key, source, held }
 }
@@ -251,7 +253,7 @@ fn context<'a>(
         previous,
         revision: previous.artifact.as_ref().map(|artifact| artifact.revision.as_str()),
         origin: None,
-        now: super::clock::timestamp(shared.clock.wall()),
+        now: crate::clock::timestamp(shared.clock.wall()),
         took: Duration::ZERO,
         redactor: &NO_SECRETS,
     }

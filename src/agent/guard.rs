@@ -1,5 +1,5 @@
-//! What is asked before the lease is taken: whether the cluster answers, and whether Flux already works on
-//! it.
+//! The checks before the agent takes the lease: whether the cluster answers, and whether Flux's controllers
+//! already work on it.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use lockgate_core::pipeline::ports::ApiFailure;
 
 /// The longest pause between tries.
 const PAUSE_LIMIT: Duration = Duration::from_secs(10);
-/// How often Flux is looked for while it is in the way.
+/// How often the agent looks for Flux while Flux blocks it.
 pub(super) const LOOK: Duration = Duration::from_secs(5);
 const SERVER: &str = "API server";
 const FLUX: &str = "Flux";
 
-/// Waits until the API server answers and, unless `adopt`, no controller of Flux does what lockgate does; or
-/// until the process is told to end. Returns which controllers of Flux run.
+/// Waits until the API server answers and, unless `adopt`, no controller of Flux does lockgate's work, or
+/// until the process is told to end. Returns the running controllers of Flux.
 pub(super) async fn wait_for_cluster(
     client: &Client,
     adopt: bool,
@@ -49,7 +49,7 @@ pub(super) async fn wait_for_cluster(
                 }
                 pause = LOOK;
             }
-            // Whoever may not look cannot tell, and is not stopped by it.
+            // An account without the right to look cannot tell, and is not blocked by that.
             Err(ApiFailure::Forbidden(denied)) => {
                 tracing::warn!(%denied, "failed to find out whether Flux runs on this cluster");
                 state.reachable(SERVER, None);
@@ -70,7 +70,7 @@ pub(super) async fn wait_for_cluster(
     }
 }
 
-/// The controllers of Flux beside which nothing is to be done, as far as that can be told.
+/// The controllers of Flux that block the agent, as far as it can tell.
 pub(super) async fn rivals(client: &Client, adopt: bool) -> Option<String> {
     if adopt {
         return None;
@@ -79,8 +79,8 @@ pub(super) async fn rivals(client: &Client, adopt: bool) -> Option<String> {
     FluxController::rivals(&controllers)
 }
 
-/// Why nothing is done beside these; `None` where they are no obstacle. It is logged where it is not what was
-/// `told` last.
+/// Why these controllers block the agent; `None` if they do not. The reason is logged if it differs from the
+/// last one, `told`.
 fn in_the_way(rivals: &str, adopt: bool, told: &mut Option<String>) -> Option<String> {
     if adopt {
         tracing::warn!(controllers = rivals, "Flux runs on this cluster; continuing because of --adopt");

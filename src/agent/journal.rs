@@ -59,7 +59,7 @@ impl Claims for RemovalSlot<'_> {
 impl RemovalSlot<'_> {
     /// Whether the Kustomization has been on its way out for longer than others are waited for.
     fn is_overdue(&self) -> bool {
-        let now = super::clock::timestamp(self.shared.clock.wall());
+        let now = crate::clock::timestamp(self.shared.clock.wall());
         let since = self.kustomization.metadata.deletion_timestamp;
         // Until this process has looked at the others, none of them has had its time.
         let since = since.map(|since| since.max(self.shared.leads_since));
@@ -200,7 +200,7 @@ pub(super) fn context<'a>(
         previous,
         revision: built.revision.as_deref(),
         origin: built.origin.as_deref(),
-        now: super::clock::timestamp(shared.clock.wall()),
+        now: crate::clock::timestamp(shared.clock.wall()),
         took: shared.clock.since(started),
         // What is told on the way is told by the pipeline, which blots them out.
         redactor: &NO_SECRETS,

@@ -31,7 +31,7 @@ const MARGIN: Duration = Duration::from_secs(3);
 /// How long writing is allowed after the lease was claimed.
 const OPEN: Duration = DURATION.saturating_sub(MARGIN);
 /// How often a standby looks.
-const LOOK: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_secs(1);
 /// How long one request about the lease may take: a renewal that is begun in time and takes as long ends
 /// about when the fence closes.
 const REQUEST: Duration = Duration::from_secs(8);
@@ -40,8 +40,6 @@ const IN_FLIGHT: usize = 2;
 const LEASES: KnownKind<'static> =
     KnownKind { group: "coordination.k8s.io", version: "v1", plural: "leases" };
 const PODS: KnownKind<'static> = KnownKind { group: "", version: "v1", plural: "pods" };
-/// Which pod or process holds the lease, in a form in which its end can be seen.
-const HOLDER: &str = "lockgate.dev/holder";
 
 /// Tells whether this process may write now. Clones share the answer.
 #[derive(Debug, Clone)]
@@ -289,7 +287,7 @@ impl Leadership {
         let version = if lease.metadata.resource_version.is_some() {
             self.replace(&lease).await?
         } else {
-            self.bounded(self.server.create(LEASES, &self.namespace, &value(&lease))).await?
+            self.bounded(self.server.create(LEASES, &self.namespace, &value(&lease)?)).await?
         };
         lease.metadata.resource_version = Some(version).filter(|version| !version.is_empty());
         *self.held() = lease.metadata.resource_version.is_some().then_some(lease);
@@ -305,21 +303,21 @@ impl Leadership {
         let Some(lease) = self.bounded(self.server.get(LEASES, &self.namespace, &self.name)).await? else {
             return Ok(None);
         };
-        let unreadable = |error: serde_json::Error| ApiFailure::Unavailable {
-            message: format!("the Lease cannot be read: {error}"),
-            retry_after: None,
-        };
-        serde_json::from_value(lease).map(Some).map_err(unreadable)
+        serde_json::from_value(lease).map(Some).map_err(|error| malformed("read", &error))
     }
 
     /// Replaces the lease, and returns its resourceVersion afterwards.
     async fn replace(&self, lease: &Lease) -> Result<String, ApiFailure> {
-        self.bounded(self.server.replace(LEASES, &self.namespace, &self.name, &value(lease))).await
+        self.bounded(self.server.replace(LEASES, &self.namespace, &self.name, &value(lease)?)).await
     }
 
     fn claim(&self, lease: &mut Lease) {
         let now = MicroTime(jiff::Timestamp::try_from(self.clock.wall()).unwrap_or(jiff::Timestamp::MAX));
-        lease.metadata.annotations.get_or_insert_default().insert(HOLDER.into(), self.holder.trace.clone());
+        lease
+            .metadata
+            .annotations
+            .get_or_insert_default()
+            .insert(keys::LEASE_HOLDER.into(), self.holder.trace.clone());
         let spec = lease.spec.get_or_insert_default();
         if spec.holder_identity.as_deref() != Some(&self.holder.identity) {
             spec.lease_transitions = Some(spec.lease_transitions.unwrap_or(0) + 1);
@@ -341,7 +339,8 @@ impl Leadership {
     /// Whether the holder is known to have ended: its pod is gone or is our own (we are its next container),
     /// or its process on this machine is.
     async fn has_ended(&self, lease: &Lease) -> bool {
-        let trace = lease.metadata.annotations.as_ref().and_then(|annotations| annotations.get(HOLDER));
+        let trace =
+            lease.metadata.annotations.as_ref().and_then(|annotations| annotations.get(keys::LEASE_HOLDER));
         let Some(trace) = trace else { return false };
         if let Some(pod) = trace.strip_prefix("pod/") {
             let looked = self.bounded(self.server.get(PODS, &self.namespace, pod));
@@ -364,9 +363,12 @@ fn taken(written: Result<Look, ApiFailure>) -> Result<Look, ApiFailure> {
     }
 }
 
-fn value(lease: &Lease) -> Value {
-    // Kubernetes' own types all have a JSON form.
-    serde_json::to_value(lease).unwrap_or_default()
+fn value(lease: &Lease) -> Result<Value, ApiFailure> {
+    serde_json::to_value(lease).map_err(|error| malformed("written", &error))
+}
+
+fn malformed(what: &str, error: &serde_json::Error) -> ApiFailure {
+    ApiFailure::Unavailable { message: format!("the Lease cannot be {what}: {error}"), retry_after: None }
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! The level at which a verdict is logged: what changed at info, what failed at error, what repeats itself at
-//! debug.
+//! The level at which a verdict is logged: a change at info, a failure at error, a repetition at debug.
 
 /// Logs fields, written as for `tracing`'s own macros, at the level that a verdict's events call for.
 macro_rules! log {

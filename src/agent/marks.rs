@@ -1,4 +1,4 @@
-//! What is under way, written down where it outlives the process.
+//! Marks of the runs under way, kept where they outlive the process.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -8,19 +8,19 @@ use std::path::{Path, PathBuf};
 use lockgate_base::model::Digest;
 use lockgate_core::quarantine::{EndMark, Marks};
 
-/// The folder of the marks, by a name that nobody else has.
+/// The folder of the marks, with a name that no other program uses.
 const FOLDER: &str = "lockgate-underway";
 /// The name of a mark that is being written.
 const UNFINISHED: &str = "unfinished";
 
-/// Marks as files. Each is written beside its place and then moved there, so that none is found half written.
-/// Nothing is flushed to the disk: what a process has written outlives it, and with the machine the folder
-/// goes as well.
+/// Marks as files. Each is written beside its place and then moved there, so that no mark is found
+/// half-written. Nothing is flushed to the disk: a written file outlives the process, and the folder does not
+/// outlive the machine.
 #[derive(Debug)]
 pub(crate) struct MarkFolder(PathBuf);
 
 impl MarkFolder {
-    /// The folder below `state_dir`, which is made where it is missing.
+    /// Opens the folder below `state_dir`, and creates it if it is missing.
     pub(crate) fn open(state_dir: &Path) -> io::Result<Self> {
         let path = state_dir.join(FOLDER);
         DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
@@ -39,7 +39,7 @@ impl MarkFolder {
                 fs::remove_file(path)?;
                 continue;
             }
-            // What cannot be read is none of ours.
+            // A file that cannot be read is no mark of ours.
             marks.extend(fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok()));
         }
         Ok(marks)
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     fn mark(subject: &str, ended: u32) -> EndMark {
-        EndMark { subject: subject.into(), state: "1".into(), ended, under_way: UnderWay::Beside }
+        EndMark { subject: subject.into(), state: "1".into(), ended, passed: 0, under_way: UnderWay::Beside }
     }
 
     #[test]

@@ -1,19 +1,19 @@
-//! How much memory this process may have.
+//! The memory limit of this process.
 
 use std::fs;
 use std::path::Path;
 
-/// Where the kernel shows control groups.
+/// The folder in which the kernel shows control groups.
 const ROOT: &str = "/sys/fs/cgroup";
-/// A limit above this is none: version 1 writes the largest number of pages.
+/// A limit above this means no limit: version 1 writes the largest number of pages.
 const NONE: u64 = 1 << 60;
 
-/// The smallest limit of the control groups that this process is in, in bytes; `None` where there is none.
+/// The smallest memory limit of the control groups of this process, in bytes; `None` if there is none.
 pub(crate) fn limit() -> Option<u64> {
     limit_in(Path::new(ROOT), &fs::read_to_string("/proc/self/cgroup").ok()?)
 }
 
-/// The same by what `/proc/self/cgroup` says.
+/// The smallest limit of the groups in the text of `/proc/self/cgroup`.
 fn limit_in(root: &Path, groups: &str) -> Option<u64> {
     let limits = groups.lines().filter_map(|line| {
         let mut parts = line.splitn(3, ':').skip(1);
@@ -29,8 +29,8 @@ fn limit_in(root: &Path, groups: &str) -> Option<u64> {
     limits.min()
 }
 
-/// The smallest limit of a group and those around it. In a container the path may be one of the machine,
-/// which is not there.
+/// The smallest limit of a group and its ancestors. In a container the path may be one of the host, which
+/// does not exist there.
 fn smallest(root: &Path, path: &str, file: &str) -> Option<u64> {
     let group = root.join(path);
     let around = group.ancestors().take_while(|folder| folder.starts_with(root));
@@ -59,7 +59,7 @@ mod tests {
         assert_eq!(limit("0::/pods/a\n"), Some(1000));
         assert_eq!(limit("0::/\n"), None);
         assert_eq!(limit("4:cpu:/\n3:memory,blkio:/pods\n"), Some(500));
-        // A path of the machine, seen from a container.
+        // This is a path of the host, seen from a container.
         assert_eq!(limit("3:memory:/kubepods/x\n0::/kubepods/x\n"), None);
         write("memory.max", "700\n");
         assert_eq!(limit("0::/kubepods/x\n"), Some(700));

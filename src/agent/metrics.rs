@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 
 use lockgate_base::model::Ref;
 
-/// Upper bounds in seconds; few, since every object has a histogram of its own.
+/// Upper bounds in seconds; only a few, since every object has a histogram of its own.
 const BUCKETS: [f64; 7] = [0.05, 0.25, 1.0, 5.0, 30.0, 120.0, 600.0];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -29,7 +29,7 @@ struct ResultLabels {
     result: &'static str,
 }
 
-/// Counts and times.
+/// The counters and histograms.
 #[derive(Debug)]
 pub(super) struct Metrics {
     registry: Registry,
@@ -83,7 +83,7 @@ impl Metrics {
         self.reported.remove(&labels);
     }
 
-    /// How many objects have drifted and are left so.
+    /// Sets the number of objects whose drift is reported and not corrected.
     pub(super) fn reports(&self, key: &Ref, count: usize) {
         let labels =
             ObjectLabels { kind: key.kind.kind, name: key.name.clone(), namespace: key.namespace.clone() };

@@ -1,20 +1,20 @@
-//! What the main loop is told by the watches, and by whatever else has something for the queue.
+//! The notices to the main loop from the watches and from other senders to the queue.
 
 use lockgate_core::queue::Signal;
 
-/// What the main loop is told.
+/// A message to the main loop.
 #[derive(Debug)]
 pub(super) enum LoopMessage {
-    /// Something for the queue.
+    /// A signal for the queue.
     Queue(Box<Signal>),
     /// The first list of a kind is complete.
     Listed(&'static str),
-    /// These controllers of Flux run and do what lockgate does; beside them nothing is to be written.
+    /// These controllers of Flux run and do lockgate's work; beside them the agent must not write.
     Flux(String),
     /// Whether the API server answers this watch.
     Reachable {
         kind: &'static str,
-        /// What went wrong, where it does not.
+        /// The problem, if the server does not answer.
         problem: Option<String>,
     },
 }

@@ -1,16 +1,17 @@
-//! What tells a process from others, in a form in which another process can see that it has ended.
+//! The identity of a process, in a form from which another process can see that it has ended.
 
 use std::fmt;
 
-/// A process of some machine.
+/// A process on some machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Process {
     /// The boot of the machine.
     boot: String,
-    /// The namespace in which the process identifier counts: containers of one machine have their own.
+    /// The namespace of the process identifier: each container of a machine has its own.
     namespace: String,
     pid: String,
-    /// When it started, in the kernel's ticks since the boot: a later process may get the same identifier.
+    /// The start of the process, in the kernel's ticks since the boot: a later process may get the same
+    /// identifier.
     started: String,
 }
 
@@ -25,7 +26,7 @@ impl Process {
         Self { boot: boot.trim().to_owned(), namespace, pid, started }
     }
 
-    /// The process that a text is of, as [`Process`] is printed.
+    /// Reads a process from its printed form.
     pub(super) fn read(text: &str) -> Option<Self> {
         let parts: Vec<&str> = text.strip_prefix("process/")?.split('/').collect();
         let [boot, namespace, pid, started] = parts[..] else { return None };
@@ -33,13 +34,13 @@ impl Process {
         Some(Self { boot, namespace, pid, started })
     }
 
-    /// Whether it is known to have ended, as seen from the process `ours`. Of one in another namespace of
-    /// process identifiers nothing is known, nor of any where the kernel tells too little.
+    /// Whether the process is known to have ended, as seen from the process `ours`. Nothing is known of a
+    /// process in another namespace of process identifiers, or if the kernel reveals too little.
     pub(super) fn has_ended(&self, ours: &Self) -> bool {
         let is_known =
             ![&self.boot, &self.namespace, &self.pid, &self.started].iter().any(|part| part.is_empty());
         let is_here = is_known && self.boot == ours.boot && self.namespace == ours.namespace;
-        // An earlier holder of our own process has ended.
+        // An earlier process with our own identifier has ended.
         is_here && (self == ours || running_since(&self.pid).as_ref() != Some(&self.started))
     }
 }
@@ -51,13 +52,13 @@ impl fmt::Display for Process {
     }
 }
 
-/// When a process that runs was started; `None` where there is none, or it has ended and was not waited for.
+/// The start of a running process; `None` if there is none, or if it is a zombie.
 fn running_since(pid: &str) -> Option<String> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before it may hold spaces and brackets.
+    // The name before this field may hold spaces and brackets.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?;
-    // The 22nd field of proc_pid_stat(5), of which the state is the third.
+    // This is the 22nd field of proc_pid_stat(5), and the state is the third.
     let started = fields.nth(18)?;
     (!matches!(state, "Z" | "X")).then(|| started.to_owned())
 }
@@ -78,7 +79,7 @@ mod tests {
         assert!(other(|_| ()), "an earlier holder of this process");
         assert!(other(|process| process.pid = "4194305".into()), "above the largest pid");
         assert!(other(|process| process.started = "1".into()), "the identifier is used again");
-        // Two containers of a machine, each of whose first process has the identifier 1.
+        // In two containers of a machine, the first process of each has the identifier 1.
         let ended = Process { pid: "4194305".into(), ..ours.clone() };
         let unseen = [
             ("another namespace", Process { namespace: "1".into(), ..ended.clone() }),
@@ -98,7 +99,7 @@ mod tests {
         let other = Process { pid, started, ..ours.clone() };
         assert!(!other.has_ended(&ours));
         child.kill().unwrap();
-        // Until it is waited for, its entry is still there.
+        // Its entry exists until its parent waits for it.
         while running_since(&other.pid).is_some() {
             std::thread::yield_now();
         }

@@ -114,7 +114,7 @@ async fn attempt(
         Ok(supported) => supported,
         Err(outcome) => return ended(outcome),
     };
-    if let Err(outcome) = allowed(shared, kustomization) {
+    if let Err(outcome) = shared.tenancy.check_dependencies(kustomization) {
         return ended(outcome);
     }
     let snapshot = match snapshot {
@@ -162,7 +162,8 @@ async fn removed(
     if let Some(waits) = claims::dependents_leaving(shared, kustomization) {
         return waits;
     }
-    let (cluster, account) = (cluster.as_ref().map_err(Clone::clone), shared.account_of(kustomization));
+    let (cluster, account) =
+        (cluster.as_ref().map_err(Clone::clone), shared.tenancy.account_of(kustomization));
     let removal = RemovalSlot { shared, order, kustomization };
     pipeline::remove(cluster, &shared.cluster, kustomization, account, &removal).await
 }
@@ -199,27 +200,6 @@ fn drifted(causes: &BTreeSet<RunCause>) -> BTreeSet<ObjectId> {
     drifted.collect()
 }
 
-/// Whether all that it depends on can be depended on, and is where it may be looked at.
-fn allowed(shared: &Shared, kustomization: &Kustomization) -> Result<(), Common> {
-    let own = kustomization.reference();
-    let (mut problems, mut foreign) = (Vec::new(), Vec::new());
-    for named in &kustomization.spec.depends_on {
-        match named.target(&own) {
-            Ok(target) if shared.lockdown && target.namespace != own.namespace => foreign.push(target),
-            Ok(_) => {}
-            Err(problem) => problems.push(problem),
-        }
-    }
-    if !problems.is_empty() {
-        return Err(Common::Malformed { message: problems.join("\n") });
-    }
-    let blocked = foreign.iter().map(|target| {
-        format!("can't access '{target}', cross-namespace references have been blocked: remove it from spec.dependsOn")
-    });
-    let message = blocked.collect::<Vec<_>>().join("\n");
-    if message.is_empty() { Ok(()) } else { Err(Common::AccessDenied { message }) }
-}
-
 fn malformed(metadata: &Metadata, message: &str) -> Common {
     if metadata.deletion_timestamp.is_some() {
         let note = Some("the object is malformed, so its objects were left as they are".into());
@@ -239,13 +219,7 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<Snapshot, Co
         );
         return Err(Common::SourceRefused { message });
     };
-    if shared.forbids_source_of(kustomization) {
-        let message = format!(
-            "can't access '{source}', cross-namespace references have been blocked: move the source to namespace {}",
-            kustomization.metadata.namespace
-        );
-        return Err(Common::SourceForbidden { message });
-    }
+    shared.tenancy.check_source(kustomization)?;
     let found = shared.world.source(&key);
     match found.map(|(source, held)| (source, held.and_then(Held::into_files))) {
         None => Err(Common::SourceMissing { source }),

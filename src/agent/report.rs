@@ -8,9 +8,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::clock::since_1970;
 use super::metrics::Metrics;
 use super::subject::Subject;
+use crate::clock::since_1970;
 use crate::cluster::{Client, Direct, KnownKind, PatchedPart, WriteGuard, is_unserved_path, version_number};
 use lockgate_base::keys;
 use lockgate_base::model::Timestamp;
@@ -115,7 +115,7 @@ impl Reporter {
         if *old == **new && unaccepted.is_none() {
             return Ok(0);
         }
-        let (old, new) = (to_value(old), to_value(&**new));
+        let (old, new) = (to_value(old)?, to_value(&**new)?);
         let managed = old[INVENTORY].clone();
         let old = unaccepted.into_iter().fold(old, |old, sent| common(old, &sent));
         let operations = operations(&old, &new);
@@ -292,9 +292,9 @@ fn known(subject: &Subject) -> KnownKind<'_> {
     KnownKind { group: subject.group, version: subject.version, plural: subject.plural }
 }
 
-fn to_value(status: &impl Serialize) -> Value {
-    // The statuses are our own types, which all have a JSON form.
-    serde_json::to_value(status).unwrap_or_default()
+fn to_value(status: &impl Serialize) -> Result<Value, ReportError> {
+    let unwritable = |error| ReportError::Api(format!("the status has no JSON form: {error}"));
+    serde_json::to_value(status).map_err(unwritable)
 }
 
 /// The operations of a JSON patch (RFC 6902) that write each field in which the statuses differ, whole. That

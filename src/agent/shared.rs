@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::clock::timestamp;
 use super::events::{ObjectNotice, Outbox};
 use super::lease::Fence;
 use super::metrics::Metrics;
@@ -13,12 +12,13 @@ use super::report::Reporter;
 use super::state::Obstacles;
 use super::subject::Subject;
 use super::world::World;
+use crate::clock::timestamp;
 use crate::cluster::Cluster;
 use crate::source::Sources;
 use lockgate_base::keys;
 use lockgate_base::model::Timestamp;
 use lockgate_core::api::Kustomization;
-use lockgate_core::pipeline::{Clock, Workers};
+use lockgate_core::pipeline::{Clock, Tenancy, Workers};
 use lockgate_core::plan::DriftPolicy;
 use lockgate_core::quarantine::Quarantine;
 use lockgate_core::queue::Signal;
@@ -41,12 +41,12 @@ pub(super) struct Shared {
     pub(super) leads_since: Timestamp,
     pub(super) workers: Arc<dyn Workers>,
     pub(super) quarantine: Arc<Quarantine>,
-    pub(super) lockdown: bool,
+    /// In whose name Kustomizations are applied, and what they may refer to.
+    pub(super) tenancy: Tenancy,
     /// Whether to go on though Flux's controllers run.
     pub(super) adopt: bool,
     /// What is done about drift, where nobody says otherwise.
     pub(super) drift: DriftPolicy,
-    pub(super) default_service_account: Option<String>,
     pub(super) watch_namespace: Option<String>,
 }
 
@@ -78,30 +78,16 @@ impl Shared {
         }
     }
 
-    /// Whether a Kustomization's source is in a namespace of others, of which nothing may be taken, nor told.
-    pub(super) fn forbids_source_of(&self, kustomization: &Kustomization) -> bool {
-        let (own, source) = (&kustomization.metadata.namespace, &kustomization.spec.source_ref.namespace);
-        self.lockdown && source.as_ref().is_some_and(|source| source != own)
-    }
-
     /// What is done about the drift of a Kustomization's objects that say nothing of it themselves.
     pub(super) fn drift_of(&self, kustomization: &Kustomization) -> DriftPolicy {
         let said = kustomization.metadata.annotations.get(keys::DRIFT);
         said.and_then(|said| DriftPolicy::read(said)).unwrap_or(self.drift)
     }
 
-    /// The ServiceAccount that a Kustomization names or is given; `None` where the agent acts as itself.
-    pub(super) fn account_of<'a>(&'a self, kustomization: &'a Kustomization) -> Option<&'a str> {
-        kustomization.spec.service_account_name.as_deref().or(self.default_service_account.as_deref())
-    }
-
     /// The cluster in the name of a Kustomization, or why that cannot be.
     pub(super) fn cluster_for(&self, kustomization: &Kustomization) -> Result<Cluster, String> {
         let owner = kustomization.reference();
-        let account = self.account_of(kustomization);
-        if account.is_none() && self.lockdown {
-            return Err("spec.serviceAccountName must be set: the agent runs with --lockdown".into());
-        }
+        let account = self.tenancy.account(kustomization)?;
         self.cluster.acting_for(owner, account).map_err(|error| format!("spec.serviceAccountName: {error}"))
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the agent can work at present, for the probes.
+//! The state of the agent for the probes: whether it can work at present.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::metrics::Metrics;
 use crate::web::Probes;
 
-/// What stands in the way of working.
+/// The obstacles to the agent's work.
 #[derive(Debug)]
 pub(super) struct Obstacles {
     problems: Mutex<BTreeMap<&'static str, String>>,
@@ -18,7 +18,7 @@ impl Obstacles {
         Self { problems: Mutex::default(), metrics }
     }
 
-    /// Notes whether the API server answers in one matter, for example the watch of a kind.
+    /// Records whether the API server answers in one matter, for example the watch of a kind.
     pub(super) fn reachable(&self, matter: &'static str, problem: Option<String>) {
         let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
         match problem {
@@ -27,7 +27,8 @@ impl Obstacles {
         };
     }
 
-    /// Nothing is watched any more, so no watch is in trouble. A standby is ready.
+    /// Records that the agent is a standby: it watches nothing, so no watch has a problem. A standby is
+    /// ready.
     pub(super) fn stands_by(&self) {
         self.problems.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }

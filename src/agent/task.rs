@@ -1,4 +1,4 @@
-//! One run of one object, as the queue has ordered it.
+//! One run of one object, as ordered by the queue.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,19 +9,19 @@ use super::shared::Shared;
 use lockgate_base::model::Ref;
 use lockgate_core::queue::{RunCause, RunId, Signal};
 
-/// What was asked for.
+/// The order of a run.
 #[derive(Debug, Clone)]
 pub(super) struct Task {
     pub(super) key: Ref,
     pub(super) run: RunId,
     pub(super) causes: BTreeSet<RunCause>,
     pub(super) cancel: watch::Receiver<bool>,
-    /// Notified when the run has a slot again, after it has asked for one.
+    /// Notified when the run has a slot again after its request.
     pub(super) slot: Arc<Notify>,
 }
 
 impl Task {
-    /// Asks for a slot again, and waits for it.
+    /// Requests a slot again, and waits for it.
     pub(super) async fn resumes(&self, shared: &Shared) {
         shared.tell(Signal::Resumes { key: self.key.clone(), run: self.run });
         self.slot.notified().await;

@@ -1,4 +1,4 @@
-//! The lease and the statuses beside those who apply, against a server that lets those wait.
+//! The lease and the statuses do not wait behind applies, even if the server makes applies wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,8 @@ use lockgate_base::model::{Ref, Timestamp};
 use lockgate_core::api::{Kustomization, KustomizationStatus, Metadata};
 use lockgate_core::verdict::{Judged, NO_SECRETS, Schedule, VerdictContext, applying};
 
-/// A client of a server that never answers about its version, and a count of who waits for that.
+/// A client of a server that never answers requests for its version, and a count of the callers that wait for
+/// that.
 fn busy_server() -> (Client, Arc<AtomicUsize>) {
     let waiting = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&waiting);
@@ -63,7 +64,7 @@ async fn nothing_that_applies_holds_up_the_lease_or_a_status() {
         let client = client.clone();
         others.spawn(async move { preflight::version(&client).await });
     }
-    // All permits are taken once no more of them get through.
+    // All permits are taken when no further request gets through.
     let mut seen = 0;
     while seen == 0 || waiting.load(Ordering::Relaxed) > seen {
         seen = waiting.load(Ordering::Relaxed);

@@ -1,5 +1,5 @@
-//! The threads on which builds run: few, with large stacks, and none of the runtime's, which renew the lease
-//! and answer probes meanwhile.
+//! The threads on which builds run: few, and with large stacks. They are separate from the runtime's threads,
+//! which renew the lease and answer probes meanwhile.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -12,16 +12,16 @@ use lockgate_core::pipeline::workers::{Ended, Work, Workers};
 use lockgate_render::STACK_SIZE;
 use lockgate_render::budget::{Memory, Turn};
 
-/// How many builds run at a time. More would need more memory at once and end no sooner.
+/// The number of builds that run at one time. More would need more memory at once and end no sooner.
 const THREADS: usize = 2;
 
-/// What a process has for all else than one large build, in bytes: what it knows of the cluster and of its
+/// The memory of a process besides one large build, in bytes: its knowledge of the cluster and of its
 /// sources, and a small build.
 const BESIDE: u64 = 96 << 20;
-/// What a build may have however little memory there is, in bytes.
+/// The memory that a build may use even if there is little, in bytes.
 const LEAST: u64 = 32 << 20;
 
-/// The memory of all builds, of which one at a time may be a large one.
+/// The memory of all builds. Only one build at a time may be a large one.
 #[derive(Debug)]
 struct Builds {
     limit: u64,
@@ -61,7 +61,7 @@ impl Drop for Taken {
     }
 }
 
-/// Work, and who waits for it.
+/// Work, and the sender of its answer.
 struct Task {
     work: Work,
     answer: oneshot::Sender<Result<(), String>>,
@@ -75,8 +75,7 @@ pub(crate) struct Threads {
 }
 
 impl Threads {
-    /// Starts the threads, of a process that may have so many bytes of memory; an error where the system
-    /// gives none.
+    /// Starts the threads, for a process that may use `memory` bytes; an error if the system gives none.
     pub(crate) fn start(memory: u64) -> std::io::Result<Self> {
         let (tasks, queue) = channel();
         let queue = Arc::new(Mutex::new(queue));
@@ -97,13 +96,13 @@ impl Workers for Threads {
 
     fn run(&self, work: Work) -> Ended {
         let (answer, ended) = oneshot::channel();
-        // The threads end with the last sender, so that there is one.
+        // The threads end only with the last sender, so the send succeeds.
         let _ = self.tasks.send(Task { work, answer });
         Box::pin(async move { ended.await.unwrap_or_else(|_| Err("a thread that has ended".into())) })
     }
 }
 
-/// Takes one task after the other until there will be none.
+/// Runs one task after the other until the queue is closed.
 fn work_off(queue: &Mutex<Receiver<Task>>) {
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -112,7 +111,7 @@ fn work_off(queue: &Mutex<Receiver<Task>>) {
             continue;
         }
         let ended = catch_unwind(AssertUnwindSafe(work)).map_err(|_| fault::place());
-        // Nobody listens once the run was cancelled.
+        // The receiver is gone if the run was cancelled.
         let _ = answer.send(ended);
     }
 }
@@ -155,7 +154,7 @@ mod tests {
         let threads = Threads::start(256 << 20).unwrap();
         let (ends, works): (Vec<_>, Vec<_>) = (0..THREADS).map(|_| lasting()).unzip();
         let running: Vec<Ended> = works.into_iter().map(|work| threads.run(work)).collect();
-        // This runtime has one thread, on which nothing would go on.
+        // This runtime has one thread, and a build on it would stop everything else.
         tokio::task::yield_now().await;
         drop(ends);
         for ended in running {
@@ -199,7 +198,7 @@ mod tests {
             if levels == 0 { frame[0] } else { deep(levels - 1).max(frame[1]) }
         }
         let threads = Threads::start(256 << 20).unwrap();
-        // 64 MiB of frames at least, where a thread has 2 MiB otherwise.
+        // These are 64 MiB of frames at least, while a thread's default stack has 2 MiB.
         assert_eq!(threads.run(Box::new(|| assert_eq!(deep(64 * 1024), 0))).await, Ok(()));
     }
 }

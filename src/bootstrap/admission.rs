@@ -4,8 +4,10 @@
 use std::time::{Duration, Instant};
 
 use super::deploy_key::{KeyIdentity, KeyPlan, admitted, register};
+use super::entry::Entry;
 use super::github::{DeployKey, GitHub};
 use super::hosts::SshUrl;
+use super::key::KeyPair;
 use super::keyring::KeyPlace;
 use super::made::Made;
 use super::manifests::Installation;
@@ -91,6 +93,7 @@ impl<'a> Admission<'a> {
             name: &self.plan.secret,
             algorithm: self.plan.algorithm,
             comment: &self.comment,
+            given: self.plan.given.as_ref(),
             replace: self.plan.replace,
         }
     }
@@ -107,81 +110,21 @@ impl<'a> Admission<'a> {
         KeyPlace { objects: &self.objects, identity: &self.identity, namespace }
     }
 
-    /// Looks at what there is, and whether the host would let a key in. Nothing is changed.
-    pub(crate) async fn rehearsed(&self) -> Result<Option<Stored>, FailedStep> {
-        let existing = match secret::existing(&self.objects, &self.wanted(), self.url).await {
-            Ok(existing) => existing,
-            // It is not ours to use, and ours to replace where that is asked for.
-            Err(Problem::Secret { .. } | Problem::Key(_)) if self.plan.replace => None,
-            Err(problem) => return Err(at("secret")(problem)),
-        };
-        let line = existing.as_ref().map(|stored| stored.key.public_line());
-        if let Host::GitHub(github, keys) = self.host {
-            // A key that is to be replaced may be let in and the next refused.
-            let known = line.as_deref().filter(|_| !self.plan.replace);
-            preflight::registration(github, keys, known).await.map_err(at("preflight"))?;
-            let in_use = line.as_deref().unwrap_or_default();
-            let alone = self.place().is_alone(self.plan, keys, in_use).await;
-            alone.map_err(at("preflight"))?;
-        }
-        Ok(existing)
+    /// Whether a key that is there is to be replaced: not by itself.
+    fn replaces(&self, stored: &Stored) -> bool {
+        let is_given = |given: &KeyPair| given.is_same(&stored.key);
+        self.plan.replace && !self.plan.given.as_ref().is_some_and(is_given)
     }
 
-    /// Has a key in the Secret that the host lets in.
-    pub(crate) async fn let_in(
-        &self,
-        existing: Option<Stored>,
-        progress: &mut ProgressLog<'_>,
-    ) -> Result<Admitted, FailedStep> {
-        let wanted = self.wanted();
-        let rotation = self.rotation(&wanted);
-        let mut made = Made::default();
-        let (stored, replaced) = match existing {
-            Some(stored) => {
-                let stored = self.renewed(&wanted, stored, progress).await?;
-                let replaced = rotation.unfinished().await?;
-                if self.plan.replace && replaced.is_none() {
-                    let old = stored.key.public_line();
-                    let (stored, registered) = rotation.switch(&stored, self.host, progress).await?;
-                    return Ok(Admitted { stored, registered, replaced: Some(old) });
-                }
-                (stored, replaced)
-            }
-            None => (self.made(&wanted, &mut made, progress).await?, None),
-        };
-        let registered = match self.host {
-            Host::GitHub(github, keys) => {
-                match register(github, keys, &self.title, stored.key.public(), progress).await {
-                    Ok(registered) => Some(registered),
-                    Err(failure) => return Err(made.taken_back(&self.objects, failure, progress).await),
-                }
-            }
-            Host::Owner { branch } => {
-                admitted(self.url, branch, self.timeout, &stored, progress).await?;
-                None
-            }
-        };
-        Ok(Admitted { stored, registered, replaced })
-    }
-
-    /// Once the agent has fetched: what was replaced is let in no more, and leftovers of earlier clusters go.
-    pub(crate) async fn tidy(
-        &self,
-        admitted: &Admitted,
-        progress: &mut ProgressLog<'_>,
-    ) -> Result<(), FailedStep> {
-        let wanted = self.wanted();
-        if let Some(old) = &admitted.replaced {
-            self.rotation(&wanted).finish(old, &self.identity, self.github(), progress).await?;
+    /// Refuses a Secret with another key than the one that was given.
+    fn checked(&self, stored: Stored) -> Result<Stored, FailedStep> {
+        let is_other = self.plan.given.as_ref().is_some_and(|given| !given.is_same(&stored.key));
+        if is_other && !self.plan.replace {
+            let name = format!("{}/{}", self.installation.namespace, self.plan.secret);
+            let reason = format!("holds another key than the one that was given: {}", stored.key.summary());
+            return Err(at("secret")(Problem::Secret { name, reason }));
         }
-        if let (Host::GitHub(github, keys), Some(registered)) = (self.host, &admitted.registered) {
-            let is_replaced = |key: &&DeployKey| admitted.replaced.iter().any(|old| key.is_same(old));
-            let others = keys.iter().filter(|key| !is_replaced(key));
-            let keys: Vec<DeployKey> = others.chain([registered]).cloned().collect();
-            let in_use = admitted.stored.key.public_line();
-            self.place().tidy(self.plan, github, &keys, &in_use, progress).await?;
-        }
-        Ok(())
+        Ok(stored)
     }
 
     const fn rotation<'r>(&'r self, wanted: &'r SecretPlan<'r>) -> Rotation<'r> {
@@ -232,5 +175,88 @@ impl<'a> Admission<'a> {
         }
         progress.done("secret", began, format!("{}/{}", wanted.namespace, wanted.name), Some(stored.change));
         Ok(stored)
+    }
+}
+
+impl Entry for Admission<'_> {
+    type Before = Option<Stored>;
+    type Admitted = Admitted;
+
+    async fn rehearsed(&self) -> Result<Option<Stored>, FailedStep> {
+        let existing = match secret::existing(&self.objects, &self.wanted(), self.url).await {
+            Ok(existing) => existing,
+            // It is not ours to use, and ours to replace where that is asked for.
+            Err(Problem::Secret { .. } | Problem::Key(_)) if self.plan.replace => None,
+            Err(problem) => return Err(at("secret")(problem)),
+        };
+        let existing = existing.map(|stored| self.checked(stored)).transpose()?;
+        let line = existing.as_ref().map(|stored| stored.key.public_line());
+        if let Host::GitHub(github, keys) = self.host {
+            // A key that is to be replaced may be let in and the next refused.
+            let is_replaced = existing.as_ref().is_some_and(|stored| self.replaces(stored));
+            let given = self.plan.given.as_ref().map(KeyPair::public_line);
+            let known = line.as_deref().filter(|_| !is_replaced).or(given.as_deref());
+            preflight::registration(github, keys, known).await.map_err(at("preflight"))?;
+            let in_use = line.as_deref().unwrap_or_default();
+            let alone = self.place().is_alone(self.plan, keys, in_use).await;
+            alone.map_err(at("preflight"))?;
+        }
+        Ok(existing)
+    }
+
+    fn secret(&self, _: &Option<Stored>) -> Option<String> {
+        Some(self.plan.secret.clone())
+    }
+
+    async fn let_in(
+        &self,
+        existing: Option<Stored>,
+        progress: &mut ProgressLog<'_>,
+    ) -> Result<Admitted, FailedStep> {
+        let wanted = self.wanted();
+        let rotation = self.rotation(&wanted);
+        let mut made = Made::default();
+        let (stored, replaced) = match existing {
+            Some(stored) => {
+                let stored = self.renewed(&wanted, stored, progress).await?;
+                let replaced = rotation.unfinished().await?;
+                if self.replaces(&stored) && replaced.is_none() {
+                    let old = stored.key.public_line();
+                    let (stored, registered) = rotation.switch(&stored, self.host, progress).await?;
+                    return Ok(Admitted { stored, registered, replaced: Some(old) });
+                }
+                (stored, replaced)
+            }
+            None => (self.made(&wanted, &mut made, progress).await?, None),
+        };
+        let registered = match self.host {
+            Host::GitHub(github, keys) => {
+                match register(github, keys, &self.title, stored.key.public(), progress).await {
+                    Ok(registered) => Some(registered),
+                    Err(failure) => return Err(made.taken_back(&self.objects, failure, progress).await),
+                }
+            }
+            Host::Owner { branch } => {
+                admitted(self.url, branch, self.timeout, &stored, progress).await?;
+                None
+            }
+        };
+        Ok(Admitted { stored, registered, replaced })
+    }
+
+    /// What was replaced is let in no more, and leftovers of earlier clusters go.
+    async fn tidy(&self, admitted: &Admitted, progress: &mut ProgressLog<'_>) -> Result<(), FailedStep> {
+        let wanted = self.wanted();
+        if let Some(old) = &admitted.replaced {
+            self.rotation(&wanted).finish(old, &self.identity, self.github(), progress).await?;
+        }
+        if let (Host::GitHub(github, keys), Some(registered)) = (self.host, &admitted.registered) {
+            let is_replaced = |key: &&DeployKey| admitted.replaced.iter().any(|old| key.is_same(old));
+            let others = keys.iter().filter(|key| !is_replaced(key));
+            let keys: Vec<DeployKey> = others.chain([registered]).cloned().collect();
+            let in_use = admitted.stored.key.public_line();
+            self.place().tidy(self.plan, github, &keys, &in_use, progress).await?;
+        }
+        Ok(())
     }
 }

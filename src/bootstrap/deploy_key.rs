@@ -7,8 +7,9 @@ use ssh_key::PublicKey;
 
 use super::github::{DeployKey, GitHub};
 use super::hosts::{self, SshUrl};
-use super::key::Algorithm;
+use super::key::{Algorithm, KeyPair};
 use super::moment;
+use super::preflight;
 use super::problem::{FailedStep, Problem};
 use super::progress::{ProgressEvent, ProgressLog, at};
 use super::put::PutOutcome;
@@ -16,6 +17,7 @@ use super::secret::Stored;
 use super::ssh::{self, SshError};
 use super::title::{ClusterName, Title};
 use super::wait;
+use crate::clock;
 use crate::cluster::objects::Objects;
 use lockgate_base::model::{Object, Timestamp};
 
@@ -64,6 +66,8 @@ pub(crate) struct KeyPlan {
     pub secret: String,
     /// The kind of key to make.
     pub algorithm: Algorithm,
+    /// The pair that is kept elsewhere, and is to be used.
+    pub given: Option<KeyPair>,
     /// Whether a key that is there is replaced.
     pub replace: bool,
     /// The cluster's name; without one the context's stands in the title, and no key is ever deleted by it.
@@ -84,7 +88,7 @@ impl KeyPlan {
             &name,
             Some(&identity.uid),
             namespace,
-            self.ttl.map(|ttl| moment::after(moment::now(), ttl)),
+            self.ttl.map(|ttl| moment::after(clock::now(), ttl)),
         )
     }
 }
@@ -102,7 +106,7 @@ pub(crate) async fn register(
     let (registered, is_new) = github
         .register(listed, &title.to_string(), &line)
         .await
-        .map_err(|error| at("deploy key")(Problem::github(error, &github.repository)))?;
+        .map_err(|error| at("deploy key")(preflight::refused(github, error)))?;
     let change = if is_new { PutOutcome::Created } else { PutOutcome::Unchanged };
     let mode = if registered.read_only { "read-only" } else { "READ-WRITE" };
     let detail = format!("{} \"{}\" {mode}", hosts::fingerprint(key), registered.title);
@@ -124,7 +128,7 @@ pub(crate) async fn admitted(
     progress: &mut ProgressLog<'_>,
 ) -> Result<(), FailedStep> {
     let began = Instant::now();
-    let failed = |problem: Problem| FailedStep { step: "deploy key", problems: vec![problem] };
+    let failed = at("deploy key");
     let mut is_shown = false;
     let ask = async || {
         let (url, credentials) = (url.clone(), stored.credentials.clone());
@@ -144,17 +148,7 @@ pub(crate) async fn admitted(
     };
     let branches = wait::let_in(timeout, ADMISSION_POLL, ask, tell).await;
     let branches = branches.map_err(|error| failed(error.into()))?;
-    let Some((_, commit)) = branches.iter().find(|(name, _)| name == branch) else {
-        let branch = branch.to_owned();
-        let names: Vec<&str> = branches.iter().map(|(name, _)| name.as_str()).take(5).collect();
-        let known = format!("among those that do are '{}'", names.join("', '"));
-        return Err(failed(if names.is_empty() {
-            Problem::Empty(branch)
-        } else {
-            Problem::NoBranch { branch, known }
-        }));
-    };
-    let commit = commit.get(..7).unwrap_or(commit);
+    let commit = preflight::commit_at(&branches, branch).map_err(failed)?;
     let detail =
         format!("{} let in by {} · branch {branch} @ {commit}", stored.key.summary(), url.known_as());
     progress.done("deploy key", began, detail, None);

@@ -4,7 +4,9 @@
 mod error;
 mod deploy_keys;
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,11 +18,14 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use lockgate_base::model::Secret;
 
 pub(crate) use deploy_keys::DeployKey;
 pub(crate) use error::GitHubError;
+
+use self::error::INSTALLATION_ROUTE;
 
 /// Where github.com's API is.
 pub(crate) const PUBLIC_API: &str = "https://api.github.com";
@@ -38,8 +43,8 @@ pub(crate) enum GithubCredentials {
     App {
         /// The App.
         id: u64,
-        /// Its installation at the owner.
-        installation: u64,
+        /// Its installation; the one that the repository is in where absent.
+        installation: Option<u64>,
         /// Its private key, PEM.
         private_key: Secret<Vec<u8>>,
     },
@@ -69,9 +74,25 @@ impl Bearer {
     }
 }
 
+/// A client that has signed in, or will when it first asks something.
+#[derive(Clone)]
+enum Session {
+    /// With a token, or with none.
+    Token(Octocrab),
+    /// As an App.
+    App {
+        /// In the name of the App itself.
+        app: Octocrab,
+        /// The installation; looked up where absent.
+        installation: Option<u64>,
+        /// In the name of the installation.
+        installed: Arc<OnceCell<Octocrab>>,
+    },
+}
+
 /// A repository at GitHub, and a client that may ask about it.
 pub(crate) struct GitHub {
-    client: Octocrab,
+    session: Session,
     address: String,
     bearer: Bearer,
     /// `owner/name`.
@@ -104,6 +125,13 @@ struct RepositoryBody {
 struct Permissions {
     #[serde(default)]
     admin: bool,
+}
+
+#[derive(Deserialize)]
+struct InstallationBody {
+    id: u64,
+    #[serde(default)]
+    permissions: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -146,19 +174,19 @@ impl GitHub {
             .add_retry_config(RetryConfig::Simple(2))
             .set_connect_timeout(Some(TIMEOUT))
             .set_read_timeout(Some(TIMEOUT));
-        let client = match credentials {
+        let session = match credentials {
             GithubCredentials::Token(token) => {
-                builder.personal_token(token.expose().clone()).build().map_err(usage)?
+                Session::Token(builder.personal_token(token.expose().clone()).build().map_err(usage)?)
             }
             GithubCredentials::App { id, installation, private_key } => {
                 let unusable =
                     |_| GitHubError::Usage("the App's private key is not an RSA key in PEM form".into());
                 let app = builder.app_from_rsa_pem(AppId(*id), private_key.expose()).map_err(unusable)?;
-                let app = app.build().map_err(usage)?;
-                app.installation(InstallationId(*installation)).map_err(usage)?
+                let (app, installed) = (app.build().map_err(usage)?, Arc::default());
+                Session::App { app, installation: *installation, installed }
             }
         };
-        Ok(Self { client, address, bearer: Bearer::of(credentials), repository: repository.into() })
+        Ok(Self { session, address, bearer: Bearer::of(credentials), repository: repository.into() })
     }
 
     /// A client of a GitHub that is reached through a service.
@@ -172,22 +200,61 @@ impl GitHub {
         S::Error: Into<tower::BoxError>,
     {
         let builder = octocrab::OctocrabBuilder::new_empty().with_service(service);
-        let client = builder.with_auth(octocrab::AuthState::None).build().unwrap();
+        let session = Session::Token(builder.with_auth(octocrab::AuthState::None).build().unwrap());
         let (address, bearer) = ("http://test".into(), Bearer::Person);
-        Self { client, address, bearer, repository: repository.into() }
+        Self { session, address, bearer, repository: repository.into() }
     }
 
     /// The repository under the name that it has now. GitHub redirects what is asked under an earlier name;
     /// what is to be written it only sends away.
     #[must_use]
     pub(crate) fn called(&self, full_name: &str) -> Self {
-        let (client, address) = (self.client.clone(), self.address.clone());
-        Self { client, address, bearer: self.bearer, repository: full_name.into() }
+        let (session, address) = (self.session.clone(), self.address.clone());
+        Self { session, address, bearer: self.bearer, repository: full_name.into() }
     }
 
     /// Whether the token is an installation's that somebody else signed in for, as a workflow's is.
     pub(crate) fn has_token_of_installation(&self) -> bool {
         self.bearer == Bearer::Installation
+    }
+
+    /// Where an owner allows deploy keys.
+    pub(crate) fn key_settings(&self) -> String {
+        let owner = self.repository.split('/').next().unwrap_or_default();
+        format!("{}/organizations/{owner}/settings/member_privileges", web_address(&self.address))
+    }
+
+    /// The permissions to write that the App has where it is installed for the repository; none where it is
+    /// no App that asks.
+    pub(crate) async fn writes(&self) -> Result<Vec<String>, GitHubError> {
+        let Session::App { app, .. } = &self.session else { return Ok(Vec::new()) };
+        let permissions = self.installation(app).await?.permissions;
+        let writes = permissions.into_iter().filter(|(_, access)| access == "write" || access == "admin");
+        Ok(writes.map(|(name, _)| name).collect())
+    }
+
+    /// How the App is installed for the repository.
+    async fn installation(&self, app: &Octocrab) -> Result<InstallationBody, GitHubError> {
+        let route = self.route(INSTALLATION_ROUTE);
+        let (_, body) = self.exchange(app, Method::GET, &route, None).await?;
+        self.decode(&route, &body)
+    }
+
+    /// The client with which things are asked.
+    async fn client(&self) -> Result<&Octocrab, GitHubError> {
+        let (app, installation, installed) = match &self.session {
+            Session::Token(client) => return Ok(client),
+            Session::App { app, installation, installed } => (app, installation, installed),
+        };
+        let sign_in = async || {
+            let id = match installation {
+                Some(id) => *id,
+                None => self.installation(app).await?.id,
+            };
+            let client = app.installation(InstallationId(id));
+            client.map_err(|error| GitHubError::Usage(error.to_string()))
+        };
+        installed.get_or_try_init(sign_in).await
     }
 
     /// What GitHub says of the repository and of the token.
@@ -261,12 +328,22 @@ impl GitHub {
         route: &str,
         body: Option<&Value>,
     ) -> Result<(HeaderMap, Vec<u8>), GitHubError> {
+        self.exchange(self.client().await?, method, route, body).await
+    }
+
+    async fn exchange(
+        &self,
+        client: &Octocrab,
+        method: Method,
+        route: &str,
+        body: Option<&Value>,
+    ) -> Result<(HeaderMap, Vec<u8>), GitHubError> {
         let unreachable = |error: octocrab::Error| self.unreachable(&error);
         let request = format!("{method} {}", route.split('?').next().unwrap_or(route));
         let response = match method {
-            Method::POST => self.client._post(route, body).await,
-            Method::DELETE => self.client._delete(route, body).await,
-            _ => self.client._get(route).await,
+            Method::POST => client._post(route, body).await,
+            Method::DELETE => client._delete(route, body).await,
+            _ => client._get(route).await,
         };
         let response = response.map_err(|error| match error {
             // An App's token is asked for on the way, and its refusal arrives as an error.
@@ -283,7 +360,7 @@ impl GitHub {
             other => unreachable(other),
         })?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = self.client.body_to_string(response).await.map_err(unreachable)?.into_bytes();
+        let body = client.body_to_string(response).await.map_err(unreachable)?.into_bytes();
         if status.is_success() {
             Ok((headers, body))
         } else {
@@ -309,6 +386,14 @@ fn found<T>(result: Result<T, GitHubError>) -> Result<Option<T>, GitHubError> {
         Err(GitHubError::NotFound { .. }) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Where people and Git find what an API answers for: `api.github.com` stands for `github.com`, an Enterprise
+/// server for itself.
+pub(crate) fn web_address(api: &str) -> String {
+    let (scheme, rest) = api.split_once("://").unwrap_or(("https", api));
+    let authority = rest.split('/').next().unwrap_or_default();
+    format!("{scheme}://{}", authority.strip_prefix("api.").unwrap_or(authority))
 }
 
 fn checked_address(api: &str) -> Result<String, GitHubError> {

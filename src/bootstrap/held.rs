@@ -1,4 +1,5 @@
-//! What holds a namespace that is being deleted, where nobody is left to let go of it.
+//! The finalizers and objects that block the deletion of a namespace, if no controller is left to release
+//! them.
 
 use serde_json::Value;
 
@@ -10,8 +11,8 @@ use lockgate_base::model::Object;
 use lockgate_core::api;
 use lockgate_core::pipeline::ports::ApiFailure;
 
-/// The object of a kind of ours that keeps a namespace from going, and that no agent will finish: waiting
-/// would not help.
+/// Finds an object of ours whose finalizer keeps the namespace from going, if no agent is left to finish it:
+/// waiting would not help.
 pub(crate) async fn for_ever(objects: &Objects, namespace: &Object) -> Result<Option<Problem>, ApiFailure> {
     let name = namespace.name();
     if !objects.list("v1", "Pod", Some(name), manifests::AGENT).await?.is_empty() {

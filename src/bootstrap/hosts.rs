@@ -14,17 +14,17 @@ use lockgate_git::{GitUrl, KnownHosts, Scheme};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SshUrl {
     git: GitUrl,
-    /// The path as it was written, with what is escaped in it.
+    /// The path as it was written, with its escapes.
     path: String,
 }
 
 /// An address that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// Not one of a repository.
+    /// It is no address of a repository.
     #[error("{0}")]
     Invalid(#[from] SourceError),
-    /// Not `ssh://`.
+    /// It does not begin with `ssh://`.
     #[error("'{0}' is not of the form ssh://user@host[:port]/path")]
     NotSsh(GitUrl),
 }
@@ -37,7 +37,7 @@ impl FromStr for SshUrl {
         if git.scheme() != Scheme::Ssh {
             return Err(AddressError::NotSsh(git));
         }
-        // Past the scheme, the empty part behind it and the host.
+        // The path comes after the scheme, the empty part behind it and the host.
         let path = text.splitn(4, '/').nth(3).unwrap_or_default();
         Ok(Self { git, path: format!("/{path}") })
     }
@@ -54,7 +54,7 @@ impl SshUrl {
         self.git.user().unwrap_or(DEFAULT_USER)
     }
 
-    /// The URL as the API takes it.
+    /// The URL in the form for the API.
     pub fn url(&self) -> String {
         format!("{}{}", self.server(), self.path)
     }
@@ -68,32 +68,31 @@ impl SshUrl {
         format!("ssh://{}@{}", self.user(), self.git.authority())
     }
 
-    /// The name that `known_hosts` has for the server: `host`, or `[host]:port`.
+    /// The name of the server in `known_hosts`: `host`, or `[host]:port`.
     pub fn known_as(&self) -> String {
         known_as(self.git.host(), self.git.port())
     }
 
-    /// The keys that some `known_hosts` vouch for at this server.
+    /// The keys of this server in a `known_hosts`.
     pub fn keys_in<'k>(&self, known_hosts: &'k KnownHosts) -> Vec<&'k PublicKey> {
         known_hosts.lookup(self.git.host(), self.git.port()).into_accepted()
     }
 }
 
-/// The line of a `known_hosts` file that ties a key to a server.
+/// The line of a `known_hosts` file that binds a key to a server.
 pub(crate) fn line(url: &SshUrl, key: &PublicKey) -> Option<String> {
     let text = key.to_openssh().ok()?;
     let (kind, content) = key::identity_of(&text)?;
     Some(format!("{} {kind} {content}", url.known_as()))
 }
 
-/// Reads published keys, each `type content`, into lines; those of types that libssh2 does not know are
-/// passed over.
+/// Turns published keys, each `type content`, into lines, and skips types that libssh2 does not know.
 pub(crate) fn lines(url: &SshUrl, published: &[String]) -> Vec<String> {
     let keys = published.iter().filter_map(|text| PublicKey::from_openssh(text).ok());
     keys.filter_map(|key| line(url, &key)).collect()
 }
 
-/// The short names of the types of keys, each once: `ed25519 ecdsa rsa`.
+/// The short names of the keys' types, each once: `ed25519 ecdsa rsa`.
 pub(crate) fn kinds(keys: &[&PublicKey]) -> String {
     let mut kinds: Vec<String> = Vec::new();
     for kind in keys.iter().map(|key| key::short_name(key.algorithm().as_str()).to_owned()) {
@@ -104,7 +103,7 @@ pub(crate) fn kinds(keys: &[&PublicKey]) -> String {
     kinds.join(" ")
 }
 
-/// `ed25519 SHA256:…` of a key.
+/// The fingerprint of a key, as `ed25519 SHA256:…`.
 pub(crate) fn fingerprint(key: &PublicKey) -> String {
     format!("{} {}", key::short_name(key.algorithm().as_str()), key.fingerprint(HashAlg::Sha256))
 }

@@ -1,22 +1,22 @@
-//! A GitHub, or an Enterprise server, and who asks there: for commands that learn from the cluster which
-//! repository it is about.
+//! GitHub or an Enterprise server, and the account that asks there, for commands that learn from the cluster
+//! which repository they are about.
 
 use super::github::{GitHub, GithubCredentials, PUBLIC_API};
 use super::hosts::SshUrl;
 use super::problem::Problem;
 
-/// Where GitHub is, and in whose name it is asked.
+/// The address of GitHub, and the credentials for it.
 #[derive(Debug, Clone)]
 pub(crate) struct Hub {
-    /// Where its API is.
+    /// The address of its API.
     pub api: String,
-    /// Who asks; nobody where no token was given.
+    /// The credentials; `None` without a token.
     pub credentials: Option<GithubCredentials>,
 }
 
 impl Hub {
-    /// The repository that an address names here, as `owner/name`: one of github.com's SSH host, or any where
-    /// it is an Enterprise server, which may have its SSH under another name.
+    /// The repository of an address, as `owner/name`, if it is on this server. For github.com the address
+    /// must have its SSH host. An Enterprise server accepts any host, since its SSH may have another name.
     pub(crate) fn repository(&self, url: &SshUrl) -> Option<String> {
         let is_served = self.api != PUBLIC_API || matches!(url.git().host(), "github.com" | "ssh.github.com");
         let path = url.git().path().trim_matches('/');
@@ -24,7 +24,7 @@ impl Hub {
         (is_served && path.matches('/').count() == 1).then(|| path.to_owned())
     }
 
-    /// A client for a repository. Nothing is asked yet.
+    /// A client for a repository. This sends no request yet.
     pub(crate) fn client(&self, repository: &str) -> Result<GitHub, Problem> {
         let credentials = self.credentials.as_ref().ok_or(Problem::NoToken)?;
         let client = GitHub::new(&self.api, credentials, repository);

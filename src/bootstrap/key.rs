@@ -77,7 +77,7 @@ pub enum KeyError {
 }
 
 /// A private key and its public half.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct KeyPair {
     identity: Secret<String>,
     public: PublicKey,
@@ -98,6 +98,19 @@ impl KeyPair {
         let beside = || PublicKey::from_openssh(public_line?.trim()).ok();
         let public = identity.public().cloned().or_else(beside).ok_or(KeyError::NoPublicHalf)?;
         Ok(Self { identity: identity.pem().clone(), public })
+    }
+
+    /// The pair, with a comment that ends its public line.
+    #[must_use]
+    pub(crate) fn called(&self, comment: &str) -> Self {
+        let mut pair = self.clone();
+        pair.public.set_comment(comment);
+        pair
+    }
+
+    /// Whether it is the pair that another is, whatever either is called.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.public.key_data() == other.public.key_data()
     }
 
     /// The private key in OpenSSH or PEM form.

@@ -1,5 +1,5 @@
-//! The deploy keys of a repository: those of earlier clusters beside a cluster's own, and those that a user
-//! looks after with GitHub alone.
+//! The deploy keys of a repository: a cluster's own, those of earlier clusters, and those that a user manages
+//! with GitHub alone.
 
 use std::time::{Duration, Instant};
 
@@ -19,16 +19,16 @@ use super::title::{ClusterName, Title};
 use crate::cluster::objects::Objects;
 use lockgate_base::model::Timestamp;
 
-/// The step under which old keys are told of.
+/// The step whose messages are about old keys.
 const STEP: &str = "old keys";
-/// The shortest time after which a key is taken to be unused: GitHub's last use lags by up to a week.
+/// The shortest time after which a key counts as unused: GitHub's date of last use lags by up to a week.
 pub(crate) const LEAST_UNUSED: Duration = Duration::from_hours(7 * 24);
 
-/// A cluster's place among the keys of a repository.
+/// The cluster for which the keys of a repository are judged.
 pub(crate) struct KeyPlace<'p> {
-    /// The cluster.
+    /// The objects of the cluster.
     pub objects: &'p Objects,
-    /// Which one it is.
+    /// The identity of the cluster.
     pub identity: &'p KeyIdentity,
     /// The agent's namespace.
     pub namespace: &'p str,
@@ -45,7 +45,7 @@ impl KeyPlace<'_> {
         ClusterIdentity { name, namespace: self.namespace, uid, created, in_use, held }
     }
 
-    /// The public lines of what the cluster holds, read only where there is a key to judge.
+    /// The public lines of the keys that the cluster holds, read only if there is a key to judge.
     async fn held(
         &self,
         name: &ClusterName,
@@ -58,7 +58,7 @@ impl KeyPlace<'_> {
         secret::public_lines(self.objects, self.namespace).await
     }
 
-    /// Refuses to prune where another cluster lives that has the name. Asked before anything is changed.
+    /// Refuses to prune if another cluster with the same name is alive. This runs before any change.
     pub(crate) async fn is_alone(
         &self,
         plan: &KeyPlan,
@@ -71,7 +71,7 @@ impl KeyPlace<'_> {
         twin(&judged, name).map_or(Ok(()), Err)
     }
 
-    /// Tells of the leftovers of the cluster's name, and deletes them where that is wanted. `keys` holds the
+    /// Reports the leftovers of the cluster's name, and deletes them if that is wanted. `keys` contains the
     /// one in use.
     pub(crate) async fn tidy(
         &self,
@@ -106,8 +106,8 @@ impl KeyPlace<'_> {
     }
 }
 
-/// Deletes the keys that are to go, each once GitHub has shown that it is still the same and `again` has said
-/// that it still goes; with `is_rehearsed` it only says so. What became of each.
+/// Deletes the leftover keys. Before each deletion GitHub must show the same key, and `again` must confirm
+/// it. With `is_rehearsed` it only reports the deletions. Returns what became of each key.
 async fn delete(
     github: &GitHub,
     mut judged: Vec<(DeployKey, KeyFate)>,
@@ -147,7 +147,7 @@ async fn delete(
     Ok(judged)
 }
 
-/// A key of another cluster that lives and has the same name.
+/// A key of another cluster that is alive and has the same name.
 fn twin(judged: &[(DeployKey, KeyFate)], name: &ClusterName) -> Option<Problem> {
     judged.iter().find_map(|(key, fate)| match fate {
         KeyFate::Stays(Kept::Used { at, by_another: true }) => {
@@ -157,7 +157,7 @@ fn twin(judged: &[(DeployKey, KeyFate)], name: &ClusterName) -> Option<Problem> 
     })
 }
 
-/// What to say of leftovers that are not to be deleted.
+/// The message about leftovers that are not deleted.
 fn told_of(name: &ClusterName, judged: &[(DeployKey, KeyFate)]) -> Option<ProgressEvent> {
     let leftovers = judged.iter().filter(|(_, fate)| *fate == KeyFate::Goes);
     let titles: Vec<String> =
@@ -174,29 +174,30 @@ fn used(key: &DeployKey) -> String {
     key.last_used.map_or_else(|| "no use known".into(), |at| format!("used {}", ago(at)))
 }
 
-/// Which keys a user wants to be rid of.
+/// The keys that a user wants to delete.
 #[derive(Debug, Clone)]
 pub(crate) enum Unwanted {
-    /// All of a cluster's name, which has gone or is about to; of one uid where two clusters have the name.
+    /// All keys of a cluster's name, which is gone or about to go; only those of one uid if two clusters have
+    /// the name.
     Cluster {
         /// The name.
         name: ClusterName,
         /// The uid of kube-system, or its first digits.
         uid: Option<String>,
     },
-    /// The one with a fingerprint, `SHA256:…`.
+    /// The key with a fingerprint, `SHA256:…`.
     Fingerprint(String),
-    /// All of ours that are too old, of one name or of all.
+    /// All keys of ours that are too old, of one name or of all.
     Aged {
-        /// What is too old.
+        /// The age that is too old.
         age: Age,
         /// The name.
         name: Option<ClusterName>,
     },
 }
 
-/// Deletes keys with GitHub alone, so also where the cluster is gone; with `is_rehearsed` it only says which.
-/// Ages are as of `now`.
+/// Deletes keys with GitHub alone, so it also works when the cluster is gone. With `is_rehearsed` it only
+/// reports which. Ages are as of `now`.
 pub(crate) async fn remove(
     github: &GitHub,
     unwanted: &Unwanted,
@@ -231,16 +232,16 @@ pub(crate) async fn remove(
     delete(github, judged, again, is_rehearsed, progress).await.map(drop)
 }
 
-/// A key as `lockgate keys list` shows it.
+/// A key in the output of `lockgate keys list`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ListedKeys {
     /// The key.
     pub key: DeployKey,
-    /// What its title says, where it is one of ours.
+    /// Its parsed title, if it is a key of ours.
     pub title: Option<Title>,
 }
 
-/// The deploy keys of a repository, by cluster and age; those of a name alone where one is given.
+/// The deploy keys of a repository, by cluster and age; only those of `name` if it is given.
 pub(crate) async fn list(github: &GitHub, name: Option<&ClusterName>) -> Result<Vec<ListedKeys>, FailedStep> {
     let keys = preflight::deploy_keys(github).await.map_err(at("keys"))?;
     let mut listed: Vec<ListedKeys> =
@@ -253,7 +254,7 @@ pub(crate) async fn list(github: &GitHub, name: Option<&ClusterName>) -> Result<
     Ok(listed)
 }
 
-/// Registers a key for a cluster that need not be there yet; with `is_rehearsed` it only says whether it
+/// Registers a key for a cluster that need not exist yet. With `is_rehearsed` it only reports whether it
 /// would.
 pub(crate) async fn create(
     github: &GitHub,

@@ -1,9 +1,9 @@
-//! Which deploy keys nobody needs any more. Pure: what GitHub and the cluster say goes in, a judgement of
-//! each key comes out.
+//! Finds the deploy keys that nobody needs any more. The module is pure: the answers of GitHub and of the
+//! cluster go in, and a judgement of each key comes out.
 //!
-//! A key is deleted on proof alone. Its title says whose it is, its date and the cluster's say which was
-//! first, and a use that GitHub shows only ever protects it: that lags behind, so a key that seems unused may
-//! be in use.
+//! A key is deleted only on proof. Its title names its owner, and its date and the cluster's date show which
+//! was first. The date of last use at GitHub only ever protects a key: that date lags behind, so a key that
+//! seems unused may be in use.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,19 +13,19 @@ use super::moment;
 use super::title::{ClusterName, Title};
 use lockgate_base::model::Timestamp;
 
-/// The cluster for which is judged, and what it holds.
+/// The identity of the cluster whose keys are judged, and the keys that it holds.
 #[derive(Debug, Clone)]
 pub(crate) struct ClusterIdentity<'c> {
-    /// Its name, which the user gave: nothing is judged by the name of a context, which many clusters may
-    /// have.
+    /// The name that the user gave. Nothing is judged by the name of a context, since many clusters may have
+    /// the same.
     pub name: &'c ClusterName,
     /// The agent's namespace.
     pub namespace: &'c str,
     /// The uid of kube-system.
     pub uid: &'c str,
-    /// When kube-system was made: what was registered before cannot be this cluster's.
+    /// When kube-system was created: a key that was registered before cannot be this cluster's.
     pub created: Timestamp,
-    /// The public line of the key that the agent reads the repository with.
+    /// The public line of the key with which the agent reads the repository.
     pub in_use: &'c str,
     /// The public lines of all keys in Secrets of the namespace.
     pub held: &'c [String],
@@ -34,20 +34,20 @@ pub(crate) struct ClusterIdentity<'c> {
 /// Why a key is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kept {
-    /// A Secret of this cluster has it.
+    /// A Secret of this cluster contains it.
     Held,
-    /// It may write, and we register no such key.
+    /// It has write access, and we register no such key.
     Writes,
-    /// It is of an installation in another namespace.
+    /// It belongs to an installation in another namespace.
     OtherNamespace,
-    /// It is not older than this cluster, or than the key that this cluster uses: another one made it, and
-    /// may live.
+    /// It is not older than this cluster, or than the key that this cluster uses: another cluster made it,
+    /// and may be alive.
     Younger,
-    /// It was used since this cluster, or its present key, was there.
+    /// It was used after this cluster, or its present key, was created.
     Used {
-        /// When last.
+        /// The last use.
         at: Timestamp,
-        /// Whether it is another cluster's, which then lives and has our name.
+        /// Whether it belongs to another cluster, which then is alive and has our name.
         by_another: bool,
     },
 }
@@ -64,17 +64,17 @@ impl fmt::Display for Kept {
     }
 }
 
-/// What becomes of a key.
+/// The fate of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyFate {
-    /// It is a leftover.
+    /// It is a leftover, and is deleted.
     Goes,
     /// It is kept.
     Stays(Kept),
 }
 
-/// The keys of the cluster's name, but for the one in use, and what becomes of each. Others are none of its
-/// business.
+/// The keys of the cluster's name except the one in use, each with its fate. Keys of other names are left
+/// out.
 pub(crate) fn leftovers(keys: &[DeployKey], cluster: &ClusterIdentity<'_>) -> Vec<(DeployKey, KeyFate)> {
     let in_use = keys.iter().find(|key| key.is_same(cluster.in_use));
     let others = keys.iter().filter(|key| !key.is_same(cluster.in_use));
@@ -100,7 +100,7 @@ fn fate(
     if title.namespace != cluster.namespace {
         return KeyFate::Stays(Kept::OtherNamespace);
     }
-    // Of our own uid only this cluster can have made it, or one that was restored from its etcd.
+    // A key with our own uid was made by this cluster, or by one that was restored from its etcd.
     let by_another = !cluster.uid.starts_with(&title.uid);
     let since = if by_another { Some(cluster.created) } else { in_use.map(|key| key.created_at) };
     match (since, key.last_used) {
@@ -111,19 +111,19 @@ fn fate(
     }
 }
 
-/// Two clusters with one name, each of which GitHub shows alive beside the other.
+/// Two clusters with one name, both of which GitHub shows to be alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SameName {
-    /// The older key, which was used since the other was made.
+    /// The older key, which was used after the other was created.
     pub key: DeployKey,
-    /// When.
+    /// The last use.
     pub used: Timestamp,
-    /// The uids of the two, as titles have them.
+    /// The uids of the two clusters, as their titles have them.
     pub uids: [String; 2],
 }
 
-/// The keys of a name, whichever clusters they are of, or the two that show that it is not one cluster's
-/// alone. `uid` narrows it down to the keys of one.
+/// The keys of a name, whatever their clusters. The error is two keys that prove that two clusters share the
+/// name. `uid` limits the keys to those of one cluster.
 pub(crate) fn of_name(
     keys: &[DeployKey],
     name: &ClusterName,
@@ -147,17 +147,17 @@ pub(crate) fn of_name(
     Ok(ours.into_iter().map(|(key, _)| key.clone()).collect())
 }
 
-/// What a key may have lived long enough for.
+/// The age at which a key is too old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Age {
-    /// Its title says until when it is for, and that is over.
+    /// The date of expiry in its title has passed.
     Expired,
-    /// It was made, and last used, at least so long ago.
+    /// It was created, and last used, at least this long ago.
     Unused(Duration),
 }
 
-/// Of the keys of ours, whichever clusters they are of, those that are too old, and the reason why one of
-/// them is kept. `name` narrows it down to the keys of one name.
+/// The keys of ours that are too old, whatever their clusters, each with the reason if it is kept. `name`
+/// limits them to the keys of one name.
 pub(crate) fn aged(
     keys: &[DeployKey],
     name: Option<&ClusterName>,

@@ -1,28 +1,29 @@
-//! What a run has made before the key was registered, to be taken back where that is refused.
+//! The objects that a run has made before the key was registered. They are deleted again if the host refuses
+//! the key.
 
 use super::problem::{ExitClass, FailedStep};
 use super::progress::{ProgressEvent, ProgressLog};
 use crate::cluster::objects::Objects;
 use lockgate_base::model::Object;
 
-/// Objects that were not there before, in the order of their making.
+/// Newly created objects, in the order of their creation.
 #[derive(Default)]
 pub(crate) struct Made(Vec<Object>);
 
 impl Made {
-    /// Notes an object that was made.
+    /// Records a created object.
     pub(crate) fn add(&mut self, object: Object) {
         self.0.push(object);
     }
 
-    /// Takes all away again where the host has refused the key; the failure as it was.
+    /// Deletes all of them if the host has refused the key. Returns the failure unchanged.
     pub(crate) async fn taken_back(
         self,
         objects: &Objects,
         failure: FailedStep,
         progress: &mut ProgressLog<'_>,
     ) -> FailedStep {
-        // A host that could not be asked may let the key in the next time.
+        // An unreachable host may accept the key the next time.
         if failure.class() == ExitClass::Unreachable {
             return failure;
         }

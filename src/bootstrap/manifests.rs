@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::pod::PodSettings;
 use super::problem::Problem;
 use lockgate_base::model::yaml::{self, Dialect};
 use lockgate_base::model::{Duration, Object};
+use lockgate_core::api::PROVIDER_GITHUB;
 
 /// The image of this release.
 pub(crate) const IMAGE: &str = concat!("ghcr.io/lockgate/lockgate:", env!("CARGO_PKG_VERSION"));
@@ -31,6 +33,16 @@ pub struct Installation {
     pub lockdown: bool,
     /// Beside Flux's controllers.
     pub adopt: bool,
+    /// What the pod needs here.
+    pub pod: PodSettings,
+}
+
+impl Installation {
+    /// One that is there already, of which no more than the namespace matters.
+    pub fn in_namespace(namespace: &str) -> Self {
+        let (image, pod) = (String::new(), PodSettings::default());
+        Self { namespace: namespace.into(), image, lockdown: false, adopt: false, pod }
+    }
 }
 
 /// What is read from where.
@@ -46,8 +58,10 @@ pub(crate) struct Sync {
     pub path: String,
     /// How often to look for a new commit.
     pub interval: Duration,
-    /// The Secret with the key.
-    pub secret_name: String,
+    /// The Secret that the source signs in with; none where anybody may read.
+    pub secret_name: Option<String>,
+    /// Whether that is a GitHub App's.
+    pub is_app: bool,
     /// The ServiceAccount in whose name the root is applied; the agent's own where absent.
     pub service_account: Option<String>,
 }
@@ -86,6 +100,7 @@ pub fn agent(installation: &Installation) -> Result<Vec<Object>, Problem> {
     let mut objects = parse("rbac.yaml", RBAC)?;
     objects.retain(|object| !(installation.lockdown && is_unlocked(object)));
     objects.extend(parse("network-policy.yaml", NETWORK_POLICY)?);
+    objects.extend(installation.pod.beside(&installation.namespace)?);
     objects.extend(parse("deployment.yaml", DEPLOYMENT)?);
     edited(objects, |value| {
         move_to(value, &installation.namespace);
@@ -100,6 +115,7 @@ pub fn agent(installation: &Installation) -> Result<Vec<Object>, Problem> {
             let flags = [("--adopt", installation.adopt), ("--lockdown", installation.lockdown)];
             arguments.extend(flags.iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| Value::from(*flag)));
         }
+        installation.pod.apply(value);
     })
 }
 
@@ -113,7 +129,13 @@ pub(crate) fn sync(installation: &Installation, sync: &Sync) -> Result<Vec<Objec
             spec["url"] = sync.url.clone().into();
             spec["ref"]["branch"] = sync.branch.clone().into();
             spec["interval"] = json!(sync.interval);
-            spec["secretRef"]["name"] = sync.secret_name.clone().into();
+            match &sync.secret_name {
+                Some(name) => spec["secretRef"]["name"] = name.clone().into(),
+                None => drop(spec.as_object_mut().and_then(|spec| spec.shift_remove("secretRef"))),
+            }
+            if sync.is_app {
+                spec["provider"] = PROVIDER_GITHUB.into();
+            }
         } else {
             spec["path"] = format!("./{}", normal_path(&sync.path)).into();
             spec["sourceRef"]["name"] = sync.name.clone().into();

@@ -1,6 +1,5 @@
-//! Which flags an installation and a source were set up with, so that whoever leaves them out the next time
-//! changes nothing. They are kept in an annotation of the agent's Deployment and of the source, and none of
-//! them is a secret.
+//! The flags of the last installation and of its source, so that a run without them changes nothing. They are
+//! kept in an annotation of the agent's Deployment and of the source, and none of them is a secret.
 
 use std::collections::BTreeMap;
 
@@ -14,23 +13,24 @@ use lockgate_core::api::GitRepository;
 /// Flags by their names without dashes, each with its value as it was written.
 pub(crate) type Flags = BTreeMap<String, String>;
 
-/// The flag under which the repository stands, which is no flag but an argument.
+/// The entry of the repository's address, which is an argument and no flag.
 pub(crate) const REMOTE: &str = "remote";
 
-/// What a cluster remembers.
+/// The flags that a cluster remembers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct RememberedFlags {
-    /// The namespace of the agent, where there is one agent.
+    /// The namespace of the agent, if there is exactly one agent.
     pub namespace: Option<String>,
     /// The flags of the agent.
     pub agent: Flags,
-    /// The flags of the source that reads the repository; none where several do and none is named.
+    /// The flags of the source that reads the repository; none if several sources do and none is named.
     pub source: Flags,
 }
 
 impl RememberedFlags {
-    /// Asks the cluster for the agent, in a namespace where one is named, and for the source of a repository.
-    /// Who may not look remembers nothing, and is told which rights are missing later.
+    /// Reads the flags of the agent, in the named namespace if there is one, and those of the source of a
+    /// repository. Without the rights for that nothing is remembered, and the user is told later which rights
+    /// are missing.
     pub(crate) async fn of(
         objects: &Objects,
         namespace: Option<&str>,
@@ -66,11 +66,11 @@ impl RememberedFlags {
 /// The flags that an object remembers.
 fn flags(object: &Object) -> Flags {
     let text = object.annotation(keys::FLAGS).unwrap_or_default();
-    // Whoever has edited it by hand has made it forget.
+    // An annotation that was edited by hand may be unreadable, and then counts as empty.
     serde_json::from_str(text).unwrap_or_default()
 }
 
-/// The objects, those of one kind with the flags that they are to remember.
+/// The objects, with the flags in an annotation of those of one kind.
 pub(crate) fn noted(objects: Vec<Object>, kind: &str, flags: &Flags) -> Result<Vec<Object>, Problem> {
     if flags.is_empty() {
         return Ok(objects);

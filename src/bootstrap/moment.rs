@@ -1,14 +1,9 @@
-//! The present, and how long ago something was.
+//! Moments before and after others, and how long ago something was.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use crate::clock::now;
 use lockgate_base::model::Timestamp;
-
-/// The present moment.
-pub(crate) fn now() -> Timestamp {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    after(Timestamp::from_unix(0), elapsed)
-}
 
 /// A moment so much later.
 pub(crate) fn after(moment: Timestamp, duration: Duration) -> Timestamp {

@@ -1,5 +1,5 @@
-//! The agent's namespace: made where it is not there, and waited for where an earlier one is still on its way
-//! out.
+//! The agent's namespace: created if it is absent. If an earlier one is still being deleted, the run waits
+//! for its end.
 
 use super::manifests::{self, Installation};
 use super::problem::{FailedStep, Problem};
@@ -9,7 +9,7 @@ use super::wait::{self, Patience};
 use crate::cluster::objects::Objects;
 use lockgate_base::model::Object;
 
-/// Makes the namespace, unless it is there; what was made.
+/// Creates the namespace, unless it exists. Returns the created object.
 pub(crate) async fn put_namespace(
     objects: &Objects,
     installation: &Installation,

@@ -1,5 +1,5 @@
-//! The host keys by which the Secret knows the repository's host: those that GitHub publishes over TLS, or
-//! those that the host shows, for the user to compare.
+//! The host keys of the repository's host for the Secret: those that GitHub publishes over TLS, or those that
+//! the host presents, for the user to compare.
 
 use std::time::Instant;
 
@@ -14,20 +14,20 @@ use super::ssh;
 use crate::cluster::objects::Objects;
 use lockgate_git::KnownHosts;
 
-/// The step that they are told of.
+/// The step whose messages are about host keys.
 const STEP: &str = "host keys";
 
-/// Who vouches for a host key.
+/// The authorities for a host key.
 #[derive(Clone, Copy)]
 pub(crate) struct Pins<'p> {
-    /// GitHub, where the repository is there. Most Enterprise servers publish none.
+    /// GitHub, if it hosts the repository. Most Enterprise servers publish no host keys.
     pub github: Option<&'p GitHub>,
-    /// The user, who has compared this fingerprint, `SHA256:…`.
+    /// The fingerprint that the user has compared, `SHA256:…`.
     pub accepted: Option<&'p str>,
 }
 
 impl Pins<'_> {
-    /// The lines of `known_hosts` for what GitHub publishes; none where nobody publishes any.
+    /// The lines of `known_hosts` for GitHub's published keys; none if nobody publishes any.
     async fn published(&self, url: &SshUrl) -> Result<Vec<String>, FailedStep> {
         let Some(github) = self.github else { return Ok(Vec::new()) };
         let published = github.host_keys().await;
@@ -35,8 +35,8 @@ impl Pins<'_> {
         Ok(hosts::lines(url, &published))
     }
 
-    /// The lines of `known_hosts` for what the host shows; where the user has accepted a key, for that one
-    /// alone.
+    /// The lines of `known_hosts` for the keys that the host presents; only the accepted key if the user has
+    /// accepted one.
     async fn shown(&self, url: &SshUrl, progress: &mut ProgressLog<'_>) -> Result<Vec<String>, FailedStep> {
         let began = Instant::now();
         let detail = format!("for {} to show its keys", url.known_as());
@@ -85,8 +85,8 @@ pub(crate) async fn pin(
     Ok(lines)
 }
 
-/// Puts new host keys into a Secret that is there, where one that it vouches for is published no more, or the
-/// user has accepted another. What it says of other hosts stays.
+/// Writes new host keys into an existing Secret, if one of its keys is no longer published or the user has
+/// accepted another. Its lines for other hosts stay.
 pub(crate) async fn renew(
     objects: &Objects,
     wanted: &SecretPlan<'_>,

@@ -146,12 +146,13 @@ async fn no_account(objects: &Objects, namespace: &str, name: &str) -> Option<Pr
     }
 }
 
-/// Asks GitHub. `namespace` is the one that the sync is to be in.
+/// Asks GitHub. `namespace` is the one that the sync is to be in; with `has_keys` a deploy key is to be
+/// registered.
 pub(crate) async fn repository(
     github: &GitHub,
     namespace: &str,
-    branch: &str,
-    path: &str,
+    (branch, path): (&str, &str),
+    has_keys: bool,
 ) -> Result<RepositoryFacts, Vec<Problem>> {
     let facts = github.facts().await;
     let facts = facts.map_err(|error| vec![Problem::github(error, &github.repository)])?;
@@ -163,9 +164,9 @@ pub(crate) async fn repository(
     let mut problems = Vec::new();
     let not_admin = || Problem::NotAdmin { repository: github.repository.clone() };
     let mut keys = Vec::new();
-    if facts.admin == Some(false) {
+    if has_keys && facts.admin == Some(false) {
         problems.push(not_admin());
-    } else {
+    } else if has_keys {
         match deploy_keys(github).await {
             Ok(listed) => keys = listed,
             Err(problem) => problems.push(problem),
@@ -220,8 +221,7 @@ pub(crate) async fn registration(
     let registered = public_line.and_then(|line| keys.iter().find(|key| key.is_same(line)));
     match registered {
         Some(key) if key.enabled == Some(false) => {
-            let owner = github.repository.split('/').next().unwrap_or_default().to_owned();
-            Err(Problem::KeyDisabled { title: key.title.clone(), owner })
+            Err(Problem::KeyDisabled { title: key.title.clone(), settings: github.key_settings() })
         }
         Some(_) => Ok(()),
         None => github.rehearse_registration().await.map_err(|error| refused(github, error)),
@@ -229,10 +229,11 @@ pub(crate) async fn registration(
 }
 
 /// What it means that GitHub does not show, or take, deploy keys.
-fn refused(github: &GitHub, error: GitHubError) -> Problem {
+pub(crate) fn refused(github: &GitHub, error: GitHubError) -> Problem {
     match error {
         // GitHub answers 404 where it would rather not say that there is something.
         GitHubError::NotFound { .. } => Problem::NotAdmin { repository: github.repository.clone() },
+        GitHubError::KeysDisabled { .. } => Problem::KeysDisabled { settings: github.key_settings() },
         GitHubError::Forbidden { .. } if github.has_token_of_installation() => Problem::WorkflowToken,
         error => Problem::github(error, &github.repository),
     }
@@ -280,6 +281,17 @@ pub(crate) fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
         rights.push(right("bind", "rbac.authorization.k8s.io", "clusterroles", ""));
     }
     rights
+}
+
+/// The first digits of the commit at a branch's head, of the branches that a host lists.
+pub(crate) fn commit_at(branches: &[(String, String)], branch: &str) -> Result<String, Problem> {
+    if let Some((_, commit)) = branches.iter().find(|(name, _)| name == branch) {
+        return Ok(commit.get(..7).unwrap_or(commit).to_owned());
+    }
+    let branch = branch.to_owned();
+    let names: Vec<&str> = branches.iter().map(|(name, _)| name.as_str()).take(5).collect();
+    let known = format!("among those that do are '{}'", names.join("', '"));
+    Err(if names.is_empty() { Problem::Empty(branch) } else { Problem::NoBranch { branch, known } })
 }
 
 /// Counts the Kustomizations of a folder, and the sources that they name. What is not YAML is for the agent
@@ -334,6 +346,15 @@ mod tests {
             let objects = answering(vec![(Some(code), status)]);
             assert_eq!(elsewhere(&objects, "flux-system").await.is_none(), goes_on, "{code}");
         }
+    }
+
+    #[test]
+    fn a_branch_that_is_not_listed_is_told_with_those_that_are() {
+        let listed = [("x/y".to_owned(), "2222222222".to_owned())];
+        assert_eq!(commit_at(&listed, "x/y").unwrap(), "2222222");
+        let told = commit_at(&listed, "main").unwrap_err().to_string();
+        assert_eq!(told, "the branch 'main' does not exist; among those that do are 'x/y'");
+        assert_eq!(commit_at(&[], "main").unwrap_err(), Problem::Empty("main".into()));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::key::KeyError;
 use super::ssh::SshError;
 use crate::cluster::flux::FluxController;
 use lockgate_core::pipeline::ports::{ApiFailure, Denied};
+use lockgate_git::SourceError;
 
 /// How a run ended, for its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,17 +63,37 @@ pub enum Problem {
     /// There is nothing to sign in at GitHub with.
     #[error("there is no GitHub token")]
     NoToken,
-    /// A source that is not there, or cannot be told from others.
+    /// A source that cannot be told from others.
     #[error("{0}")]
     Source(String),
+    /// There is no source with a key, in a namespace or of a name in it.
+    #[error("there is no GitRepository {0} that is read over SSH with a Secret")]
+    NoSource(String),
+    /// There is no Secret with the key that is to be replaced.
+    #[error("there is no Secret {0}, and so no key to replace")]
+    NoKey(String),
     /// The key is registered, and the policy of the organisation keeps it out.
-    #[error("the deploy key \"{title}\" is disabled by the policy of {owner}")]
+    #[error(
+        "the deploy key \"{title}\" is disabled by policy; an owner allows deploy keys at {settings}, or use --auth app"
+    )]
     KeyDisabled {
         /// Its title.
         title: String,
-        /// The organisation.
-        owner: String,
+        /// Where the policy is set.
+        settings: String,
     },
+    /// The policy of the organisation lets no deploy key be added.
+    #[error("deploy keys are disabled by policy; an owner allows them at {settings}, or use --auth app")]
+    KeysDisabled {
+        /// Where the policy is set.
+        settings: String,
+    },
+    /// The repository's host, asked over https, or what it is to be asked with.
+    #[error("{0}")]
+    Host(#[from] SourceError),
+    /// The agent is to sign in as a GitHub App, and nothing says as which.
+    #[error("there is no GitHub App to make the Secret {0} of")]
+    NoApp(String),
     /// Another cluster lives that has the same name.
     #[error(
         "the key \"{title}\" was used {ago}, after this cluster was created: another cluster is called {name}; give one of \
@@ -197,6 +218,14 @@ pub enum Problem {
         /// What is wrong with it.
         reason: String,
     },
+    /// The Secret of a login to the image's registry is none.
+    #[error("the Secret {name} cannot be pulled with: {reason}")]
+    Login {
+        /// `namespace/name`.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The objects of another repository, branch or folder are there.
     #[error("{object} exists with {field} '{found}', not '{wanted}'")]
     OtherSync {
@@ -237,6 +266,8 @@ pub enum Problem {
         seconds: u64,
         /// Why, as far as it tells.
         cause: String,
+        /// What to do about it, where more is known than that.
+        cure: Option<&'static str>,
     },
     /// An embedded file cannot be read; a test holds that this does not happen.
     #[error("{0}")]
@@ -268,11 +299,10 @@ impl Problem {
             Self::NoToken => {
                 "set GITHUB_TOKEN, or pass --token-stdin, --token-file FILE, or --app-id and its two companions".into()
             }
-            Self::Source(_) => "name the GitRepository with --name".into(),
-            Self::KeyDisabled { .. } => {
-                "an owner of the organisation allows deploy keys at Settings, Member privileges, Deploy keys; then run again"
-                    .into()
-            }
+            Self::Source(_) | Self::NoSource(_) => "name the GitRepository with --name".into(),
+            Self::NoKey(_) => "run lockgate bootstrap again, which makes one".into(),
+            Self::Host(error) => return host_fix(error).map(Into::into),
+            Self::NoApp(_) => "pass --app-id and --app-private-key-file".into(),
             Self::NoBranch { .. } => "name an existing branch with --branch".into(),
             Self::Empty(_) => "push a first commit, then run again: nothing is committed for you".into(),
             Self::Escalation { .. } => ESCALATION.into(),
@@ -295,6 +325,9 @@ impl Problem {
             Self::Secret { .. } => {
                 "name another with --secret-name, or replace it with --replace-secret".into()
             }
+            Self::Login { .. } => {
+                "make it with --image-pull-secret NAME=FILE, of a file such as ~/.docker/config.json".into()
+            }
             Self::OtherSync { .. } => {
                 "give the same address, branch and path, name another with --name, or change it with --replace-sync".into()
             }
@@ -302,16 +335,22 @@ impl Problem {
                 "compare with what the server's owner publishes: somebody may stand in for the server".into()
             }
             Self::Ssh(error) => ssh_fix(error).into(),
-            Self::NotReady { .. } => {
+            Self::NotReady { cure: Some(cure), .. } => (*cure).into(),
+            Self::NotReady { cure: None, .. } => {
                 "put the cause right, then run the same command again: it goes on where it stopped".into()
             }
             Self::Cluster { failure, .. } => return cluster_fix(failure),
             Self::Twins { one, other, .. } => format!("add --uid {one} or --uid {other}"),
-            // Told with their cure.
-            Self::WorkflowToken | Self::HeldNamespace { .. } | Self::KeyStays { .. } | Self::Twin { .. } => {
-                return None;
-            }
-            Self::Key(_) | Self::Address(_) | Self::Embedded(_) => return None,
+            // Told with their cure, or what no command cures.
+            Self::WorkflowToken
+            | Self::HeldNamespace { .. }
+            | Self::KeyDisabled { .. }
+            | Self::KeysDisabled { .. }
+            | Self::KeyStays { .. }
+            | Self::Twin { .. }
+            | Self::Key(_)
+            | Self::Address(_)
+            | Self::Embedded(_) => return None,
         })
     }
 
@@ -319,7 +358,8 @@ impl Problem {
     pub fn class(&self) -> ExitClass {
         match self {
             Self::GitHub { error, .. } if error.is_usage() => ExitClass::Usage,
-            Self::Address(_) | Self::NoToken | Self::Source(_) => ExitClass::Usage,
+            Self::Address(_) | Self::NoToken | Self::NoApp(_) | Self::Source(_) => ExitClass::Usage,
+            Self::Host(error) => host_class(error),
             Self::GitHub { error, .. } if error.is_unreachable() => ExitClass::Unreachable,
             Self::Cluster { failure, .. } if !is_answer(failure) && failure.is_transient() => {
                 ExitClass::Unreachable
@@ -338,7 +378,10 @@ impl Problem {
             | Self::WorkflowToken
             | Self::HeldNamespace { .. }
             | Self::KeyDisabled { .. }
+            | Self::KeysDisabled { .. }
             | Self::NotAdmin { .. }
+            | Self::NoSource(_)
+            | Self::NoKey(_)
             | Self::NoBranch { .. }
             | Self::Empty(_)
             | Self::NoFolder { .. }
@@ -348,6 +391,7 @@ impl Problem {
             | Self::MissingRight(_)
             | Self::OldServer(_)
             | Self::Ssh(_)
+            | Self::Login { .. }
             | Self::Key(_)
             | Self::NotReady { .. }
             | Self::Embedded(_) => ExitClass::Failed,
@@ -367,6 +411,28 @@ const FLUX_RUNS: &str = "scale its controllers to zero or uninstall them with `f
 /// What helps where a purge would take what Flux needs.
 const FLUX_SHARES: &str = "uninstall without --purge, which leaves what Flux needs; or uninstall Flux first; --adopt takes it \
                            from Flux";
+
+const fn host_class(error: &SourceError) -> ExitClass {
+    match error {
+        SourceError::Connect { .. } | SourceError::Timeout { .. } => ExitClass::Unreachable,
+        SourceError::HostKey(_) => ExitClass::Refused,
+        SourceError::InvalidUrl { .. } => ExitClass::Usage,
+        _ => ExitClass::Failed,
+    }
+}
+
+const fn host_fix(error: &SourceError) -> Option<&'static str> {
+    match error {
+        SourceError::Connect { .. } | SourceError::Timeout { .. } => {
+            Some("check the address, the port and the network")
+        }
+        SourceError::HostKey(_) => {
+            Some("give the certificates of the authority that vouches for it with --ca-file FILE")
+        }
+        SourceError::Rejected(_) => Some("check what is signed in with, and that it may read the repository"),
+        _ => None,
+    }
+}
 
 const fn ssh_fix(error: &SshError) -> &'static str {
     match error {

@@ -1,4 +1,4 @@
-//! What a run tells while it goes on. How it is printed is for the command line to decide.
+//! The progress of a run. The command line decides how it is printed.
 
 use std::time::{Duration, Instant};
 
@@ -6,47 +6,47 @@ use super::problem::{FailedStep, Problem};
 use super::put::PutOutcome;
 use lockgate_base::model::Ref;
 
-/// Something that happened, or is being waited for.
+/// An event of a run: something happened, or the run waits.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum ProgressEvent {
     /// A step is done.
     Step {
         /// Its name.
         name: &'static str,
-        /// What it found or did.
+        /// The finding or the result of the step.
         detail: String,
-        /// What it changed, for steps that may change something.
+        /// The change that it made, for steps that may change something.
         change: Option<PutOutcome>,
         /// How long it took.
         took: Duration,
     },
-    /// A step waits, and for what. It may come again with another text.
+    /// A step waits. The event may be repeated with another text.
     Waiting {
         /// The step's name.
         name: &'static str,
-        /// What for.
+        /// The reason of the wait.
         detail: String,
-        /// How long already.
+        /// How long it has waited.
         since: Duration,
     },
     /// The order of the Kustomizations, by levels.
     Order(Vec<Vec<Ref>>),
-    /// A Kustomization became ready, fails, or is waited for.
+    /// The new state of a Kustomization.
     Kustomization {
-        /// Which.
+        /// The Kustomization.
         key: Ref,
         /// Its state in one word, as in `status`.
         state: &'static str,
-        /// Objects, or the cause.
+        /// The number of its objects, or the cause.
         detail: String,
-        /// How long since it could start.
+        /// The time since it could start.
         took: Duration,
     },
-    /// For the user to do or to know.
+    /// Information for the user, or something to do.
     Note(String),
 }
 
-/// Collects what happened, and passes it on.
+/// Collects the events, and passes them on.
 pub(crate) struct ProgressLog<'p> {
     sink: &'p mut (dyn FnMut(ProgressEvent) + Send),
     /// When the run began.
@@ -76,7 +76,7 @@ impl<'p> ProgressLog<'p> {
         }
     }
 
-    /// Tells that a step is done.
+    /// Reports that a step is done.
     pub(crate) fn done(
         &mut self,
         name: &'static str,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cluster::objects::{MANAGER, Objects};
 use lockgate_base::keys;
@@ -33,11 +33,17 @@ impl fmt::Display for PutOutcome {
     }
 }
 
-/// Applies an object. One that a Kustomization manages stays as Git has it.
+/// Applies an object. One that a Kustomization manages stays as Git has it, but for the flags that it is to
+/// remember: who applies it knows nothing of that annotation, and so leaves it.
 pub(crate) async fn put(objects: &Objects, object: &Object) -> Result<PutOutcome, ApiFailure> {
     let live = objects.get(object).await?;
-    if live.as_ref().is_some_and(|live| live.label(keys::OWNER_NAME).is_some()) {
-        return Ok(PutOutcome::Unchanged);
+    if let Some(live) = live.as_ref().filter(|live| live.label(keys::OWNER_NAME).is_some()) {
+        let flags = object.annotation(keys::FLAGS);
+        if flags.is_none() || flags == live.annotation(keys::FLAGS) {
+            return Ok(PutOutcome::Unchanged);
+        }
+        objects.merge(live, &json!({"metadata": {"annotations": {keys::FLAGS: flags}}})).await?;
+        return Ok(PutOutcome::Configured);
     }
     let applied = objects.apply(object).await?;
     let Some(live) = live else { return Ok(PutOutcome::Created) };

@@ -78,11 +78,16 @@ impl Rotation<'_> {
         let wanted = SecretPlan { name: &name, replace: false, ..*self.wanted };
         let began = Instant::now();
         let existing = secret::existing(self.objects, &wanted, self.url).await.map_err(at(STEP))?;
-        let next = if let Some(next) = existing {
-            next
-        } else {
-            let made = secret::make(self.objects, &wanted, &current.known_hosts, self.url).await;
-            made.map_err(at(STEP))?
+        let is_wanted = |next: &Stored| wanted.given.is_none_or(|given| given.is_same(&next.key));
+        let is_other = existing.as_ref().is_some_and(|next| !is_wanted(next));
+        let next = match existing {
+            Some(next) if !is_other => next,
+            _ => {
+                // A run that was cut off has left the key that it was to put in place.
+                let wanted = SecretPlan { replace: is_other, ..wanted.clone() };
+                let made = secret::make(self.objects, &wanted, &current.known_hosts, self.url).await;
+                made.map_err(at(STEP))?
+            }
         };
         progress.done("secret", began, format!("{}/{name}", wanted.namespace), Some(next.change));
         let registered = match host {

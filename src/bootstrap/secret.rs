@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use super::hosts::SshUrl;
@@ -11,6 +11,7 @@ use super::problem::Problem;
 use super::put::{self, PutOutcome};
 use crate::cluster::objects::Objects;
 use lockgate_base::model::{Object, Secret};
+use lockgate_core::pipeline::ports::ApiFailure;
 use lockgate_git::SourceError;
 use lockgate_git::{Credentials, Identity, SecretData, SshCredentials};
 
@@ -25,6 +26,8 @@ pub(crate) struct SecretPlan<'w> {
     pub algorithm: Algorithm,
     /// The end of the public key's line.
     pub comment: &'w str,
+    /// The pair to use; one is made where absent.
+    pub given: Option<&'w KeyPair>,
     /// Whether one that exists is made anew.
     pub replace: bool,
 }
@@ -63,15 +66,33 @@ pub(crate) async fn make(
     known_hosts: &[String],
     url: &SshUrl,
 ) -> Result<Stored, Problem> {
-    let key = KeyPair::generate(wanted.algorithm, wanted.comment)?;
+    let key = match wanted.given {
+        Some(given) => given.called(wanted.comment),
+        None => KeyPair::generate(wanted.algorithm, wanted.comment)?,
+    };
     let object = filled(wanted, &key, known_hosts)?;
     let written =
-        if wanted.replace { put::put(objects, &object).await } else { put::create(objects, &object).await };
+        if wanted.replace { overwrite(objects, &object).await } else { put::create(objects, &object).await };
     let failed = |failure| Problem::cluster(format!("Secret {}", name(wanted)), failure);
     let change = written.map_err(failed)?;
     // Another run may have been faster, and its key is the one that the agent will use.
     let live = objects.get(&object).await.map_err(failed)?.unwrap_or(object);
     Ok(Stored { change, ..read(&live, wanted, url)? })
+}
+
+/// Has a Secret hold what another form of it says, and nothing else.
+pub(super) async fn overwrite(objects: &Objects, wanted: &Object) -> Result<PutOutcome, ApiFailure> {
+    let change = put::put(objects, wanted).await?;
+    let live = objects.get(wanted).await?;
+    let data = live.as_ref().and_then(|live| live.pointer("/data")).and_then(Value::as_object);
+    let is_other =
+        |key: &&String| wanted.pointer("/data").is_none_or(|data| data.get(key.as_str()).is_none());
+    let others: Map<String, Value> =
+        data.into_iter().flat_map(Map::keys).filter(is_other).map(|key| (key.clone(), Value::Null)).collect();
+    if !others.is_empty() {
+        objects.merge(wanted, &json!({ "data": others })).await?;
+    }
+    Ok(change)
 }
 
 /// Puts other lines into `known_hosts` of the Secret; what it holds then.
@@ -94,9 +115,14 @@ pub(super) fn is_read_by(name: &str, source: &Object) -> bool {
     source.text("/spec/secretRef/name") == Some(name)
 }
 
-/// Whether a Secret holds a private key.
+/// Whether a Secret holds a private key for SSH.
 pub(super) fn has_key(secret: &Object) -> bool {
     value(secret, "identity").is_some()
+}
+
+/// Whether a Secret holds what a source signs in with.
+pub(super) fn is_login(secret: &Object) -> bool {
+    ["identity", "password", "githubAppPrivateKey"].iter().any(|key| value(secret, key).is_some())
 }
 
 /// The public lines of the keys in all Secrets of a namespace, whoever made them.
@@ -147,7 +173,8 @@ fn read(live: &Object, wanted: &SecretPlan<'_>, url: &SshUrl) -> Result<Stored, 
     Ok(Stored { key, credentials, known_hosts, change: PutOutcome::Unchanged })
 }
 
-fn data(secret: &Object) -> SecretData {
+/// What a Secret holds, as the agent takes it.
+pub(super) fn data(secret: &Object) -> SecretData {
     let entries = secret.pointer("/data").and_then(Value::as_object).into_iter().flatten();
     let decoded = entries
         .filter_map(|(key, value)| Some((key.clone(), Secret::new(STANDARD.decode(value.as_str()?).ok()?))));
@@ -170,12 +197,17 @@ fn filled(wanted: &SecretPlan<'_>, key: &KeyPair, known_hosts: &[String]) -> Res
 
 /// The Secret without its data.
 pub(super) fn shell(wanted: &SecretPlan<'_>) -> Result<Object, Problem> {
+    shell_of(wanted.namespace, wanted.name)
+}
+
+/// A Secret of a name without data.
+pub(super) fn shell_of(namespace: &str, name: &str) -> Result<Object, Problem> {
     let value = json!({
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {
-            "name": wanted.name,
-            "namespace": wanted.namespace,
+            "name": name,
+            "namespace": namespace,
             "labels": {"app.kubernetes.io/name": "lockgate", "app.kubernetes.io/part-of": "lockgate"},
         },
     });
@@ -193,8 +225,14 @@ mod tests {
     use super::super::hosts;
     use super::*;
 
-    const WANTED: SecretPlan<'static> =
-        SecretPlan { namespace: "n", name: "s", algorithm: Algorithm::Ed25519, comment: "c", replace: false };
+    const WANTED: SecretPlan<'static> = SecretPlan {
+        namespace: "n",
+        name: "s",
+        algorithm: Algorithm::Ed25519,
+        comment: "c",
+        given: None,
+        replace: false,
+    };
 
     fn url() -> SshUrl {
         "ssh://git@example.org/r".parse().unwrap()

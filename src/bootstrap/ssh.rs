@@ -9,14 +9,13 @@ use std::time::Duration;
 
 use ssh2::{HostKeyType, MethodType, Session};
 
+use super::branches::{self, Lists, packets};
 use super::hosts::SshUrl;
 use lockgate_git::SshCredentials;
 use lockgate_git::ssh::{NotIn, UNUSABLE, command};
 
 /// How long a connection, and then each answer, may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// The longest list of references that is read.
-const ADVERTISEMENT_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// The key types that are asked for, by the names of the protocol.
 const HOST_KEY_TYPES: [&str; 5] =
@@ -156,15 +155,7 @@ fn advertised(url: &SshUrl, session: &Session) -> Result<Vec<(String, String)>, 
         |message: String| SshError::Repository { server: url.known_as(), path: path.to_owned(), message };
     let mut channel = session.channel_session().map_err(|error| refused(error.message().into()))?;
     channel.exec(&command(path)).map_err(|error| refused(error.message().into()))?;
-    let mut lines = Vec::new();
-    let mut total = 0;
-    while let Some(line) = packet(&mut channel).map_err(|error| refused(error.to_string()))? {
-        total += line.len() as u64;
-        if total > ADVERTISEMENT_LIMIT {
-            return Err(refused("the list of references does not end".into()));
-        }
-        lines.push(line);
-    }
+    let lines = packets(&mut channel, Lists::First).map_err(|error| refused(error.to_string()))?;
     if lines.is_empty() {
         let mut message = String::new();
         let _ = channel.stderr().take(2000).read_to_string(&mut message);
@@ -172,32 +163,7 @@ fn advertised(url: &SshUrl, session: &Session) -> Result<Vec<(String, String)>, 
         let message = if message.is_empty() { "there is no Git repository" } else { message };
         return Err(refused(message.lines().last().unwrap_or_default().into()));
     }
-    Ok(lines.iter().filter_map(|line| branch(line)).collect())
-}
-
-/// One packet of Git's protocol; `None` at the end of the list, or of the answer.
-fn packet(input: &mut impl Read) -> std::io::Result<Option<Vec<u8>>> {
-    let mut length = [0; 4];
-    match input.read_exact(&mut length) {
-        Ok(()) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
-        Err(error) => return Err(error),
-    }
-    let digits = std::str::from_utf8(&length).ok().and_then(|text| usize::from_str_radix(text, 16).ok());
-    let length = digits.ok_or_else(|| std::io::Error::other("the answer is not Git's"))?;
-    if length < 4 {
-        return Ok(None);
-    }
-    let mut line = vec![0; length - 4];
-    input.read_exact(&mut line)?;
-    Ok(Some(line))
-}
-
-/// `<commit> refs/heads/<name>`, with capabilities behind a NUL in the first line.
-fn branch(line: &[u8]) -> Option<(String, String)> {
-    let line = line.split(|byte| *byte == 0).next()?;
-    let (commit, name) = std::str::from_utf8(line).ok()?.trim_end().split_once(' ')?;
-    Some((name.strip_prefix("refs/heads/")?.into(), commit.into()))
+    Ok(branches::of(&lines))
 }
 
 fn unreachable(url: &SshUrl, error: &impl std::fmt::Display) -> SshError {
@@ -231,25 +197,5 @@ mod tests {
         });
         assert!(ended.is_err());
         assert_eq!(tries, HOST_KEY_TYPES.len());
-    }
-
-    #[test]
-    fn references_are_read_from_packets() {
-        let packet_of = |line: &str| format!("{:04x}{line}", line.len() + 4);
-        let first = packet_of("1111111111 HEAD\0multi_ack symref=HEAD:refs/heads/x/y\n");
-        let text = format!(
-            "{first}{}{}0000",
-            packet_of("2222222222 refs/heads/x/y\n"),
-            packet_of("33 refs/tags/v1\n")
-        );
-        let mut input = text.as_bytes();
-        let mut lines = Vec::new();
-        while let Some(line) = packet(&mut input).unwrap() {
-            lines.push(line);
-        }
-        let branches: Vec<_> = lines.iter().filter_map(|line| branch(line)).collect();
-        assert_eq!(branches, [("x/y".to_owned(), "2222222222".to_owned())]);
-        assert!(packet(&mut "http".as_bytes()).is_err());
-        assert_eq!(packet(&mut "".as_bytes()).unwrap(), None);
     }
 }

@@ -3,11 +3,16 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::admission::{Admission, AdmissionTarget, Host};
 use super::deploy_key::KeyPlan;
+use super::entry::Entry;
+use super::equipment;
 use super::github::GitHub;
 use super::hosts::{AddressError, SshUrl};
 use super::hub::Hub;
+use super::login::{LoginEntry, LoginPlan};
 use super::manifests::{self, Installation, Sync};
 use super::memory::{self, Flags};
 use super::namespace::put_namespace;
@@ -15,11 +20,13 @@ use super::preflight::{self, RepositoryFacts};
 use super::problem::{FailedStep, Problem};
 use super::progress::{ProgressEvent, ProgressLog, at};
 use super::put::{self, PutOutcome};
-use super::wait::{self, Patience};
+use super::rollout;
+use super::wait::{self, Patience, Standing};
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model::{self, Object};
 use lockgate_core::api::{self, Actors, GitRepository};
+use lockgate_git::GitUrl;
 
 /// What the user asked for, but for the repository's address.
 #[derive(Debug, Clone)]
@@ -36,14 +43,53 @@ pub(crate) struct Plan {
     pub interval: model::Duration,
     /// Whether an existing sync is turned to another repository, branch or folder.
     pub replace_sync: bool,
-    /// The key.
-    pub key: KeyPlan,
+    /// How the agent comes to read the repository.
+    pub way: Way,
     /// The ServiceAccount in whose name the root is applied.
     pub service_account: Option<String>,
     /// How long each wait may take.
     pub timeout: Duration,
     /// The flags of the agent and of the source, to be remembered.
     pub flags: [Flags; 2],
+}
+
+/// How the agent comes to read the repository, and by which address.
+#[derive(Debug, Clone)]
+pub(crate) enum Way {
+    /// With a key, over SSH.
+    Key(SshUrl, KeyPlan),
+    /// With what a user or a GitHub App signs in with, over https.
+    Login(GitUrl, LoginPlan),
+}
+
+impl Way {
+    /// The address as the API takes it.
+    pub(crate) fn url(&self) -> String {
+        match self {
+            Self::Key(url, _) => url.url(),
+            Self::Login(url, _) => url.to_string(),
+        }
+    }
+
+    /// The Secret, if one is needed.
+    pub(crate) fn secret(&self) -> &str {
+        match self {
+            Self::Key(_, plan) => &plan.secret,
+            Self::Login(_, plan) => &plan.secret,
+        }
+    }
+
+    /// The way to another repository of the same host.
+    fn to(&self, full_name: &str) -> Result<Self, Problem> {
+        Ok(match self {
+            Self::Key(url, plan) => Self::Key(url.with_path(&format!("/{full_name}"))?, plan.clone()),
+            Self::Login(url, plan) => {
+                let text = url.to_string();
+                let server = text.strip_suffix(url.path()).unwrap_or(&text);
+                Self::Login(GitUrl::parse(&format!("{server}/{full_name}"))?, plan.clone())
+            }
+        })
+    }
 }
 
 /// Whose key is replaced, and by what.
@@ -76,7 +122,7 @@ pub(crate) async fn install(
     progress.done("preflight", began, detail, None);
     let objects = Objects::new(&target.client);
     put_namespace(&objects, installation, &Patience::new("agent", timeout), progress).await?;
-    put_agent(&objects, (installation, flags), &facts.actors, timeout, progress).await
+    put_agent(&objects, (installation, flags), &facts.actors, timeout, progress).await.map(drop)
 }
 
 /// Sets the cluster up for a repository at GitHub.
@@ -84,15 +130,14 @@ pub(crate) async fn github(
     target: &AdmissionTarget,
     plan: &Plan,
     github: &GitHub,
-    url: &SshUrl,
     progress: &mut ProgressLog<'_>,
 ) -> Result<(), FailedStep> {
     let began = Instant::now();
-    let objects = Objects::new(&target.client);
     let path = manifests::normal_path(&plan.path);
+    let has_keys = matches!(plan.way, Way::Key(..));
     let (cluster, repository) = futures::join!(
         preflight::cluster(&target.client, &plan.installation, plan.service_account.as_deref()),
-        preflight::repository(github, &plan.installation.namespace, &plan.branch, &path),
+        preflight::repository(github, &plan.installation.namespace, (&plan.branch, &path), has_keys),
     );
     let (cluster, repository) = match (cluster, repository) {
         (Ok(cluster), Ok(repository)) => (cluster, repository),
@@ -102,67 +147,163 @@ pub(crate) async fn github(
         }
     };
     let is_renamed = repository.full_name != github.repository;
-    let (asked, github) = (url, &github.called(&repository.full_name));
-    let url = &asked.with_path(&format!("/{}", repository.full_name));
-    let url = url.as_ref().map_err(|error| at("preflight")(error.clone().into()))?;
-    let sync = sync_of(plan, url, repository.folder.as_ref().map_or(&[][..], |folder| &folder.sources));
-    check_sync(&objects, plan, &sync, asked).await?;
-    let host = Host::GitHub(github, &repository.keys);
-    let admission = admission(target, plan, url, host).await?;
-    let existing = admission.rehearsed().await?;
+    let github = &github.called(&repository.full_name);
+    let way = &plan.way.to(&repository.full_name).map_err(at("preflight"))?;
+    let sources = repository.folder.as_ref().map_or(&[][..], |folder| &folder.sources);
+    let set_up = SetUp::new(target, plan, (way, sources), &cluster.actors);
+    set_up.check_sync().await?;
     let detail = format!("cluster rights {0}/{0} · {1}", cluster.rights, describe(plan, &repository));
-    progress.done("preflight", began, detail, None);
+    let mut notes = Vec::new();
     if is_renamed {
-        progress.tell(ProgressEvent::Note(format!("the repository is now called {}", repository.full_name)));
+        notes.push(format!("the repository is now called {}", repository.full_name));
     }
-
-    let admitted = admission.let_in(existing, progress).await?;
-    let agent = (&plan.installation, &plan.flags[0]);
-    put_agent(&objects, agent, &cluster.actors, plan.timeout, progress).await?;
-    put_sync(&objects, plan, &sync, progress).await?;
-    admission.tidy(&admitted, progress).await?;
+    match way {
+        Way::Key(url, key) => {
+            let host = Host::GitHub(github, &repository.keys);
+            let entry = Admission::of(target, &plan.installation, key, plan.timeout, (url, host)).await?;
+            set_up.run(&entry, (began, detail, notes), progress).await?;
+        }
+        Way::Login(url, login) => {
+            if login.is_app {
+                notes.extend(too_much(github).await.map_err(at("preflight"))?);
+            }
+            let entry = set_up.login(url, login);
+            set_up.run(&entry, (began, detail, notes), progress).await?;
+        }
+    }
     if let Some(expires) = repository.expires {
-        let note = format!(
-            "GitHub removes a deploy key with the token that registered it, and this token expires {expires}; \
-             register it with a GitHub App (--app-id) to be free of that"
-        );
-        progress.tell(ProgressEvent::Note(note));
+        progress.tell(ProgressEvent::Note(ends_with_its_token(way, &expires)));
     }
     Ok(())
 }
 
-/// Sets the cluster up for a repository at any SSH server: the user adds the public key there.
+/// What to say of an App that may do more than the agent needs.
+async fn too_much(github: &GitHub) -> Result<Option<String>, Problem> {
+    let writes = github.writes().await;
+    let writes = writes.map_err(|error| Problem::github(error, &github.repository))?;
+    let note = || {
+        format!(
+            "the App may write: {}; whoever takes the Secret may do so too, and \"Contents: read-only\" is all that the \
+             agent needs",
+            writes.join(", ")
+        )
+    };
+    Ok((!writes.is_empty()).then(note))
+}
+
+fn ends_with_its_token(way: &Way, expires: &str) -> String {
+    match way {
+        Way::Key(..) => format!(
+            "GitHub removes a deploy key with the token that registered it, and this token expires {expires}; \
+             register it with a GitHub App (--app-id) to be free of that"
+        ),
+        Way::Login(_, login) if login.is_app => format!("this token expires {expires}"),
+        Way::Login(..) => format!(
+            "the agent reads with this token, which expires {expires}: put another in its place before with \
+             --replace-secret, or use --auth app to be free of that"
+        ),
+    }
+}
+
+/// Sets the cluster up for a repository at any Git server. Where it is read over SSH, the user adds the
+/// public key there.
 pub(crate) async fn git(
     target: &AdmissionTarget,
     plan: &Plan,
-    url: &SshUrl,
     progress: &mut ProgressLog<'_>,
 ) -> Result<(), FailedStep> {
     let began = Instant::now();
-    let objects = Objects::new(&target.client);
     let cluster =
         preflight::cluster(&target.client, &plan.installation, plan.service_account.as_deref()).await;
     let cluster = cluster.map_err(|problems| FailedStep { step: "preflight", problems })?;
-    let sync = sync_of(plan, url, &[]);
-    check_sync(&objects, plan, &sync, url).await?;
-    progress.done("preflight", began, format!("cluster rights {0}/{0}", cluster.rights), None);
-
-    let admission = admission(target, plan, url, Host::Owner { branch: &plan.branch }).await?;
-    let existing = admission.rehearsed().await?;
-    let admitted = admission.let_in(existing, progress).await?;
-    let agent = (&plan.installation, &plan.flags[0]);
-    put_agent(&objects, agent, &cluster.actors, plan.timeout, progress).await?;
-    put_sync(&objects, plan, &sync, progress).await?;
-    admission.tidy(&admitted, progress).await
+    let set_up = SetUp::new(target, plan, (&plan.way, &[]), &cluster.actors);
+    set_up.check_sync().await?;
+    let found = (began, format!("cluster rights {0}/{0}", cluster.rights), Vec::new());
+    match &plan.way {
+        Way::Key(url, key) => {
+            let host = Host::Owner { branch: &plan.branch };
+            let entry = Admission::of(target, &plan.installation, key, plan.timeout, (url, host)).await?;
+            set_up.run(&entry, found, progress).await
+        }
+        Way::Login(url, login) => set_up.run(&set_up.login(url, login), found, progress).await,
+    }
 }
 
-async fn admission<'a>(
-    target: &AdmissionTarget,
-    plan: &'a Plan,
-    url: &'a SshUrl,
-    host: Host<'a>,
-) -> Result<Admission<'a>, FailedStep> {
-    Admission::of(target, &plan.installation, &plan.key, plan.timeout, (url, host)).await
+/// What is put on a cluster once the agent is let in.
+struct SetUp<'s> {
+    objects: Objects,
+    plan: &'s Plan,
+    actors: &'s Actors,
+    sync: Sync,
+}
+
+impl<'s> SetUp<'s> {
+    /// `sources` are those that the Kustomizations of the folder name.
+    fn new(
+        target: &AdmissionTarget,
+        plan: &'s Plan,
+        (way, sources): (&Way, &[String]),
+        actors: &'s Actors,
+    ) -> Self {
+        Self { objects: Objects::new(&target.client), plan, actors, sync: sync_of(plan, way, sources) }
+    }
+
+    fn login<'l>(&'l self, url: &'l GitUrl, plan: &'l LoginPlan) -> LoginEntry<'l> {
+        let Plan { installation, branch, timeout, .. } = self.plan;
+        LoginEntry { objects: &self.objects, installation, plan, url, branch, timeout: *timeout }
+    }
+
+    /// Lets the agent in, and puts it and what it reads on the cluster. `found` is what the preflight has
+    /// found, since when, and what is to be told of it.
+    async fn run<E: Entry>(
+        &self,
+        entry: &E,
+        (began, found, notes): (Instant, String, Vec<String>),
+        progress: &mut ProgressLog<'_>,
+    ) -> Result<(), FailedStep> {
+        let before = entry.rehearsed().await?;
+        let sync = Sync { secret_name: entry.secret(&before), ..self.sync.clone() };
+        progress.done("preflight", began, found, None);
+        progress.tell_all(notes.into_iter().map(ProgressEvent::Note));
+        let admitted = entry.let_in(before, progress).await?;
+        let agent = (&self.plan.installation, &self.plan.flags[0]);
+        let is_new = put_agent(&self.objects, agent, self.actors, self.plan.timeout, progress).await?;
+        put_sync(&self.objects, self.plan, &sync, is_new, progress).await?;
+        entry.tidy(&admitted, progress).await
+    }
+
+    /// Refuses to turn an existing sync to another repository, branch or folder. Where the repository was
+    /// renamed since, the sync may still have the address that the user knows.
+    async fn check_sync(&self) -> Result<(), FailedStep> {
+        let (plan, asked) = (self.plan, self.plan.way.url());
+        if plan.replace_sync {
+            return Ok(());
+        }
+        let mut problems = Vec::new();
+        for wanted in manifests::sync(&plan.installation, &self.sync).map_err(at("preflight"))? {
+            let subject = wanted.id().subject();
+            let live = self.objects.get(&wanted).await;
+            let Some(live) = live.map_err(|failure| at("preflight")(Problem::cluster(&subject, failure)))?
+            else {
+                continue;
+            };
+            for field in ["spec.url", "spec.ref.branch", "spec.path"] {
+                let pointer = format!("/{}", field.replace('.', "/"));
+                let text = |object: &Object| object.text(&pointer).unwrap_or_default().to_owned();
+                let (found, wanted) = (text(&live), text(&wanted));
+                let is = |wanted: &str| manifests::normal_path(&found) == manifests::normal_path(wanted);
+                let is_same = match field {
+                    "spec.url" => is(&wanted) || is(&asked),
+                    "spec.path" => is(&wanted),
+                    _ => found == wanted,
+                };
+                if !is_same {
+                    problems.push(Problem::OtherSync { object: subject.clone(), field, found, wanted });
+                }
+            }
+        }
+        if problems.is_empty() { Ok(()) } else { Err(FailedStep { step: "preflight", problems }) }
+    }
 }
 
 /// Puts another key in the place of the one that a source is read with, or finishes doing so.
@@ -192,7 +333,7 @@ pub(crate) async fn rotate(
     let admission = admission.called_as_before().await?;
     let Some(existing) = admission.rehearsed().await? else {
         let name = format!("{}/{}", installation.namespace, plan.secret);
-        return Err(failed(Problem::Source(format!("there is no Secret {name}, and so no key to replace"))));
+        return Err(failed(Problem::NoKey(name)));
     };
     let admitted = admission.let_in(Some(existing), progress).await?;
     admission.tidy(&admitted, progress).await
@@ -212,13 +353,8 @@ async fn rotated(objects: &Objects, plan: &RotationPlan) -> Result<Object, Probl
         let names: Vec<&str> = sources.iter().map(Object::name).collect();
         return Err(Problem::Source(format!("{namespace} has several sources: {}", names.join(", "))));
     }
-    let none = || match &plan.name {
-        Some(name) => {
-            format!("there is no GitRepository {namespace}/{name} that is read over SSH with a Secret")
-        }
-        None => format!("there is no GitRepository in {namespace} that is read over SSH with a Secret"),
-    };
-    sources.pop().ok_or_else(|| Problem::Source(none()))
+    let name = plan.name.as_ref().map_or_else(String::new, |name| format!("/{name}"));
+    sources.pop().ok_or_else(|| Problem::NoSource(format!("{namespace}{name}")))
 }
 
 fn describe(plan: &Plan, repository: &RepositoryFacts) -> String {
@@ -232,62 +368,34 @@ fn describe(plan: &Plan, repository: &RepositoryFacts) -> String {
 
 /// The sync that the plan asks for. The Kustomizations of the folder say by which name they know the source;
 /// the default is Flux's, since repositories name it.
-fn sync_of(plan: &Plan, url: &SshUrl, sources: &[String]) -> Sync {
+fn sync_of(plan: &Plan, way: &Way, sources: &[String]) -> Sync {
     let found = match sources {
         [only] => only.as_str(),
         _ => keys::DEFAULT_NAMESPACE,
     };
     Sync {
         name: plan.name.clone().unwrap_or_else(|| found.into()),
-        url: url.url(),
+        url: way.url(),
         branch: plan.branch.clone(),
         path: plan.path.clone(),
         interval: plan.interval,
-        secret_name: plan.key.secret.clone(),
+        secret_name: Some(way.secret().into()),
+        is_app: matches!(way, Way::Login(_, login) if login.is_app),
         service_account: plan.service_account.clone(),
     }
 }
 
-/// Refuses to turn an existing sync to another repository, branch or folder. `asked` is the address as the
-/// user knows it: where the repository was renamed since, the sync may still have it.
-async fn check_sync(objects: &Objects, plan: &Plan, sync: &Sync, asked: &SshUrl) -> Result<(), FailedStep> {
-    if plan.replace_sync {
-        return Ok(());
-    }
-    let mut problems = Vec::new();
-    for wanted in manifests::sync(&plan.installation, sync).map_err(at("preflight"))? {
-        let subject = wanted.id().subject();
-        let live = objects.get(&wanted).await;
-        let Some(live) = live.map_err(|failure| at("preflight")(Problem::cluster(&subject, failure)))? else {
-            continue;
-        };
-        for field in ["spec.url", "spec.ref.branch", "spec.path"] {
-            let pointer = format!("/{}", field.replace('.', "/"));
-            let text = |object: &Object| object.text(&pointer).unwrap_or_default().to_owned();
-            let (found, wanted) = (text(&live), text(&wanted));
-            let is = |wanted: &str| manifests::normal_path(&found) == manifests::normal_path(wanted);
-            let is_same = match field {
-                "spec.url" => is(&wanted) || is(&asked.url()),
-                "spec.path" => is(&wanted),
-                _ => found == wanted,
-            };
-            if !is_same {
-                problems.push(Problem::OtherSync { object: subject.clone(), field, found, wanted });
-            }
-        }
-    }
-    if problems.is_empty() { Ok(()) } else { Err(FailedStep { step: "preflight", problems }) }
-}
-
+/// Installs the agent; whether its pod is another one than before.
 async fn put_agent(
     objects: &Objects,
     (installation, flags): (&Installation, &Flags),
     actors: &Actors,
     timeout: Duration,
     progress: &mut ProgressLog<'_>,
-) -> Result<(), FailedStep> {
+) -> Result<bool, FailedStep> {
     let began = Instant::now();
     let (crds, left) = wanted_crds(objects, actors).await?;
+    let installation = &equipment::resolved(objects, installation).await.map_err(at("agent"))?;
     let rest = manifests::agent(installation).and_then(|rest| memory::noted(rest, "Deployment", flags));
     let rest = rest.map_err(at("agent"))?;
     let count = crds.len() + rest.len();
@@ -303,17 +411,26 @@ async fn put_agent(
             change = change.max(PutOutcome::Configured);
         }
     }
-    change = change.max(put_all(objects, &rest, "agent").await?);
-    if let Some(deployment) = rest.iter().find(|object| object.kind() == "Deployment") {
-        wait::available(objects, deployment, &patience, progress).await.map_err(at("agent"))?;
+    let (pod, beside): (Vec<_>, Vec<_>) = rest.into_iter().partition(|object| object.kind() == "Deployment");
+    change = change.max(put_all(objects, &beside, "agent").await?);
+    let mut of_pod = PutOutcome::Unchanged;
+    for deployment in &pod {
+        let (deployment, left) = equipment::yielded(objects, deployment, flags).await.map_err(at("agent"))?;
+        of_pod = of_pod.max(put_all(objects, std::slice::from_ref(&deployment), "agent").await?);
+        if !left.is_empty() {
+            let note = format!("left as others have set it on the Deployment: {}", left.join(", "));
+            progress.tell(ProgressEvent::Note(note));
+        }
+        rollout::available(objects, &deployment, &patience, progress).await.map_err(at("agent"))?;
     }
+    change = change.max(of_pod);
     progress.done("agent", began, format!("{count} objects · pod ready"), Some(change));
     if !left.is_empty() {
         let note =
             format!("definitions of kinds that Flux acts on are left as they are: {}", left.join(", "));
         progress.tell(ProgressEvent::Note(note));
     }
-    Ok(())
+    Ok(of_pod > PutOutcome::Unchanged)
 }
 
 /// The definitions to put in place: those of the kinds that lockgate acts on, and of the others those that
@@ -334,23 +451,44 @@ async fn wanted_crds(objects: &Objects, actors: &Actors) -> Result<(Vec<Object>,
     Ok((wanted, left))
 }
 
+/// Sets up what is read, and waits until it is applied. What an earlier agent has said of it does not count,
+/// and a source that fails is asked again at once, since its cause may just have been cured.
 async fn put_sync(
     objects: &Objects,
     plan: &Plan,
     sync: &Sync,
+    is_new_agent: bool,
     progress: &mut ProgressLog<'_>,
 ) -> Result<(), FailedStep> {
     let began = Instant::now();
     let wanted = manifests::sync(&plan.installation, sync);
     let wanted = wanted.and_then(|wanted| memory::noted(wanted, GitRepository::ID.kind, &plan.flags[1]));
     let wanted = wanted.map_err(at("source"))?;
-    let change = put_all(objects, &wanted, "source").await?;
     let patience = Patience::new("source", plan.timeout);
     let [source, root] = wanted.as_slice() else { return Ok(()) };
-    let revision = wait::fetched(objects, source, &patience, progress).await.map_err(at("source"))?;
+    let before = wait::standing(objects, source, &patience, progress).await.map_err(at("source"))?;
+    let change = put_all(objects, &wanted, "source").await?;
+    let is_asked = match before {
+        Some(Standing::Failing) => true,
+        Some(Standing::Fetched) => is_new_agent,
+        None => false,
+    };
+    let (revision, token) = if is_asked {
+        let token = jiff::Timestamp::now().to_string();
+        for object in [source, root] {
+            let asked = objects
+                .merge(object, &json!({"metadata": {"annotations": {keys::REQUESTED_AT: token}}}))
+                .await;
+            asked.map_err(|failure| at("source")(Problem::cluster(object.id().subject(), failure)))?;
+        }
+        let fetched = wait::refetched(objects, source, &token, &patience, progress).await;
+        (fetched.map_err(at("source"))?, Some(token).filter(|_| is_new_agent))
+    } else {
+        (wait::fetched(objects, source, &patience, progress).await.map_err(at("source"))?, None)
+    };
     let detail = format!("{}  {}  fetched", sync.name, lockgate_core::overview::short_revision(&revision));
     progress.done("source", began, detail, Some(change));
-    wait::synced(objects, root, &Patience::new("sync", plan.timeout), progress).await
+    wait::synced(objects, root, token.as_deref(), &Patience::new("sync", plan.timeout), progress).await
 }
 
 async fn put_all(objects: &Objects, wanted: &[Object], step: &'static str) -> Result<PutOutcome, FailedStep> {

@@ -1,5 +1,5 @@
-//! Clusters that come and go, by a thousand seeds: created, killed at any request, destroyed, created anew,
-//! their keys rotated and pruned, also two that live under one name.
+//! Clusters that come and go, by many seeds, against the stand-in for GitHub: created, killed at any request,
+//! destroyed, created anew, their keys rotated and pruned, also two that live under one name.
 
 mod world;
 
@@ -9,6 +9,7 @@ use futures::future::LocalBoxFuture;
 
 use super::admission::{Admission, AdmissionTarget, Host};
 use super::deploy_key::KeyPlan;
+use super::entry::Entry as _;
 use super::key::Algorithm;
 use super::keyring::{self, Unwanted};
 use super::leftovers::Age;
@@ -17,10 +18,10 @@ use super::problem::FailedStep;
 use super::progress::ProgressLog;
 use lockgate_base::model::Timestamp;
 
-use self::world::{Act, DAY, Kill, World};
+use self::world::{Act, DAY, Hub, Kill, World, hub};
 
-/// How many sequences there are.
-const SEEDS: u64 = 1000;
+/// How many sequences there are, unless `KEY_SEEDS` says how many.
+const SEEDS: u64 = 80;
 /// How many things happen in one.
 const STEPS: usize = 14;
 
@@ -55,14 +56,14 @@ async fn admit(world: &World, number: usize, prune: bool, replace: bool) -> Resu
     let plan = KeyPlan {
         secret: "flux-system".into(),
         algorithm: Algorithm::Ed25519,
+        given: None,
         replace,
         cluster: Some(name.parse().unwrap()),
         ttl: None,
         prune,
         accepted_host_key: None,
     };
-    let installation =
-        Installation { namespace: "flux-system".into(), image: String::new(), lockdown: false, adopt: false };
+    let installation = Installation::in_namespace("flux-system");
     let target = AdmissionTarget { client: world.client(number), name: "default".into() };
     let url = "ssh://git@github.com/acme/platform".parse().unwrap();
     let github = world.github();
@@ -175,11 +176,12 @@ async fn end(world: &World) -> Vec<String> {
     broken
 }
 
-async fn sequence(seed: u64) -> Vec<String> {
+async fn sequence(hub: &Hub, seed: u64) -> Vec<String> {
     let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let twins = chance.is_one_in(3);
-    let lag = [0, 60, DAY, 6 * DAY][usize::try_from(chance.below(4)).unwrap()];
-    let world = World::new(["eu-west9", if twins { "eu-west9" } else { "eu-west" }, "us-east1"], lag);
+    let day = DAY.cast_unsigned();
+    let lag = [0, 60, day, 6 * day][usize::try_from(chance.below(4)).unwrap()];
+    let world = World::new(hub, ["eu-west9", if twins { "eu-west9" } else { "eu-west" }, "us-east1"], lag);
     for _ in 0..STEPS {
         step(&world, &mut chance).await;
         let broken = is_let_in(&world);
@@ -192,11 +194,13 @@ async fn sequence(seed: u64) -> Vec<String> {
 
 #[test]
 fn no_key_that_is_needed_is_deleted_and_none_is_left() {
+    let seeds = std::env::var("KEY_SEEDS").map_or(SEEDS, |text| text.parse().expect("KEY_SEEDS is a number"));
     let runs = |first: u64| {
         move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            (first..SEEDS).step_by(2).find_map(|seed| {
-                let broken = runtime.block_on(sequence(seed));
+            let hub = hub();
+            (first..seeds).step_by(2).find_map(|seed| {
+                let broken = runtime.block_on(sequence(&hub, seed));
                 (!broken.is_empty()).then_some((seed, broken))
             })
         }

@@ -1,5 +1,5 @@
-//! What a deploy key is called: which cluster it belongs to, so that it can be told from others once that is
-//! gone.
+//! The title of a deploy key. It names the key's cluster, so that the key can be told from others once the
+//! cluster is gone.
 //!
 //! ```text
 //! lockgate NAME UID8 NAMESPACE [until TIME]
@@ -10,12 +10,12 @@ use std::str::FromStr;
 
 use lockgate_base::model::Timestamp;
 
-/// How many digits of the uid of kube-system stand in a title.
+/// How many digits of the uid of kube-system a title has.
 const DIGITS: usize = 8;
-/// The longest label of DNS, and so the longest name of a namespace or a cluster.
+/// The longest DNS label, and so the longest name of a namespace or a cluster.
 const LABEL_LIMIT: usize = 63;
 
-/// Whether a text is a label of DNS in lower case, as the names of namespaces are.
+/// Whether a text is a DNS label in lower case, like the names of namespaces.
 pub(crate) fn is_label(text: &str) -> bool {
     let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     text.starts_with(is_word)
@@ -24,12 +24,12 @@ pub(crate) fn is_label(text: &str) -> bool {
         && text.len() <= LABEL_LIMIT
 }
 
-/// The name that the user gives a cluster: a DNS label. Whoever creates a cluster anew gives it the same, and
-/// no other cluster that lives.
+/// The name that the user gives a cluster: a DNS label. A recreated cluster gets the same name, and no other
+/// living cluster may have it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ClusterName(String);
 
-/// A text that names no cluster.
+/// A text that is no name of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is no cluster name: use a-z, 0-9 and '-'")]
 pub(crate) struct NoClusterName(String);
@@ -51,26 +51,26 @@ impl fmt::Display for ClusterName {
 /// The title of a deploy key of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Title {
-    /// The cluster's name, or the name of the context where it was given none: then many clusters may have
-    /// it.
+    /// The cluster's name, or the name of the context if the user gave none. Many clusters may have the same
+    /// context name.
     pub cluster: String,
-    /// The first digits of the uid of kube-system, which no two clusters share; zeros where there was no
-    /// cluster yet.
+    /// The first digits of the uid of kube-system, which no two clusters share; zeros if there was no cluster
+    /// yet.
     pub uid: String,
     /// The agent's namespace.
     pub namespace: String,
-    /// When the key is to be deleted, whoever lives.
+    /// When the key is to be deleted, even if its cluster is alive.
     pub until: Option<Timestamp>,
 }
 
 impl Title {
-    /// Of a cluster with a uid; `None` stands for one that is yet to be made.
+    /// The title for a cluster; a `uid` of `None` stands for a cluster that does not exist yet.
     pub(crate) fn new(cluster: &str, uid: Option<&str>, namespace: &str, until: Option<Timestamp>) -> Self {
         let uid = uid.map_or_else(|| "0".repeat(DIGITS), |uid| uid.chars().take(DIGITS).collect());
         Self { cluster: cluster.into(), uid, namespace: namespace.into(), until }
     }
 
-    /// Reads a title from its end, since the name of a context may hold anything. `None` where it is not one
+    /// Reads a title from its end, since the name of a context may contain anything. `None` if it is no title
     /// of ours.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let ended = text.rsplit_once(" until ").and_then(|(head, end)| Some((head, end.parse().ok()?)));
@@ -87,7 +87,7 @@ impl Title {
         })
     }
 
-    /// Whether it is a key of a cluster with this name.
+    /// Whether the key belongs to a cluster with this name.
     pub(crate) fn is_of(&self, name: &ClusterName) -> bool {
         self.cluster == name.0
     }
@@ -114,7 +114,7 @@ mod tests {
                 Title::new("pr-12", None, "flux-system", Some(until)),
                 "lockgate pr-12 00000000 flux-system until 2023-11-14T22:13:20Z",
             ),
-            // A context may be called anything.
+            // A context may have any name.
             (Title::new("my until x", Some(uid), "n", None), "lockgate my until x 4f1c9a2e n"),
             (
                 Title::new("my until x", Some(uid), "n", Some(until)),

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use self::registered::Registered;
 use super::hub::Hub;
 use super::manifests::{self, Installation};
+use super::pod;
 use super::preflight;
 use super::problem::{FailedStep, Problem};
 use super::progress::{ProgressEvent, ProgressLog, at};
@@ -155,16 +156,13 @@ async fn remove_agent(
     progress: &mut ProgressLog<'_>,
 ) -> Result<(), FailedStep> {
     let began = Instant::now();
-    let installation = Installation {
-        namespace: removal.namespace.clone(),
-        image: String::new(),
-        lockdown: false,
-        adopt: false,
-    };
+    let installation = Installation::in_namespace(&removal.namespace);
     let mut wanted = manifests::agent(&installation).map_err(at("agent"))?;
-    wanted.push(
-        shell("coordination.k8s.io/v1", "Lease", &removal.namespace, keys::LEASE).map_err(at("agent"))?,
-    );
+    for (version, kind, name) in
+        [("coordination.k8s.io/v1", "Lease", keys::LEASE), ("v1", "ConfigMap", pod::CA)]
+    {
+        wanted.push(shell(version, kind, &removal.namespace, name).map_err(at("agent"))?);
+    }
     // The Deployment goes first, so that no agent is left without its rights in the middle of something.
     wanted.sort_by_key(|object| object.kind() != "Deployment");
     let mut count = 0;
@@ -282,13 +280,13 @@ fn finalizers_of_others(object: &Object) -> Vec<&str> {
     names.filter(|name| *name != keys::FINALIZER).collect()
 }
 
-/// The Secrets with a key that bootstrap made. They are known by themselves and not by a source that reads
-/// them: those are gone where an earlier removal was cut off, or left the Secrets.
+/// The Secrets that bootstrap made for sources to sign in with. They are known by themselves and not by a
+/// source that reads them: those are gone where an earlier removal was cut off, or left the Secrets.
 async fn secrets(objects: &Objects, removal: &Removal) -> Result<Vec<Object>, FailedStep> {
     let listed = objects.list("v1", "Secret", Some(&removal.namespace), OURS).await;
     let mut secrets = listed.map_err(|failure| at("kinds")(Problem::cluster("Secrets", failure)))?;
     // The label alone may be anybody's.
-    secrets.retain(|secret| secret::has_key(secret) && put::is_ours(secret));
+    secrets.retain(|secret| secret::is_login(secret) && put::is_ours(secret));
     Ok(secrets)
 }
 

@@ -14,7 +14,6 @@ use super::ssh::SshError;
 use crate::cluster::objects::Objects;
 use lockgate_base::model::{Object, ObjectId, Ref};
 use lockgate_core::api::Kustomization;
-use lockgate_core::health::{TroubleSubject, pod_troubles};
 use lockgate_core::overview::{Overview, Row, State};
 use lockgate_core::pipeline::ports::ApiFailure;
 
@@ -25,7 +24,10 @@ const PAUSE: Duration = Duration::from_millis(200);
 const DISCOVERY: Duration = Duration::from_secs(15);
 /// How long a failure must stand before it is taken for final: a key needs a moment to be known, an agent to
 /// start.
-const GRACE: Duration = Duration::from_secs(30);
+pub(super) const GRACE: Duration = Duration::from_secs(30);
+
+/// Where an object says which request to look again it has handled.
+const HANDLED: &str = "/status/lastHandledReconcileAt";
 
 /// How long a step may wait.
 pub(crate) struct Patience {
@@ -52,6 +54,11 @@ impl Patience {
 
     /// What to say of an object that was waited for in vain.
     pub(crate) fn ended(&self, what: &Object, cause: &str) -> Problem {
+        self.ended_with(what, cause, None)
+    }
+
+    /// The same with what cures it.
+    pub(crate) fn ended_with(&self, what: &Object, cause: &str, cure: Option<&'static str>) -> Problem {
         Problem::NotReady {
             what: what.id().subject(),
             seconds: self.began.elapsed().as_secs(),
@@ -60,6 +67,7 @@ impl Patience {
             } else {
                 cause.into()
             },
+            cure,
         }
     }
 }
@@ -112,7 +120,12 @@ impl<'w, 'p> Wait<'w, 'p> {
         tokio::time::sleep(PAUSE).await;
     }
 
-    async fn look(&mut self, objects: &Objects, object: &Object) -> Result<Poll<Option<Object>>, Problem> {
+    /// An object as it is now.
+    pub(super) async fn look(
+        &mut self,
+        objects: &Objects,
+        object: &Object,
+    ) -> Result<Poll<Option<Object>>, Problem> {
         let live = objects.get(object).await;
         self.answer(object.id().subject(), live).await
     }
@@ -182,56 +195,29 @@ pub(crate) async fn not_ending(
     }
 }
 
-/// Until the Deployment's pod is available.
-pub(crate) async fn available(
+/// How a source stood before it was touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It said why it cannot fetch.
+    Failing,
+    /// It had fetched, or not tried yet.
+    Fetched,
+}
+
+/// How a source stands; `None` where it is not there.
+pub(crate) async fn standing(
     objects: &Objects,
-    deployment: &Object,
+    source: &Object,
     patience: &Patience,
     progress: &mut ProgressLog<'_>,
-) -> Result<(), Problem> {
+) -> Result<Option<Standing>, Problem> {
     let mut wait = Wait::new(patience, progress);
     loop {
-        let Poll::Ready(live) = wait.look(objects, deployment).await? else { continue };
-        if live.as_ref().is_some_and(is_available) {
-            return Ok(());
-        }
-        let namespace = deployment.id().namespace;
-        let pods = objects.list("v1", "Pod", Some(&namespace), "app.kubernetes.io/name=lockgate").await;
-        let Poll::Ready(pods) = wait.answer("pods", pods).await? else { continue };
-        let cause = pods.iter().find_map(pod_cause);
-        let cause = cause.or_else(|| live.as_ref().and_then(no_pod_cause));
-        let cause = cause.unwrap_or_else(|| "its pod is not available yet".into());
-        if patience.is_over() {
-            return Err(patience.ended(deployment, &cause));
-        }
-        wait.on(cause).await;
+        let Poll::Ready(live) = wait.look(objects, source).await? else { continue };
+        let is_failing =
+            |live: &Object| condition(live, "Ready").is_some_and(|ready| ready["status"] == "False");
+        return Ok(live.map(|live| if is_failing(&live) { Standing::Failing } else { Standing::Fetched }));
     }
-}
-
-/// Why no pod can be made, as where a quota or a policy of the cluster forbids it.
-fn no_pod_cause(deployment: &Object) -> Option<String> {
-    let failure = condition(deployment, "ReplicaFailure").filter(|failure| failure["status"] == "True")?;
-    let text = failure["message"].as_str().or_else(|| failure["reason"].as_str())?;
-    Some(format!("its pod cannot be created: {text}"))
-}
-
-fn is_available(deployment: &Object) -> bool {
-    let number = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
-    number("/status/observedGeneration") >= number("/metadata/generation")
-        && number("/status/updatedReplicas") >= 1
-        && number("/status/availableReplicas") >= 1
-}
-
-/// Why a pod does not run, from what the kubelet and the scheduler say of it.
-fn pod_cause(pod: &Object) -> Option<String> {
-    let trouble = pod_troubles(pod).next()?;
-    let or = |text: &'static str, told: String| if told.is_empty() { text.to_owned() } else { told };
-    let text = match trouble.subject {
-        TroubleSubject::Waiting(_) | TroubleSubject::Terminated(_) => or("not running", trouble.text()),
-        TroubleSubject::Condition(_) if trouble.message.is_empty() => or("not ready", trouble.text()),
-        TroubleSubject::Condition(_) => trouble.message.to_owned(),
-    };
-    Some(format!("pod {}: {text}", pod.name()))
 }
 
 /// Until the source has fetched; the revision.
@@ -252,7 +238,7 @@ pub(crate) async fn refetched(
     patience: &Patience,
     progress: &mut ProgressLog<'_>,
 ) -> Result<String, Problem> {
-    let is_handled = |live: &Object| live.text("/status/lastHandledReconcileAt") == Some(token);
+    let is_handled = |live: &Object| live.text(HANDLED) == Some(token);
     fetched_as(objects, source, is_handled, patience, progress).await
 }
 
@@ -268,8 +254,8 @@ async fn fetched_as(
     let mut failing_since: Option<Instant> = None;
     loop {
         let Poll::Ready(live) = wait.look(objects, source).await? else { continue };
-        let meant = live.as_ref().filter(|live| is_observed(live) && is_meant(live));
-        let ready = meant.and_then(|live| condition(live, "Ready"));
+        let meant = live.as_ref().filter(|live| is_meant(live));
+        let ready = meant.and_then(|live| condition(live, "Ready").filter(|ready| is_observed(live, ready)));
         let cause = ready.and_then(|ready| ready["message"].as_str()).unwrap_or_default().to_owned();
         let status = ready.and_then(|ready| ready["status"].as_str()).unwrap_or("Unknown");
         let revision = live.as_ref().and_then(|live| live.text("/status/artifact/revision"));
@@ -285,11 +271,12 @@ async fn fetched_as(
     }
 }
 
-/// Whether the status is of the generation that stands.
-fn is_observed(object: &Object) -> bool {
+/// Whether a condition is about the generation that stands. The status as a whole stays behind while nothing
+/// was fetched yet.
+fn is_observed(object: &Object, condition: &Value) -> bool {
     let generation = object.pointer("/metadata/generation").and_then(Value::as_i64);
-    let observed = object.pointer("/status/observedGeneration").and_then(Value::as_i64);
-    observed >= generation
+    let observed = condition["observedGeneration"].as_i64();
+    observed.or_else(|| object.pointer("/status/observedGeneration").and_then(Value::as_i64)) >= generation
 }
 
 /// Until a host lets the key in. Before each new question it is told since when.
@@ -313,10 +300,12 @@ pub(crate) async fn let_in<T>(
     }
 }
 
-/// Until the root Kustomization and all that it brings are ready, telling the tree as it fills in.
+/// Until the root Kustomization and all that it brings are ready, telling the tree as it fills in. With a
+/// token, what the root said before it was asked with that does not count.
 pub(crate) async fn synced(
     objects: &Objects,
     root: &Object,
+    token: Option<&str>,
     patience: &Patience,
     progress: &mut ProgressLog<'_>,
 ) -> Result<(), FailedStep> {
@@ -328,6 +317,12 @@ pub(crate) async fn synced(
         let Poll::Ready(all) = wait.answer("Kustomizations", all).await.map_err(at("sync"))? else {
             continue;
         };
+        let is_root = |object: &&Object| object.id() == root.id();
+        let handled = all.iter().find(is_root).and_then(|root| root.text(HANDLED)).map(ToOwned::to_owned);
+        if token.is_some() && handled.as_deref() != token && !patience.is_over() {
+            wait.on("for the agent to look again".into()).await;
+            continue;
+        }
         let overview = Overview::of(&[], &reachable(root, all));
         for event in tree.update(&overview, Instant::now()) {
             wait.progress.tell(event);
@@ -360,8 +355,12 @@ fn unready(overview: &Overview, patience: &Patience) -> FailedStep {
     let seconds = patience.began.elapsed().as_secs();
     let causes = &overview.root_causes;
     let is_cause = |row: &&Row| causes.contains(&row.key) || (causes.is_empty() && row.state != State::Ready);
-    let problem =
-        |row: &Row| Problem::NotReady { what: row.key.to_string(), seconds, cause: row.what.clone() };
+    let problem = |row: &Row| Problem::NotReady {
+        what: row.key.to_string(),
+        seconds,
+        cause: row.what.clone(),
+        cure: None,
+    };
     let mut problems: Vec<Problem> = overview.kustomizations.iter().filter(is_cause).map(problem).collect();
     if problems.is_empty() {
         problems =
@@ -477,7 +476,8 @@ impl Tree {
     }
 }
 
-fn condition<'o>(object: &'o Object, kind: &str) -> Option<&'o Value> {
+/// The condition of a type.
+pub(super) fn condition<'o>(object: &'o Object, kind: &str) -> Option<&'o Value> {
     let conditions = object.pointer("/status/conditions")?.as_array()?;
     conditions.iter().find(|condition| condition["type"] == kind)
 }

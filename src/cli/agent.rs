@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, FromArgMatches as _};
 use rustix::fs::Mode;
 #[cfg(target_os = "linux")]
 use rustix::process::{
@@ -17,13 +17,15 @@ use super::output::CommandError;
 use super::shared::ClusterArguments;
 use crate::agent::{self, Config, MarkFolder, SystemClock, Threads};
 use crate::cluster;
+use crate::preview::AgentRules;
 use crate::source::Sources;
 use crate::web::Pages;
 use lockgate_base::keys;
+use lockgate_core::pipeline::Tenancy;
 use lockgate_core::plan::DriftPolicy;
 use lockgate_git::helm::Helm;
 use lockgate_git::oci::OciFetcher;
-use lockgate_git::{Disk, GitFetcher};
+use lockgate_git::{Disk, FetchMemory, GitFetcher};
 
 /// Threads of the runtime. The work is waiting for the network; two keep one busy task from delaying the
 /// lease.
@@ -31,6 +33,8 @@ const THREADS: usize = 2;
 
 /// The memory of the process where nothing is known of a limit: that of the Deployment.
 const MEMORY: u64 = 256 << 20;
+/// Which part of it is for fetches that are under way. What builds may have leaves as much.
+const FOR_FETCHES: u64 = 4;
 
 /// Run the agent: the command of the Deployment, which also runs outside a cluster
 #[derive(Args)]
@@ -80,8 +84,25 @@ pub(super) struct Arguments {
     adopt: bool,
 }
 
-fn drift(text: &str) -> Result<DriftPolicy, String> {
+pub(super) fn drift(text: &str) -> Result<DriftPolicy, String> {
     DriftPolicy::read(text).ok_or_else(|| "write watch, interval or report".into())
+}
+
+/// What an agent holds Kustomizations to that is started with these arguments, the first of which names the
+/// command. An error says what is wrong with them.
+pub(super) fn rules(arguments: &[String]) -> Result<AgentRules, String> {
+    let command = Arguments::augment_args(clap::Command::new("agent"));
+    let read = command.try_get_matches_from(arguments).and_then(|found| Arguments::from_arg_matches(&found));
+    let arguments = read.map_err(|error| error.to_string().trim_end().to_owned())?;
+    Ok(AgentRules {
+        watch_namespace: arguments.watch_namespace,
+        tenancy: Tenancy {
+            lockdown: arguments.lockdown,
+            default_service_account: arguments.default_service_account,
+        },
+        drift: arguments.drift,
+        allows_insecure_registries: arguments.allow_insecure_registries,
+    })
 }
 
 /// Runs the agent. It makes the runtime itself, since libgit2 is to be set up before there are threads.
@@ -98,12 +119,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let oci = oci.map_err(|error| CommandError::failed(error.to_string()))?;
     let helm =
         Helm::new(&arguments.state_dir, &disk).map_err(|error| CommandError::failed(error.to_string()))?;
-    let oci = Arc::new(oci);
+    let memory = memory(arguments);
+    let of_fetches = FetchMemory::of(memory / FOR_FETCHES);
+    let (git, oci, helm) =
+        (git.sharing(&of_fetches), Arc::new(oci.sharing(&of_fetches)), helm.sharing(&of_fetches));
     let sources = Sources::of_git(Arc::new(git)).and_oci(oci.clone()).and_helm(Arc::new(helm), oci);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
     let runtime =
         runtime.map_err(|error| CommandError::failed(format!("the runtime does not start: {error}")))?;
-    let result = runtime.block_on(start(arguments, sources));
+    let result = runtime.block_on(start(arguments, sources, memory));
     // A fetch from a host that does not answer must not hold up the end.
     runtime.shutdown_background();
     result
@@ -122,10 +146,14 @@ fn seal_memory() {
     }
 }
 
-async fn start(arguments: &Arguments, sources: Sources) -> Result<ExitCode, CommandError> {
-    let client = cluster::Client::connect(&arguments.cluster.target()).await;
+/// How much memory the process may have, in bytes.
+fn memory(arguments: &Arguments) -> u64 {
     let given = arguments.memory_limit.map(|mebibytes| mebibytes << 20);
-    let memory = given.or_else(agent::memory_limit).unwrap_or(MEMORY);
+    given.or_else(agent::memory_limit).unwrap_or(MEMORY)
+}
+
+async fn start(arguments: &Arguments, sources: Sources, memory: u64) -> Result<ExitCode, CommandError> {
+    let client = cluster::Client::connect(&arguments.cluster.target()).await;
     let workers = Threads::start(memory);
     let workers = workers
         .map_err(|error| CommandError::failed(format!("the threads for builds do not start: {error}")))?;
@@ -166,4 +194,37 @@ async fn start(arguments: &Arguments, sources: Sources) -> Result<ExitCode, Comm
         Err(error) => Err(error),
     };
     ended.map(|()| ExitCode::SUCCESS).map_err(|error| CommandError::failed(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_read_from_the_arguments_of_a_deployment() {
+        let read = |more: &[&str]| {
+            let all =
+                ["agent", "--namespace=$(POD_NAMESPACE)", "--health-addr=[::]:9440", "--state-dir=/tmp"];
+            rules(&all.iter().chain(more).map(|argument| (*argument).to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(read(&[]), Ok(AgentRules::default()));
+        let flags = [
+            "--lockdown",
+            "--drift",
+            "report",
+            "--default-service-account=apps",
+            "--watch-namespace",
+            "team",
+            "--allow-insecure-registries",
+        ];
+        let expected = AgentRules {
+            watch_namespace: Some("team".into()),
+            tenancy: Tenancy { lockdown: true, default_service_account: Some("apps".into()) },
+            drift: DriftPolicy::Report,
+            allows_insecure_registries: true,
+        };
+        assert_eq!(read(&flags), Ok(expected));
+        let told = read(&["--of-the-future"]).unwrap_err();
+        assert!(told.contains("unexpected argument '--of-the-future'"), "{told}");
+    }
 }

@@ -1,28 +1,33 @@
 //! `lockgate bootstrap`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use super::login::{Auth, HttpsArguments, PASSWORD_VARIABLE, PasswordArguments, login};
 use super::memory::{self, Recalled};
+use super::names::object_name;
 use super::output::{self, CommandError};
 use super::progress::{Printer, ProgressFormat};
-use super::shared::{ClusterArguments, InstallationArguments, KeyArguments, duration, object_name};
-use super::token::{HubArguments, TOKEN_VARIABLE, repository};
+use super::shared::{ClusterArguments, InstallationArguments, KeyArguments, duration, key_pair};
+use super::token::{HubArguments, SignedIn, TOKEN_VARIABLE, repository};
 use crate::bootstrap::admission::AdmissionTarget;
 use crate::bootstrap::deploy_key::KeyPlan;
-use crate::bootstrap::github::{GitHub, PUBLIC_API};
+use crate::bootstrap::github::{GithubCredentials, PUBLIC_API, web_address};
 use crate::bootstrap::hosts::{AddressError, SshUrl};
+use crate::bootstrap::login::{Login, LoginPlan};
 use crate::bootstrap::manifests::{self, Sync};
 use crate::bootstrap::memory::{Flags, REMOTE, RememberedFlags};
 use crate::bootstrap::problem::FailedStep;
 use crate::bootstrap::progress::{ProgressEvent, ProgressLog, at};
-use crate::bootstrap::steps::{self, Plan};
+use crate::bootstrap::steps::{self, Plan, Way};
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model;
 use lockgate_git::ssh::DEFAULT_USER;
+use lockgate_git::{GitUrl, Scheme};
 
 /// Set a cluster up to run what a repository says
 #[derive(Args)]
@@ -38,7 +43,12 @@ Examples:
   pass github-token | lockgate bootstrap github acme/platform --path clusters/eu --token-stdin
   lockgate bootstrap github acme/platform --path clusters/eu --cluster-name eu-west9 --prune-keys
       a cluster that is created anew, and leaves no key of the last one behind
-  lockgate bootstrap github acme/platform --app-id 123 --app-installation-id 456 --app-private-key-file app.pem
+  lockgate bootstrap github acme/platform --app-id 123 --app-private-key-file admin.pem
+      as an App that may register deploy keys
+  lockgate bootstrap github acme/platform --auth app --app-id 124 --app-private-key-file reader.pem
+      where deploy keys are forbidden: the agent signs in as the App, which needs no more than \"Contents: read-only\"
+  lockgate bootstrap github acme/platform --path clusters/eu --key-file platform.key
+      with a pair that is kept elsewhere, and not made anew
   lockgate bootstrap github acme/platform --api-url https://github.example.com/api/v3
       at GitHub Enterprise
   lockgate bootstrap github acme/platform --path clusters/eu --export
@@ -48,8 +58,10 @@ Running it again changes nothing, or finishes what was cut off. Exit codes: 0 do
 usage, 3 the cluster or GitHub could not be asked, 4 refused for safety.";
 
 const GIT_EXAMPLES: &str = "\
-Example:
+Examples:
   lockgate bootstrap git ssh://git@git.example.com/acme/platform --path clusters/eu
+  pass git-token | lockgate bootstrap git https://git.example.com/acme/platform --username reader --token-stdin
+  lockgate bootstrap git https://git.example.com/acme/public --ca-file authority.pem
 
 Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage, 3 the cluster or the server could not be asked, 4 refused for
 safety.";
@@ -73,6 +85,9 @@ struct GithubArguments {
     repository: String,
     #[command(flatten)]
     hub: HubArguments,
+    /// How the agent signs in
+    #[arg(long, value_enum, default_value_t)]
+    auth: Auth,
     /// Where GitHub's SSH is, as [USER@]HOST[:PORT]; without it the host of the API
     #[arg(long, value_name = "ADDRESS")]
     ssh_host: Option<String>,
@@ -84,15 +99,18 @@ struct GithubArguments {
     common: CommonArguments,
 }
 
-/// A repository at any SSH server
+/// A repository at any SSH or HTTPS server
 ///
-/// Prints a public key, and waits until the server lets it in.
+/// Over SSH it prints a public key, and waits until the server lets it in. Over https the agent signs in with
+/// a user's name and password or token, or reads what anybody may read.
 #[derive(Args)]
 #[command(after_help = GIT_EXAMPLES)]
 struct GitArguments {
-    /// The repository's address, as ssh://git@HOST[:PORT]/PATH
+    /// The repository's address, as ssh://git@HOST[:PORT]/PATH or https://HOST[:PORT]/PATH
     #[arg(value_name = "URL")]
     url: String,
+    #[command(flatten)]
+    password: PasswordArguments,
     #[command(flatten)]
     common: CommonArguments,
 }
@@ -114,14 +132,19 @@ struct CommonArguments {
     installation: InstallationArguments,
     #[command(flatten)]
     key: KeyArguments,
+    /// The private key of a pair that is kept elsewhere, which is used instead of one that is made
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    #[command(flatten)]
+    https: HttpsArguments,
     /// The name of the source and the Kustomization; without it the one that the folder's Kustomizations use
     /// (`github`), or flux-system
     #[arg(long, value_name = "NAME", value_parser = object_name)]
     name: Option<String>,
-    /// The Secret with the key; one that exists is used as it is
+    /// The Secret with which the agent signs in; one that exists is used as it is
     #[arg(long, value_name = "NAME", default_value = keys::DEFAULT_NAMESPACE, value_parser = object_name)]
     secret_name: String,
-    /// Make a Secret that exists anew, with a new key
+    /// Make a Secret that exists anew, with a new key or with what is given
     #[arg(long)]
     replace_secret: bool,
     /// Turn an existing source and root Kustomization to this repository, branch and folder
@@ -149,8 +172,9 @@ struct CommonArguments {
 const API_URL: &str = "api-url";
 
 /// The flags of a source that are remembered, beside the repository that it reads.
-const SOURCE: [&str; 11] = [
+const SOURCE: [&str; 13] = [
     API_URL,
+    "auth",
     "branch",
     "cluster-name",
     "interval",
@@ -161,25 +185,29 @@ const SOURCE: [&str; 11] = [
     "service-account",
     "ssh-host",
     "ssh-key-algorithm",
+    "username",
 ];
+
+/// The variables of the environment that hold secrets.
+const WITHHELD: [&str; 2] = [TOKEN_VARIABLE, PASSWORD_VARIABLE];
 
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, CommandError> {
     let (common, remote) = match &arguments.remote {
         Remote::Github(arguments) => (&arguments.common, repository(&arguments.repository)?.to_owned()),
-        Remote::Git(arguments) => (&arguments.common, ssh_url(&arguments.url)?.url()),
+        Remote::Git(arguments) => (&arguments.common, address(&arguments.url)?.url()),
     };
     if common.export {
-        let url = match &arguments.remote {
-            Remote::Github(arguments) => arguments.url(&remote)?,
-            Remote::Git(arguments) => ssh_url(&arguments.url)?,
+        let way = match &arguments.remote {
+            Remote::Github(arguments) => arguments.way(&remote, None)?,
+            Remote::Git(arguments) => arguments.way(None)?,
         };
-        return export(common, &url);
+        return export(common, way);
     }
     let hub = match &arguments.remote {
         Remote::Github(arguments) => Some((arguments.hub.api_url.clone(), arguments.hub.sign_in(&remote)?)),
         Remote::Git(_) => None,
     };
-    let target = common.cluster.connect_withholding(&[TOKEN_VARIABLE]).await?;
+    let target = common.cluster.connect_withholding(&WITHHELD).await?;
     let objects = Objects::new(&target.client);
     let memory = RememberedFlags::of(&objects, None, Some(&remote), common.name.as_deref()).await;
     let memory = memory.map_err(|problem| CommandError::from(at("preflight")(problem)))?;
@@ -202,17 +230,35 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, CommandError> 
             }
             at_github(arguments, (&target, &remote), signed_in, (flags, told)).await
         }
-        (Remote::Git(arguments), _) => at_ssh_server(arguments, &target, (flags, told)).await,
+        (Remote::Git(arguments), _) => at_server(arguments, &target, (flags, told)).await,
         (Remote::Github(_), None) => Err(CommandError::failed("there is no client for GitHub")),
     }
 }
 
-impl GithubArguments {
-    /// Where the repository is read from.
-    fn url(&self, repository: &str) -> Result<SshUrl, CommandError> {
-        let host = self.ssh_host.clone().unwrap_or_else(|| ssh_host(&self.hub.api_url));
-        let user = if host.contains('@') { String::new() } else { format!("{}@", ssh_user(&host)) };
-        ssh_url(&format!("ssh://{user}{host}/{repository}"))
+/// The address of a repository.
+enum Address {
+    Ssh(SshUrl),
+    Https(GitUrl),
+}
+
+impl Address {
+    /// The address as the API takes it.
+    fn url(&self) -> String {
+        match self {
+            Self::Ssh(url) => url.url(),
+            Self::Https(url) => url.to_string(),
+        }
+    }
+}
+
+fn address(text: &str) -> Result<Address, CommandError> {
+    let usage = |error: String| CommandError::usage(error);
+    let url = GitUrl::parse(text).map_err(|error| usage(error.to_string()))?;
+    match url.scheme() {
+        Scheme::Ssh => ssh_url(text).map(Address::Ssh),
+        Scheme::Https => Ok(Address::Https(url)),
+        Scheme::Http if url.is_loopback() => Ok(Address::Https(url)),
+        Scheme::Http => Err(usage(format!("'{url}' is read in the clear; write ssh:// or https://"))),
     }
 }
 
@@ -220,46 +266,95 @@ fn ssh_url(text: &str) -> Result<SshUrl, CommandError> {
     text.parse().map_err(|error: AddressError| CommandError::usage(error.to_string()))
 }
 
+impl GithubArguments {
+    /// How the agent comes to read a repository. `credentials` are what bootstrap signs in with; none where
+    /// nothing is asked.
+    fn way(&self, repository: &str, credentials: Option<&GithubCredentials>) -> Result<Way, CommandError> {
+        let common = &self.common;
+        if self.auth == Auth::DeployKey {
+            common.refuse_https("--auth app and --auth token")?;
+            let web = web_address(&self.hub.api_url);
+            let host = self.ssh_host.clone().unwrap_or_else(|| host_of(&web));
+            let user = if host.contains('@') { String::new() } else { format!("{}@", ssh_user(&host)) };
+            let url = ssh_url(&format!("ssh://{user}{host}/{repository}"))?;
+            return Ok(Way::Key(url, KeyPlan { prune: self.prune_keys, ..common.key_plan()? }));
+        }
+        common.refuse_keys("--auth deploy-key")?;
+        if self.prune_keys {
+            let message = "--prune-keys goes with --auth deploy-key";
+            let hint = format!("run lockgate keys delete {repository} --cluster-name NAME");
+            return Err(CommandError::usage(message).hint(hint));
+        }
+        let url = GitUrl::parse(&format!("{}/{repository}", web_address(&self.hub.api_url)));
+        let url = url.map_err(|error| CommandError::usage(error.to_string()))?;
+        let login = credentials.map(|credentials| login(self.auth, credentials)).transpose()?.flatten();
+        let flags = (self.auth == Auth::App, common.replace_secret);
+        let api = (self.hub.api_url != PUBLIC_API).then(|| self.hub.api_url.clone());
+        Ok(Way::Login(url, LoginPlan { api, ..common.https.plan(&common.secret_name, login, flags)? }))
+    }
+}
+
+impl GitArguments {
+    fn way(&self, login: Option<Login>) -> Result<Way, CommandError> {
+        let common = &self.common;
+        match address(&self.url)? {
+            Address::Ssh(url) => {
+                common.refuse_https("an https:// address")?;
+                if self.password.is_given() {
+                    return Err(CommandError::usage(
+                        "--token-stdin and --token-file go with an https:// address",
+                    ));
+                }
+                Ok(Way::Key(url, common.key_plan()?))
+            }
+            Address::Https(url) => {
+                common.refuse_keys("an ssh:// address")?;
+                let plan = common.https.plan(&common.secret_name, login, (false, common.replace_secret))?;
+                Ok(Way::Login(url, plan))
+            }
+        }
+    }
+}
+
 async fn at_github(
     arguments: GithubArguments,
     (target, repository): (&AdmissionTarget, &str),
-    (github, origin): (GitHub, String),
+    signed_in: SignedIn,
     (flags, told): ([Flags; 2], Vec<ProgressEvent>),
 ) -> Result<ExitCode, CommandError> {
-    let url = arguments.url(repository)?;
-    let common = arguments.common;
-    let mut plan = common.plan(flags);
-    plan.key.prune = prunes(&common, arguments.prune_keys, target)?;
-    let mut printer = Printer::new(common.output);
-    printer.heading(&format!("context   {}            token  {origin}", target.name));
+    prunes(&arguments.common, arguments.prune_keys, target)?;
+    let way = arguments.way(repository, Some(&signed_in.credentials))?;
+    let plan = arguments.common.plan(way, flags)?;
+    let mut printer = Printer::new(arguments.common.output);
+    printer.heading(&format!("context   {}            token  {}", target.name, signed_in.origin));
     let mut sink = |event| printer.print(&event);
     let mut progress = ProgressLog::new(&mut sink);
     progress.tell_all(told);
-    let result = steps::github(target, &plan, &github, &url, &mut progress).await;
+    let result = steps::github(target, &plan, &signed_in.github, &mut progress).await;
     let (changed, took) = (progress.changed, progress.started.elapsed());
     printer.end(result, changed, took, NEXT)
 }
 
-async fn at_ssh_server(
+async fn at_server(
     arguments: GitArguments,
     target: &AdmissionTarget,
     (flags, told): ([Flags; 2], Vec<ProgressEvent>),
 ) -> Result<ExitCode, CommandError> {
-    let url = ssh_url(&arguments.url)?;
-    let common = arguments.common;
-    let plan = common.plan(flags);
-    let mut printer = Printer::new(common.output);
+    let is_https = matches!(address(&arguments.url)?, Address::Https(_));
+    let login = if is_https { arguments.password.login()? } else { None };
+    let plan = arguments.common.plan(arguments.way(login)?, flags)?;
+    let mut printer = Printer::new(arguments.common.output);
     printer.heading(&format!("context   {}", target.name));
     let mut sink = |event| printer.print(&event);
     let mut progress = ProgressLog::new(&mut sink);
     progress.tell_all(told);
-    let result = steps::git(target, &plan, &url, &mut progress).await;
+    let result = steps::git(target, &plan, &mut progress).await;
     let (changed, took) = (progress.changed, progress.started.elapsed());
     printer.end(result, changed, took, NEXT)
 }
 
-/// Whether leftover keys are deleted. A context's name is no proof of which cluster they were of.
-fn prunes(common: &CommonArguments, is_wanted: bool, target: &AdmissionTarget) -> Result<bool, CommandError> {
+/// Refuses to delete leftover keys by a context's name, which is no proof of which cluster they were of.
+fn prunes(common: &CommonArguments, is_wanted: bool, target: &AdmissionTarget) -> Result<(), CommandError> {
     if is_wanted && common.key.cluster_name.is_none() {
         let message = format!(
             "--prune-keys needs --cluster-name: the context '{}' may be another cluster's too",
@@ -267,43 +362,74 @@ fn prunes(common: &CommonArguments, is_wanted: bool, target: &AdmissionTarget) -
         );
         return Err(CommandError::usage(message));
     }
-    Ok(is_wanted)
+    Ok(())
 }
 
 /// What to try after a run.
 const NEXT: &str = "lockgate status · kubectl get ks -A · a new commit is picked up by itself";
 
 impl CommonArguments {
-    fn plan(&self, flags: [Flags; 2]) -> Plan {
-        Plan {
-            installation: self.installation.installation(),
+    fn key_plan(&self) -> Result<KeyPlan, CommandError> {
+        Ok(KeyPlan {
+            given: self.key_file.as_deref().map(key_pair).transpose()?,
+            replace: self.replace_secret,
+            accepted_host_key: self.accept_host_key.clone(),
+            ..self.key.plan(&self.secret_name)
+        })
+    }
+
+    /// Refuses what is for keys alone where there is none.
+    fn refuse_keys(&self, place: &str) -> Result<(), CommandError> {
+        let flags =
+            [("--key-file", self.key_file.is_some()), ("--accept-host-key", self.accept_host_key.is_some())];
+        match flags.iter().find(|(_, is_given)| *is_given) {
+            Some((flag, _)) => Err(CommandError::usage(format!("{flag} goes with {place}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses what is for https alone elsewhere.
+    fn refuse_https(&self, place: &str) -> Result<(), CommandError> {
+        if self.https.is_given() {
+            return Err(CommandError::usage(format!("--ca-file goes with {place}")));
+        }
+        Ok(())
+    }
+
+    fn plan(&self, way: Way, flags: [Flags; 2]) -> Result<Plan, CommandError> {
+        Ok(Plan {
+            installation: self.installation.installation()?,
             name: self.name.clone(),
             branch: self.branch.clone(),
             path: self.path.clone(),
             interval: self.interval,
             replace_sync: self.replace_sync,
-            key: KeyPlan {
-                replace: self.replace_secret,
-                accepted_host_key: self.accept_host_key.clone(),
-                ..self.key.plan(&self.secret_name)
-            },
+            way,
             service_account: self.service_account.clone(),
             timeout: self.timeout,
             flags,
-        }
+        })
     }
 }
 
-fn export(common: &CommonArguments, url: &SshUrl) -> Result<ExitCode, CommandError> {
+fn export(common: &CommonArguments, way: Way) -> Result<ExitCode, CommandError> {
     let problem = |problem| CommandError::from(FailedStep { step: "export", problems: vec![problem] });
-    let plan = common.plan(<[Flags; 2]>::default());
+    let (holds, is_app) = match &way {
+        Way::Key(..) => ("'identity', 'identity.pub' and 'known_hosts'", false),
+        Way::Login(_, LoginPlan { is_app: true, .. }) => {
+            ("'githubAppID', 'githubAppInstallationOwner' and 'githubAppPrivateKey'", true)
+        }
+        Way::Login(..) => ("'username' and 'password'", false),
+    };
+    let plan = common.plan(way, <[Flags; 2]>::default())?;
     let sync = Sync {
         name: plan.name.unwrap_or_else(|| keys::DEFAULT_NAMESPACE.into()),
-        url: url.url(),
+        url: plan.way.url(),
         branch: plan.branch,
         path: plan.path,
         interval: plan.interval,
-        secret_name: plan.key.secret,
+        secret_name: Some(plan.way.secret().into()),
+        is_app,
         service_account: plan.service_account,
     };
     let mut objects = manifests::namespace(&plan.installation).map_err(problem)?;
@@ -311,23 +437,21 @@ fn export(common: &CommonArguments, url: &SshUrl) -> Result<ExitCode, CommandErr
     objects.extend(manifests::agent(&plan.installation).map_err(problem)?);
     objects.extend(manifests::sync(&plan.installation, &sync).map_err(problem)?);
     let note = format!(
-        "# Not among these: the Secret {}/{} with 'identity', 'identity.pub' and 'known_hosts'.\n",
-        plan.installation.namespace, sync.secret_name
+        "# Not among these: the Secret {}/{} with {holds}.\n",
+        plan.installation.namespace,
+        plan.way.secret()
     );
     output::write(&(note + &manifests::to_yaml(&objects)))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The SSH host that belongs to an API: `api.github.com` answers for `github.com`, an Enterprise server for
-/// itself.
-fn ssh_host(api_url: &str) -> String {
-    let authority = api_url.split_once("://").map_or(api_url, |(_, rest)| rest);
-    let authority = authority.split('/').next().unwrap_or_default();
-    let host = match authority.strip_prefix('[') {
+/// The host of an address of the web, without a port.
+fn host_of(web: &str) -> String {
+    let authority = web.split_once("://").map_or(web, |(_, rest)| rest);
+    match authority.strip_prefix('[') {
         Some(rest) => format!("[{}]", rest.split(']').next().unwrap_or_default()),
         None => authority.split(':').next().unwrap_or_default().to_owned(),
-    };
-    host.strip_prefix("api.").map_or(host.clone(), ToOwned::to_owned)
+    }
 }
 
 /// Whom SSH is to let in: `git`, but an enterprise with a subdomain of ghe.com goes by that.
@@ -353,7 +477,8 @@ mod tests {
             ("http://127.0.0.1:8080", "127.0.0.1", "git"),
             ("http://[::1]:8080/x", "[::1]", "git"),
         ] {
-            assert_eq!((ssh_host(api).as_str(), ssh_user(&ssh_host(api)).as_str()), (host, user));
+            let found = host_of(&web_address(api));
+            assert_eq!((found.as_str(), ssh_user(&found).as_str()), (host, user));
         }
         assert_eq!(ssh_user("corp.ghe.com:22"), "corp");
     }

@@ -1,6 +1,5 @@
 //! `lockgate build`.
 
-mod served;
 mod chart;
 
 use std::convert::Infallible;
@@ -12,6 +11,7 @@ use futures::FutureExt as _;
 
 use super::input::{STDIN, input, relative, root, warn};
 use super::output::{self, CommandError};
+use super::served::KubeRelease;
 use super::threads::on_deep_stack;
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{self, Layout};
@@ -23,7 +23,6 @@ use lockgate_core::pipeline::offline::{
 use lockgate_git::directory;
 use lockgate_git::ignore;
 use lockgate_render::kustomize::{self, Flavour};
-use served::KubeRelease;
 
 /// Render a folder to YAML, with no cluster
 ///
@@ -215,7 +214,9 @@ fn kustomization_object(
 
 /// What may be substituted.
 fn values(arguments: &Arguments, tree: &Tree) -> Result<SubstituteValues, CommandError> {
-    let mut values = SubstituteValues { tree: offline::values_in(tree), ..SubstituteValues::default() };
+    let failed = |error: OfflineError| CommandError::failed(error.to_string());
+    let tree = offline::values_in(tree).map_err(failed)?;
+    let mut values = SubstituteValues { tree, ..SubstituteValues::default() };
     for file in &arguments.substitute_from {
         let (objects, plain) = input(file)?;
         values.given.extend(objects);

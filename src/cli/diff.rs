@@ -6,6 +6,7 @@ mod lines;
 mod section;
 mod print;
 mod output;
+mod agents;
 mod cluster;
 mod commits;
 
@@ -44,8 +45,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         Whole::Folder(_) => false,
     };
     let fetchers = is_fetched.then(Fetchers::new).transpose()?;
-    let sources = fetchers.as_ref().map(Fetchers::sources);
     // All is built on this thread, as deep as files may be nested.
-    on_deep_stack(|| in_runtime(cluster::compare(arguments, &whole, sources, &mut output)))??;
+    on_deep_stack(|| in_runtime(cluster::compare(arguments, &whole, fetchers.as_ref(), &mut output)))??;
     output.finish()
 }

@@ -1,4 +1,4 @@
-//! What builds read besides their folder: files of objects and of values.
+//! The inputs of builds besides their folder: files of objects and of values.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
@@ -16,12 +16,12 @@ pub(in crate::cli) const STDIN: &str = "-";
 
 pub(in crate::cli) fn warn(warnings: &[String]) {
     for warning in warnings {
-        // Whoever does not read warnings still gets the objects.
+        // A failure to print a warning must not cost the user the objects.
         let _ = writeln!(io::stderr(), "! {warning}");
     }
 }
 
-/// The folder outside which nothing is read: the one that is named, or the repository that a path is in.
+/// The folder outside which nothing is read: the named one, or the repository that contains a path.
 pub(in crate::cli) fn root(named: Option<&Path>, begin: &Path) -> Result<PathBuf, CommandError> {
     let root = match named {
         Some(root) => root.to_owned(),
@@ -47,7 +47,7 @@ pub(in crate::cli) fn relative(root: &Path, path: &Path) -> Result<String, Comma
     inside.to_str().map(ToOwned::to_owned).ok_or_else(|| CommandError::usage("the path is not UTF-8 text"))
 }
 
-/// The objects of a file, those of a list included, and the names and values of documents that are no
+/// The objects of a file, including those of a list, and the names and values of documents that are no
 /// objects.
 pub(in crate::cli) fn input(file: &Path) -> Result<(Vec<Object>, BTreeMap<String, String>), CommandError> {
     let failed = |message: String| CommandError::usage(format!("{}: {message}", file.display()));

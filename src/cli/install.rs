@@ -15,8 +15,18 @@ use crate::bootstrap::progress::{ProgressLog, at};
 use crate::bootstrap::{manifests, steps};
 use crate::cluster::objects::Objects;
 
+const EXAMPLES: &str = "\
+Examples:
+  lockgate install --image registry.example.com/lockgate:1
+  lockgate install --export
+      the YAML, to look at or to commit
+
+Running it again changes nothing, or finishes what was cut off. Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage, 3 the
+cluster could not be asked, 4 refused for safety.";
+
 /// Install the agent and its kinds, without a repository
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     #[command(flatten)]
     cluster: ClusterArguments,
@@ -35,7 +45,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, CommandError> {
     if arguments.export {
-        let installation = arguments.installation.installation();
+        let installation = arguments.installation.installation()?;
         let problem = |problem| CommandError::from(FailedStep { step: "export", problems: vec![problem] });
         let mut objects = manifests::namespace(&installation).map_err(problem)?;
         objects.extend(manifests::crds().map_err(problem)?);
@@ -54,7 +64,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, CommandError> 
     let remembered = remembered.map_err(|problem| CommandError::from(at("preflight")(problem)))?;
     let Recalled { arguments, mut kept, told } =
         memory::recall::<Arguments>(&[(&memory::AGENT, &remembered.agent)], &[])?;
-    let installation = arguments.installation.installation();
+    let installation = arguments.installation.installation()?;
     let mut printer = Printer::new(arguments.output);
     printer.heading(&format!("context   {}", target.name));
     let mut sink = |event| printer.print(&event);

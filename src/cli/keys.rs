@@ -1,18 +1,17 @@
 //! `lockgate keys`.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use ssh_key::PublicKey;
 
 use super::output::{self, CommandError};
 use super::progress::{Printer, ProgressFormat};
-use super::shared::days;
-use super::table::{age, plain, trimmed};
+use super::shared::{days, key_pair};
+use super::table::{Form, age, plain, trimmed};
 use super::token::{HubArguments, repository};
 use crate::bootstrap::github::GitHub;
 use crate::bootstrap::keyring::{self, LEAST_UNUSED, ListedKeys, Unwanted};
@@ -21,9 +20,9 @@ use crate::bootstrap::moment;
 use crate::bootstrap::problem::FailedStep;
 use crate::bootstrap::progress::ProgressLog;
 use crate::bootstrap::title::{ClusterName, Title};
+use crate::clock;
 use lockgate_base::keys;
 use lockgate_base::model::yaml;
-use lockgate_git::Identity;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,7 +63,7 @@ struct AtGithub {
 
 impl AtGithub {
     fn sign_in(&self) -> Result<GitHub, CommandError> {
-        self.hub.sign_in(repository(&self.repository)?).map(|(github, _)| github)
+        self.hub.sign_in(repository(&self.repository)?).map(|signed_in| signed_in.github)
     }
 }
 
@@ -78,22 +77,7 @@ struct ListArguments {
     cluster_name: Option<ClusterName>,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
-    output: Shape,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-enum Shape {
-    /// A table for people
-    #[default]
-    Table,
-    /// The same with numbers and titles
-    Wide,
-    /// JSON
-    Json,
-    /// YAML
-    Yaml,
-    /// GitHub's numbers, one a line
-    Name,
+    output: Form,
 }
 
 /// Register a key that is kept elsewhere, for a cluster that need not be there yet
@@ -216,7 +200,7 @@ async fn remove(
     deletion: &DeletionArguments,
 ) -> Result<ExitCode, CommandError> {
     let github = github.sign_in()?;
-    let (now, is_rehearsed) = (moment::now(), deletion.dry_run);
+    let (now, is_rehearsed) = (clock::now(), deletion.dry_run);
     told(deletion.output, async |progress| {
         keyring::remove(&github, unwanted, is_rehearsed, now, progress).await
     })
@@ -226,7 +210,7 @@ async fn remove(
 async fn create(arguments: &CreateArguments) -> Result<ExitCode, CommandError> {
     let key = public_key(&arguments.key_file)?;
     let github = arguments.github.sign_in()?;
-    let until = arguments.key_ttl.map(|ttl| moment::after(moment::now(), ttl));
+    let until = arguments.key_ttl.map(|ttl| moment::after(clock::now(), ttl));
     let title = Title::new(&arguments.cluster_name.to_string(), None, &arguments.namespace, until);
     let is_rehearsed = arguments.dry_run;
     told(arguments.output, async |progress| {
@@ -250,17 +234,10 @@ async fn told(
 
 /// The public half of the key in a file, which holds either.
 fn public_key(file: &Path) -> Result<PublicKey, CommandError> {
-    let unreadable = |error: String| {
-        CommandError::usage(format!("{}: {error}", file.display()))
-            .hint("make a pair with: ssh-keygen -t ed25519 -N '' -f FILE")
-    };
-    let text = std::fs::read_to_string(file).map_err(|error: io::Error| unreadable(error.to_string()))?;
-    if let Ok(public) = PublicKey::from_openssh(text.trim()) {
-        return Ok(public);
+    match std::fs::read_to_string(file).ok().and_then(|text| PublicKey::from_openssh(text.trim()).ok()) {
+        Some(public) => Ok(public),
+        None => key_pair(file).map(|pair| pair.public().clone()),
     }
-    let identity = Identity::parse(&text, None).map_err(unreadable)?;
-    let public = identity.public().cloned();
-    public.ok_or_else(|| unreadable("the public half cannot be told from it; give that".into()))
 }
 
 async fn list(arguments: &ListArguments) -> Result<ExitCode, CommandError> {
@@ -268,18 +245,18 @@ async fn list(arguments: &ListArguments) -> Result<ExitCode, CommandError> {
     let listed = keyring::list(&github, arguments.cluster_name.as_ref()).await?;
     let value = || listed.iter().map(value).collect::<Value>();
     let text = match arguments.output {
-        Shape::Table => table(&listed, false),
-        Shape::Wide => table(&listed, true),
-        Shape::Json => format!("{:#}\n", value()),
-        Shape::Yaml => yaml::to_string(&value()),
-        Shape::Name => listed.iter().map(|row| row.key.id.to_string() + "\n").collect(),
+        Form::Table => table(&listed, false),
+        Form::Wide => table(&listed, true),
+        Form::Json => format!("{:#}\n", value()),
+        Form::Yaml => yaml::to_string(&value()),
+        Form::Name => listed.iter().map(|row| row.key.id.to_string() + "\n").collect(),
     };
     output::write(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn table(listed: &[ListedKeys], wide: bool) -> String {
-    let now = moment::now();
+    let now = clock::now();
     let mut header = vec!["CLUSTER", "UID", "NAMESPACE", "FINGERPRINT", "MODE", "AGE", "LAST USED", "UNTIL"];
     if wide {
         header.extend(["ID", "TITLE"]);

@@ -1,5 +1,5 @@
-//! The agent's log: a JSON object a line, under the names that Flux's controllers give their fields, so that
-//! `flux logs` and the queries that people have for Flux read it.
+//! The agent's log: one JSON object a line, with the field names of Flux's controllers, so that `flux logs`
+//! and existing queries for Flux can read it.
 
 use std::fmt;
 
@@ -11,12 +11,12 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Our names of fields, and those of controller-runtime (`flux logs` reads these: `ControllerLogEntry` in its
-/// logs.go).
+/// Our names of fields, and the names in controller-runtime, which `flux logs` reads (`ControllerLogEntry` in
+/// its logs.go).
 const NAMES: [(&str, &str); 3] =
     [("message", "msg"), ("kind", "controllerKind"), ("reconcile", "reconcileID")];
 
-/// Logs to stdout from now on, what `LOCKGATE_LOG` selects.
+/// Begins to log to stdout, at the level in `LOCKGATE_LOG`.
 pub(super) fn start() {
     let filter = EnvFilter::try_from_env("LOCKGATE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().event_format(Lines(now)).with_env_filter(filter).init();
@@ -26,7 +26,7 @@ fn now() -> String {
     k8s_openapi::jiff::Timestamp::now().to_string()
 }
 
-/// The form of a line. It is given the clock.
+/// The format of a line, with the clock for its timestamp.
 struct Lines(fn() -> String);
 
 impl<S, N> FormatEvent<S, N> for Lines

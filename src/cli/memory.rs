@@ -7,11 +7,27 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 
 use super::output::CommandError;
+use super::pod::SEPARATOR;
 use crate::bootstrap::memory::Flags;
 use crate::bootstrap::progress::ProgressEvent;
 
 /// The flags of the agent that are remembered.
-pub(super) const AGENT: [&str; 3] = ["image", "lockdown", "adopt"];
+pub(super) const AGENT: [&str; 11] = [
+    "image",
+    "lockdown",
+    "adopt",
+    IMAGE_PULL_SECRET,
+    "toleration",
+    "node-selector",
+    "cpu-request",
+    "memory-request",
+    "cpu-limit",
+    "memory-limit",
+    "env",
+];
+
+/// The flag whose values may end with a file of this machine, which is of no use to the next.
+const IMAGE_PULL_SECRET: &str = "image-pull-secret";
 
 /// The arguments of this process, which are those of a command, followed by some more.
 fn parse<A: Args>(more: &[OsString]) -> Result<(A, ArgMatches), CommandError> {
@@ -30,10 +46,18 @@ fn given(matches: &ArgMatches, names: &[&str]) -> Flags {
         // Not each subcommand has each of them.
         let is_known = matches.try_contains_id(&id).is_ok();
         let is_given = is_known && matches.value_source(&id) == Some(ValueSource::CommandLine);
-        let text = is_given.then(|| matches.get_raw(&id)).flatten()?.next()?.to_str()?.to_owned();
+        let values = is_given.then(|| matches.get_raw(&id)).flatten()?;
+        let values = values.map(|value| value.to_str().map(|value| to_remember(name, value)));
+        let text = values.collect::<Option<Vec<&str>>>()?.join(&SEPARATOR.to_string());
         Some(((*name).to_owned(), text))
     };
     names.iter().filter_map(value).collect()
+}
+
+/// What of a value is remembered.
+fn to_remember<'v>(name: &str, value: &'v str) -> &'v str {
+    let secret = value.split_once('=').filter(|_| name == IMAGE_PULL_SECRET);
+    secret.map_or(value, |(secret, _)| secret)
 }
 
 fn deepest(matches: &ArgMatches) -> &ArgMatches {
@@ -65,9 +89,11 @@ pub(super) fn recall<A: Args>(
             match given.get(name) {
                 None => {
                     more.push(OsString::from(format!("--{name}={value}")));
-                    before.push(format!("--{name} {value}"));
+                    before.push(format!("--{name} {}", shown(value)));
                 }
-                Some(now) if now != value => instead.push(format!("--{name} {now} instead of {value}")),
+                Some(now) if now != value => {
+                    instead.push(format!("--{name} {} instead of {}", shown(now), shown(value)));
+                }
                 Some(_) => {}
             }
         }
@@ -85,4 +111,21 @@ pub(super) fn recall<A: Args>(
     let told =
         told.map(|(what, flags)| ProgressEvent::Note(format!("{what}: {}", flags.join(", ")))).collect();
     Ok(Recalled { arguments: parse(&more)?.0, kept, told })
+}
+
+/// Several values on one line.
+fn shown(values: &str) -> String {
+    values.replace(SEPARATOR, " and ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_login_the_name_is_remembered_and_not_the_file() {
+        assert_eq!(to_remember("image-pull-secret", "r=/home/u/config.json"), "r");
+        assert_eq!(to_remember("env", "A=b"), "A=b");
+        assert_eq!(shown("A=b\nC=d"), "A=b and C=d");
+    }
 }

@@ -95,6 +95,12 @@ impl CommandError {
         self
     }
 
+    /// What is wrong.
+    #[cfg(test)]
+    pub(super) fn told(&self) -> String {
+        self.messages.join("; ")
+    }
+
     /// Prints what is wrong.
     pub(super) fn report(&self) -> ExitCode {
         let mut stderr = io::stderr().lock();

@@ -1,4 +1,5 @@
-//! Prints what a run tells: lines for people on standard error, or one JSON object a line on standard output.
+//! Prints the progress of a run: lines for people on standard error, or one JSON object a line on standard
+//! output.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -15,7 +16,7 @@ use lockgate_base::model::Ref;
 
 /// The width of a step's name.
 const NAME_WIDTH: usize = 11;
-/// Where a line's time ends, on a terminal that is wide enough.
+/// The column at which a line's time ends, on a terminal that is wide enough.
 const TIME_COLUMN: usize = 96;
 
 /// How the progress is printed.
@@ -28,14 +29,14 @@ pub(super) enum ProgressFormat {
     Json,
 }
 
-/// Prints events in one form.
+/// Prints events in one format.
 pub(super) struct Printer {
     form: ProgressFormat,
     colour: bool,
     live: bool,
-    /// Whether the last line may be drawn over.
+    /// Whether the next line may overwrite the last one.
     is_open: bool,
-    /// What was waited for last, so that a file does not fill with the same line.
+    /// The last wait, so that a file does not fill with the same line.
     waiting: String,
 }
 
@@ -50,7 +51,7 @@ impl Printer {
         }
     }
 
-    /// What the run is about.
+    /// Prints the heading of the run.
     pub(super) fn heading(&mut self, text: &str) {
         match self.form {
             ProgressFormat::Text => self.line(&format!(" {text}"), false),
@@ -58,7 +59,7 @@ impl Printer {
         }
     }
 
-    /// One event.
+    /// Prints one event.
     pub(super) fn print(&mut self, event: &ProgressEvent) {
         match self.form {
             ProgressFormat::Text => self.print_text(event),
@@ -66,7 +67,7 @@ impl Printer {
         }
     }
 
-    /// The end.
+    /// Prints the end of the run.
     pub(super) fn end(
         &mut self,
         result: Result<(), FailedStep>,
@@ -146,10 +147,10 @@ impl Printer {
         }
     }
 
-    /// Writes a line. One that is open is drawn over by the next, on a terminal.
+    /// Writes a line. On a terminal the next line overwrites an open one.
     fn line(&mut self, text: &str, open: bool) {
         let mut stderr = io::stderr().lock();
-        // A terminal that has gone away, or a closed pipe, must not end the run half-way.
+        // A terminal that is gone, or a closed pipe, must not end the run half-way.
         let _ = if self.is_open { write!(stderr, "\r\x1b[2K") } else { Ok(()) };
         self.is_open = open && self.live;
         let _ = if self.is_open {
@@ -198,8 +199,8 @@ fn with_time(text: &str, took: Duration, terminal: Option<usize>) -> String {
     format!("{text}{:gap$}{time}", "")
 }
 
-/// As much of a line as one row of the terminal takes, and a column less: in the last one some wrap already,
-/// and only one row can be drawn over. Colours take no room, and are switched off again by those that follow.
+/// Cuts a line to one row of the terminal less a column: some terminals wrap in the last column, and only one
+/// row can be overwritten. Colours take no room, and the codes that end them are kept.
 fn cut(text: &str, terminal: Option<usize>) -> String {
     let mut left = terminal.map_or(usize::MAX, |width| width.saturating_sub(1));
     let fits = marked(text).filter(|(_, is_shown)| {
@@ -210,7 +211,8 @@ fn cut(text: &str, terminal: Option<usize>) -> String {
     fits.map(|(char, _)| char).collect()
 }
 
-/// The characters, each with whether it shows: those of a colour, from the escape to the `m`, do not.
+/// The characters, each with whether it is visible: those of a colour code, from the escape to the `m`, are
+/// not.
 fn marked(text: &str) -> impl Iterator<Item = (char, bool)> {
     let mut in_colour = false;
     text.chars().map(move |char| {
@@ -255,7 +257,7 @@ fn json_problem(problem: &Problem) -> Value {
     json!({"cause": problem.to_string(), "fix": problem.fix()})
 }
 
-/// A reader that has gone away must not end the run half-way either.
+/// A reader that is gone must not end the run half-way either.
 fn print_json(value: &Value) {
     let mut stdout = io::stdout().lock();
     let _ = writeln!(stdout, "{value}").and_then(|()| stdout.flush());

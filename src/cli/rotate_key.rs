@@ -7,9 +7,10 @@ use clap::Args;
 
 use super::output::CommandError;
 use super::progress::{Printer, ProgressFormat};
-use super::shared::{ClusterArguments, InstallationArguments, KeyArguments, duration};
+use super::shared::{ClusterArguments, KeyArguments, duration};
 use super::token::{HubArguments, TOKEN_VARIABLE};
 use crate::bootstrap::deploy_key::KeyPlan;
+use crate::bootstrap::manifests::Installation;
 use crate::bootstrap::progress::ProgressLog;
 use crate::bootstrap::steps::{self, RotationPlan};
 use lockgate_base::keys;
@@ -55,7 +56,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, CommandError> 
     let target = arguments.cluster.connect_withholding(&[TOKEN_VARIABLE]).await?;
     let key = KeyPlan { replace: true, ..arguments.key.plan("") };
     let rotation = RotationPlan {
-        installation: InstallationArguments::in_namespace(&arguments.namespace),
+        installation: Installation::in_namespace(&arguments.namespace),
         name: arguments.name,
         key,
         timeout: arguments.timeout,

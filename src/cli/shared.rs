@@ -1,19 +1,23 @@
 //! Arguments that several commands take.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use zeroize::Zeroizing;
 
+use super::names::namespace;
 use super::output::CommandError;
+use super::pod::PodArguments;
 use crate::bootstrap::admission::AdmissionTarget;
 use crate::bootstrap::deploy_key::KeyPlan;
-use crate::bootstrap::key::Algorithm;
+use crate::bootstrap::key::{Algorithm, KeyPair};
 use crate::bootstrap::manifests::{IMAGE, Installation};
-use crate::bootstrap::title::{ClusterName, is_label};
+use crate::bootstrap::title::ClusterName;
 use crate::cluster;
 use lockgate_base::keys;
 use lockgate_base::model;
+use lockgate_git::Identity;
 
 /// Which cluster.
 #[derive(Args, Clone)]
@@ -76,6 +80,7 @@ impl KeyArguments {
         KeyPlan {
             secret: secret.into(),
             algorithm: self.ssh_key_algorithm,
+            given: None,
             replace: false,
             cluster: self.cluster_name.clone(),
             ttl: self.key_ttl,
@@ -100,37 +105,33 @@ pub(super) struct InstallationArguments {
     /// Go on beside Flux's controllers, and change what another set-up left
     #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true")]
     adopt: bool,
+    #[command(flatten)]
+    pod: PodArguments,
 }
 
 impl InstallationArguments {
-    /// An installation that is there, of which no more than the namespace matters.
-    pub(super) fn in_namespace(namespace: &str) -> Installation {
-        Installation { namespace: namespace.into(), image: String::new(), lockdown: false, adopt: false }
-    }
-
-    pub(super) fn installation(&self) -> Installation {
-        Installation {
+    /// The installation, with the files that its flags name.
+    pub(super) fn installation(&self) -> Result<Installation, CommandError> {
+        Ok(Installation {
             namespace: self.namespace.clone(),
             image: self.image.clone(),
             lockdown: self.lockdown,
             adopt: self.adopt,
-        }
+            pod: self.pod.settings()?,
+        })
     }
 }
 
-/// The name of a namespace, as the API server takes it.
-pub(super) fn namespace(text: &str) -> Result<String, String> {
-    let told = || format!("'{text}' is no name of a namespace: use a-z, 0-9 and '-'");
-    is_label(text).then(|| text.to_owned()).ok_or_else(told)
-}
-
-/// The name of any other object that bootstrap makes or names.
-pub(super) fn object_name(text: &str) -> Result<String, String> {
-    const LIMIT: usize = 253;
-    let is_name = text.len() <= LIMIT && text.split('.').all(is_label);
-    is_name
-        .then(|| text.to_owned())
-        .ok_or_else(|| format!("'{text}' is no name of an object: use a-z, 0-9, '-' and '.'"))
+/// The pair whose private key is in a file.
+pub(super) fn key_pair(file: &Path) -> Result<KeyPair, CommandError> {
+    let unreadable = |error: String| {
+        CommandError::usage(format!("{}: {error}", file.display()))
+            .hint("make a pair without a passphrase: ssh-keygen -t ed25519 -N '' -f FILE")
+    };
+    let text = std::fs::read_to_string(file).map(Zeroizing::new);
+    let text = text.map_err(|error| unreadable(error.to_string()))?;
+    let identity = Identity::parse(&text, None).map_err(unreadable)?;
+    KeyPair::existing(&identity, None).map_err(|error| unreadable(error.to_string()))
 }
 
 /// Reads `90s`, `5m`.
@@ -151,24 +152,6 @@ pub(super) fn days(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_those_that_the_api_server_takes() {
-        for (text, is_namespace, is_object) in [
-            ("flux-system", true, true),
-            ("a.b-c", false, true),
-            ("Flux", false, false),
-            ("a_b", false, false),
-            ("a..b", false, false),
-            ("", false, false),
-        ] {
-            assert_eq!(
-                (namespace(text).is_ok(), object_name(text).is_ok()),
-                (is_namespace, is_object),
-                "{text}"
-            );
-        }
-    }
 
     #[test]
     fn days_are_durations_too() {

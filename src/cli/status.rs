@@ -5,14 +5,15 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 
 use super::output::{self, CommandError};
 use super::shared::ClusterArguments;
-use super::table::{age, plain, trimmed};
+use super::table::{Form, age, plain, trimmed};
 use crate::bootstrap::manifests;
-use crate::bootstrap::moment::now;
+use crate::bootstrap::rollout;
+use crate::clock::now;
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model::{ConditionStatus, Object, Ref, Timestamp, yaml};
@@ -44,21 +45,6 @@ pub(super) struct Arguments {
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
     output: Form,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-enum Form {
-    /// Tables for people
-    #[default]
-    Table,
-    /// A table with addresses and whole messages
-    Wide,
-    /// JSON
-    Json,
-    /// YAML
-    Yaml,
-    /// kind/namespace/name, one a line
-    Name,
 }
 
 pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
@@ -115,9 +101,12 @@ async fn idle_agent(objects: &Objects) -> Option<String> {
     let agents = objects.list("apps/v1", "Deployment", None, manifests::AGENT).await.ok()?;
     let available =
         |agent: &&Object| agent.pointer("/status/availableReplicas").and_then(Value::as_i64).unwrap_or(0) > 0;
-    let idle = agents.iter().find(|agent| !available(agent))?.id().subject();
+    let idle = agents.iter().find(|agent| !available(agent))?;
+    let trouble = rollout::trouble(objects, idle, Some(idle)).await.ok().flatten();
+    let cause = trouble.map_or_else(String::new, |trouble| format!(": {}", trouble.cause));
     Some(format!(
-        "the agent does not run ({idle} has no pod that is ready), so what follows may be out of date"
+        "the agent does not run ({} has no pod that is ready{cause}), so what follows may be out of date",
+        idle.id().subject()
     ))
 }
 

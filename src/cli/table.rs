@@ -2,7 +2,24 @@
 
 use std::time::Duration;
 
+use clap::ValueEnum;
 use comfy_table::{Table, presets};
+
+/// How what a command found is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum Form {
+    /// A table for people
+    #[default]
+    Table,
+    /// The table with all that is known
+    Wide,
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+    /// Names alone, one a line
+    Name,
+}
 
 /// A table of columns that only blanks part.
 pub(super) fn plain(header: &[&str]) -> Table {

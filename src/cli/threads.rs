@@ -1,4 +1,4 @@
-//! Where commands run: on a runtime, and builds on a stack that is deep enough.
+//! The threads of commands: a runtime, and a thread with a deep stack for builds.
 
 use super::output::CommandError;
 use lockgate_render::STACK_SIZE;
@@ -11,7 +11,7 @@ pub(in crate::cli) fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) ->
     })
 }
 
-/// Runs a command on a runtime, in the thread that asks.
+/// Runs a command on a runtime, in the caller's thread.
 pub(super) fn in_runtime<T>(
     command: impl Future<Output = Result<T, CommandError>>,
 ) -> Result<T, CommandError> {
@@ -19,7 +19,7 @@ pub(super) fn in_runtime<T>(
     let runtime =
         runtime.map_err(|error| CommandError::failed(format!("the runtime does not start: {error}")))?;
     let result = runtime.block_on(command);
-    // A thread that waits for a host that does not answer must not hold up the end.
+    // A thread that waits for a silent host must not delay the end.
     runtime.shutdown_background();
     result
 }

@@ -1,7 +1,7 @@
 //! Who GitHub takes us for: where the token comes from, and the repository that is asked about.
 
 use std::io::{self, BufRead as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use zeroize::Zeroize as _;
@@ -25,7 +25,7 @@ struct TokenSource {
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Authenticate as a GitHub App with this id
-    #[arg(long, value_name = "ID", requires_all = ["app_installation_id", "app_private_key_file"])]
+    #[arg(long, value_name = "ID", requires = "app_private_key_file")]
     app_id: Option<u64>,
 }
 
@@ -33,7 +33,7 @@ struct TokenSource {
 pub(super) struct TokenArguments {
     #[command(flatten)]
     source: TokenSource,
-    /// The App's installation
+    /// The App's installation; without it the one at the repository's owner
     #[arg(long, value_name = "ID", requires = "app_id")]
     app_installation_id: Option<u64>,
     /// The App's private key, PEM
@@ -49,6 +49,16 @@ impl TokenArguments {
     }
 }
 
+/// A client for a repository at GitHub.
+pub(super) struct SignedIn {
+    /// The client.
+    pub(super) github: GitHub,
+    /// With what it asks.
+    pub(super) credentials: GithubCredentials,
+    /// From where that is, for people.
+    pub(super) origin: String,
+}
+
 /// GitHub or an Enterprise server, and how to sign in there.
 #[derive(Args)]
 pub(super) struct HubArguments {
@@ -60,10 +70,10 @@ pub(super) struct HubArguments {
 }
 
 impl HubArguments {
-    /// A client for a repository, and from where its token is. Nothing is asked yet.
-    pub(super) fn sign_in(&self, repository: &str) -> Result<(GitHub, String), CommandError> {
+    /// A client for a repository. Nothing is asked yet.
+    pub(super) fn sign_in(&self, repository: &str) -> Result<SignedIn, CommandError> {
         let (credentials, origin) = credentials(&self.token)?;
-        Ok((self.client(&credentials, repository)?, origin))
+        Ok(SignedIn { github: self.client(&credentials, repository)?, credentials, origin })
     }
 
     /// Where GitHub is, and who asks if that is known.
@@ -97,31 +107,35 @@ pub(super) fn repository(text: &str) -> Result<&str, CommandError> {
 /// The credentials, and from where they are.
 pub(super) fn credentials(arguments: &TokenArguments) -> Result<(GithubCredentials, String), CommandError> {
     let source = &arguments.source;
-    let app = (source.app_id, arguments.app_installation_id, &arguments.app_private_key_file);
-    if let (Some(id), Some(installation), Some(file)) = app {
+    if let (Some(id), Some(file)) = (source.app_id, &arguments.app_private_key_file) {
+        let installation = arguments.app_installation_id;
         let private_key = std::fs::read(file).map(Secret::new).map_err(|error| unreadable(file, &error))?;
         return Ok((GithubCredentials::App { id, installation, private_key }, format!("GitHub App {id}")));
     }
-    if let Some(file) = &source.token_file {
-        let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
-        return Ok((GithubCredentials::Token(token(text, "the file is empty")?), file.display().to_string()));
+    match given_token(source.token_file.as_deref(), source.token_stdin, TOKEN_VARIABLE)? {
+        Some((token, origin)) => Ok((GithubCredentials::Token(token), origin)),
+        None => Err(FailedStep { step: "token", problems: vec![Problem::NoToken] }.into()),
     }
-    if source.token_stdin {
+}
+
+/// A token from a file, standard input or a variable of the environment, and from which of them.
+pub(super) fn given_token(
+    file: Option<&Path>,
+    is_stdin: bool,
+    variable: &str,
+) -> Result<Option<(Secret<String>, String)>, CommandError> {
+    if let Some(file) = file {
+        let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
+        return Ok(Some((token(text, "the file is empty")?, file.display().to_string())));
+    }
+    if is_stdin {
         let mut line = String::new();
         let read = io::stdin().lock().read_line(&mut line);
         read.map_err(|error| CommandError::usage(format!("standard input: {error}")))?;
-        return Ok((
-            GithubCredentials::Token(token(line, "standard input is empty")?),
-            "standard input".into(),
-        ));
+        return Ok(Some((token(line, "standard input is empty")?, "standard input".into())));
     }
-    match std::env::var(TOKEN_VARIABLE) {
-        Ok(text) => {
-            let secret = token(text, "GITHUB_TOKEN is empty")?;
-            Ok((GithubCredentials::Token(secret), format!("${TOKEN_VARIABLE}")))
-        }
-        Err(_) => Err(FailedStep { step: "token", problems: vec![Problem::NoToken] }.into()),
-    }
+    let Ok(text) = std::env::var(variable) else { return Ok(None) };
+    Ok(Some((token(text, &format!("{variable} is empty"))?, format!("${variable}"))))
 }
 
 /// The first line, wiped behind us.
@@ -137,7 +151,7 @@ fn token(mut text: String, empty: &str) -> Result<Secret<String>, CommandError> 
     Ok(secret)
 }
 
-fn unreadable(file: &std::path::Path, error: &io::Error) -> CommandError {
+fn unreadable(file: &Path, error: &io::Error) -> CommandError {
     CommandError::usage(format!("{}: {error}", file.display()))
 }
 

@@ -14,8 +14,19 @@ use crate::bootstrap::uninstall::{self, Removal};
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 
+const EXAMPLES: &str = "\
+Examples:
+  lockgate uninstall
+      what was applied stays, and so do the namespace and its Secrets
+  lockgate uninstall --purge --delete-key
+      nothing is left, neither on the cluster nor at GitHub, with the token in GITHUB_TOKEN
+
+Running it again removes what is left. Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage, 3 the cluster or GitHub could not be asked,
+4 refused for safety.";
+
 /// Remove the agent, its kinds and their objects; what it applied stays
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     #[command(flatten)]
     cluster: ClusterArguments,

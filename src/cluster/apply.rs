@@ -56,7 +56,7 @@ impl Cluster {
             path: format!("{url}?fieldManager={}", encode(self.watched.ownership.manager)),
             accept: METADATA,
             content_type: JSON_PATCH,
-            body: serde_json::to_vec(patch).unwrap_or_default(),
+            body: patch.to_string().into_bytes(),
         };
         self.send_write(request).await.map(drop)
     }
@@ -109,7 +109,7 @@ impl Cluster {
         if let Some(version) = resource_version {
             options["preconditions"]["resourceVersion"] = version.into();
         }
-        let body = serde_json::to_vec(&options).unwrap_or_default();
+        let body = options.to_string().into_bytes();
         let request = |path| ApiRequest {
             method: Method::DELETE,
             path,
@@ -149,7 +149,7 @@ impl Cluster {
             ),
             accept,
             content_type: APPLY,
-            body: serde_json::to_vec(object.value()).unwrap_or_default(),
+            body: object.value().to_string().into_bytes(),
         };
         for delay in UNSERVED {
             let sent = async {
@@ -189,7 +189,8 @@ impl<'a> Writing<'a> {
 
     fn left(mut self, object: &Object, resource: &ServedKind) {
         self.id = None;
-        self.cluster.shared.watches.hold(&self.cluster.watched, object, resource, true);
+        let Cluster { shared, watched, owner, .. } = self.cluster;
+        shared.watches.hold(watched, object, resource, owner.as_ref(), true);
     }
 }
 

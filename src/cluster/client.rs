@@ -1,5 +1,5 @@
-//! The connection to one API server: where it is, who we are there, and the rules that every request keeps: a
-//! bound on what is in flight, a limit in time, and the server's wish to be left alone for a while.
+//! The connection to one API server: its address, our identity there, and the rules for every request: a
+//! bound on the requests in flight, a time limit, and the server's Retry-After.
 
 use std::hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _};
 use std::net::IpAddr;
@@ -24,54 +24,54 @@ use super::failure::{self, RequestFailure};
 use lockgate_base::shares::Permits;
 use lockgate_core::pipeline::ports::ApiFailure;
 
-/// Requests in flight, shared among the namespaces for which they are sent: a webhook that is slow for one of
-/// them holds up that one alone. Each holds a connection, as kube speaks HTTP/1.1; watches are not counted.
+/// The most requests in flight, shared among the namespaces: a slow webhook of one namespace delays only that
+/// one. Each request has a connection, since kube speaks HTTP/1.1. Watches are not counted.
 const IN_FLIGHT: usize = 12;
-/// The time in which a connection must stand.
+/// The time limit for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
-/// The time in which a read must be answered.
+/// The time limit for the answer to a read.
 pub(super) const READ_LIMIT: Duration = Duration::from_secs(30);
-/// The time in which a write or a dry run must be answered: admission webhooks may take 30 s of their own.
+/// The time limit for the answer to a write or a dry run: admission webhooks may take 30 s of their own.
 pub(super) const WRITE_LIMIT: Duration = Duration::from_mins(1);
-/// How long a wish of the server to be left alone is waited for here; a longer one is handed to the caller.
+/// The longest Retry-After that is waited for here; a longer one is returned to the caller.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// The least time for which a command leaves a busy server alone.
+/// The shortest time for which a command leaves a busy server alone.
 const LEAST: Duration = Duration::from_secs(1);
-/// How often a request that the server puts off is sent.
+/// How often a request is sent that the server puts off.
 const ATTEMPTS: u32 = 5;
 /// Silence on an idle connection after which the peer is probed, and the time between the probes.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
-/// The variables of the environment about proxies, in the order in which kube reads them.
+/// The environment variables about proxies, in the order in which kube reads them.
 const HTTPS_PROXY: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
 const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
 pub(super) const JSON: &str = "application/json";
-/// Asks for type and metadata alone.
+/// Requests type and metadata alone.
 pub(super) const METADATA: &str =
     "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
-/// What to accept for a list of metadata.
+/// The media types for a list of metadata.
 pub(super) const METADATA_LIST: &str =
     "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
 pub(super) const APPLY: &str = "application/apply-patch+yaml";
 pub(super) const JSON_PATCH: &str = "application/json-patch+json";
 pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
 
-/// Which cluster.
+/// The cluster to connect to.
 #[derive(Debug, Clone, Default)]
 pub struct ClusterTarget {
     /// A kubeconfig file. Without one: `KUBECONFIG`, `~/.kube/config`, then the service account of the pod.
     pub kubeconfig: Option<PathBuf>,
     /// A context of the kubeconfig. Without one, its current context.
     pub context: Option<String>,
-    /// Environment variables that are kept from the programs that the kubeconfig runs for credentials.
+    /// Environment variables that are withheld from the programs that the kubeconfig runs for credentials.
     pub withheld: &'static [&'static str],
 }
 
 /// Why a cluster cannot be connected to.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The kubeconfig does not say how.
+    /// The kubeconfig has a mistake.
     #[error("kubeconfig: {}", unquoted(.0))]
     Kubeconfig(#[from] KubeconfigError),
     /// Neither a kubeconfig nor a service account was found.
@@ -82,29 +82,29 @@ pub enum ConnectError {
         /// Why there is no kubeconfig.
         kubeconfig: KubeconfigError,
     },
-    /// The client could not be made from the configuration.
+    /// The client could not be built from the configuration.
     #[error("client: {0}")]
     Client(#[from] kube::Error),
 }
 
-/// What is wrong with a kubeconfig. The reader's own words quote the lines around, which may hold a token.
+/// The mistake in a kubeconfig. The reader's own words quote the lines around it, which may hold a token.
 fn unquoted(error: &KubeconfigError) -> String {
     let KubeconfigError::Parse(parse) = error else { return error.to_string() };
     let place = parse.location().map(|at| format!(" at line {}, column {}", at.line(), at.column()));
     format!("it cannot be read as a kubeconfig{}", place.unwrap_or_default())
 }
 
-/// A client of one API server, under one name there. Clones share connections and bounds.
+/// A client of one API server with one identity there. Clones share connections and bounds.
 #[derive(Clone)]
 pub struct Client {
     kube: kube::Client,
     permits: Permits,
-    /// The namespace for which it sends, empty for none.
+    /// The namespace for which it sends; empty for none.
     tenant: Arc<str>,
-    /// Whom to act as, where it is not ourselves.
+    /// The user to impersonate; `None` for ourselves.
     user: Option<HeaderValue>,
     server: Arc<str>,
-    /// What keeps clients that wait from coming back at the same moment.
+    /// Spreads the retries of clients, so that they do not come back at the same moment.
     salt: u64,
 }
 
@@ -150,23 +150,23 @@ impl ApiRequest {
     }
 }
 
-/// The answer to a request that succeeded.
+/// The answer to a successful request.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) body: Value,
-    /// What the server warns of.
+    /// The warnings of the server.
     pub(super) warnings: Vec<String>,
 }
 
 impl Client {
-    /// Connects to the cluster that `target` names. Nothing is sent yet.
+    /// Connects to the cluster that `target` names. This sends no request yet.
     pub async fn connect(target: &ClusterTarget) -> Result<Self, ConnectError> {
         Self::connect_by_name(target).await.map(|(client, _)| client)
     }
 
-    /// Connects, and tells by which context the kubeconfig knows the cluster; `None` for the pod's own
-    /// account. The kubeconfig is read once, since what comes through a pipe cannot be read again.
+    /// Connects, and returns the kubeconfig's context of the cluster; `None` for the pod's own account. The
+    /// kubeconfig is read once, since a pipe cannot be read again.
     pub async fn connect_by_name(target: &ClusterTarget) -> Result<(Self, Option<String>), ConnectError> {
         let kubeconfig = match &target.kubeconfig {
             Some(file) => Kubeconfig::read_from(file),
@@ -193,9 +193,9 @@ impl Client {
         Ok((Self::from_config(config)?, context))
     }
 
-    /// A client from a configuration that is already read.
+    /// A client from a configuration that was already read.
     pub fn from_config(mut config: kube::Config) -> Result<Self, ConnectError> {
-        // Retries are decided here, where the Retry-After header is at hand and their number is bounded.
+        // This module decides about retries: it knows the Retry-After header, and bounds their number.
         config.default_retry = false;
         let server = config.cluster_url.to_string().into();
         let kube = if config.proxy_url.is_some() {
@@ -224,7 +224,7 @@ impl Client {
         Self { tenant: namespace.into(), ..self.clone() }
     }
 
-    /// A client of a server that is reached through a service; it is named `server` in messages.
+    /// A client of a server that is reached through a service; messages call it `server`.
     pub fn of_service<S, B>(service: S, server: &str) -> Self
     where
         S: tower::Service<http::Request<Body>, Response = http::Response<B>> + Send + 'static,
@@ -240,7 +240,7 @@ impl Client {
         Self { kube, permits: Permits::fair(IN_FLIGHT), tenant: "".into(), user: None, server, salt: 0 }
     }
 
-    /// Whom this client acts as, where it is not ourselves.
+    /// The impersonated user; `None` for ourselves.
     pub fn user(&self) -> Option<&str> {
         self.user.as_ref().and_then(|user| user.to_str().ok())
     }
@@ -249,13 +249,13 @@ impl Client {
         Self { user: Some(user), ..self.clone() }
     }
 
-    /// Sends a request and reads the whole answer. A server that is busy is asked again when it says.
+    /// Sends a request and reads the whole answer. A busy server is asked again after its Retry-After.
     pub(super) async fn send(&self, request: ApiRequest) -> Result<Reply, RequestFailure> {
         self.send_while(request, || Ok(())).await
     }
 
-    /// Sends a request as long as `may_send` allows it, which is asked right before each attempt: the wait
-    /// for one's turn, and the server's wishes, can take a minute.
+    /// Sends a request if `may_send` allows it, which is asked right before each attempt: the waits for a
+    /// permit and for the server's Retry-After can take a minute.
     pub(super) async fn send_while(
         &self,
         request: ApiRequest,
@@ -264,7 +264,7 @@ impl Client {
         let limit = if request.method == Method::GET { READ_LIMIT } else { WRITE_LIMIT };
         let mut attempt = 1;
         loop {
-            // Not held while it waits: what the server puts off for one namespace is no concern of another.
+            // The permit is not held during the wait: a delay for one namespace must not delay another.
             let permit = self.permits.take(&self.tenant).await;
             may_send()?;
             let sent = self.once(&request, limit).await;
@@ -283,9 +283,9 @@ impl Client {
         }
     }
 
-    /// Sends a request and reads the whole answer, for a command that has nothing else to do: a server that
-    /// is busy is asked again as long as there is time, as client-go does. It says so of a kind that it has
-    /// only just learned, too.
+    /// Sends a request for a command that has nothing else to do, and reads the whole answer. A busy server
+    /// is asked again as long as there is time, as in client-go: it is also busy for a kind that it has just
+    /// learned.
     pub(super) async fn send_within(
         &self,
         request: &ApiRequest,
@@ -359,7 +359,7 @@ fn warnings(headers: &HeaderMap) -> Vec<String> {
     headers.get_all(WARNING).iter().filter_map(quoted).collect()
 }
 
-/// The account of the pod that this runs in, where no kubeconfig or context was asked for that cannot be had.
+/// The account of the pod in which this runs, unless a kubeconfig or context was requested and is missing.
 fn of_pod(
     kubeconfig: kube::config::KubeconfigError,
     target: &ClusterTarget,
@@ -370,12 +370,12 @@ fn of_pod(
     kube::Config::incluster().map_err(|pod| ConnectError::Nowhere { pod, kubeconfig })
 }
 
-/// The server has not answered in time.
+/// The error for a server that has not answered in time.
 fn silent(limit: Duration) -> RequestFailure {
     failure::unavailable(format!("no answer within {}s", limit.as_secs()))
 }
 
-/// The proxy that kube takes from the environment where the kubeconfig names none.
+/// The proxy that kube takes from the environment if the kubeconfig names none.
 fn proxy_of_environment() -> Option<http::Uri> {
     HTTPS_PROXY
         .iter()
@@ -385,18 +385,18 @@ fn proxy_of_environment() -> Option<http::Uri> {
         .ok()
 }
 
-/// Whether a server is reached without the environment's proxy, as curl and kubectl have it: `NO_PROXY` names
-/// it, or it is on this machine. kube asks `NO_PROXY` about the host of the proxy instead (`proxy_url` in its
+/// Whether a server is reached without the environment's proxy, as in curl and kubectl: `NO_PROXY` names it,
+/// or it is on this machine. kube compares `NO_PROXY` with the host of the proxy instead (`proxy_url` in its
 /// config/file_loader.rs).
 fn is_spared(server: &http::Uri, spared: &str) -> bool {
     let host = server.host().unwrap_or_default().trim_matches(['[', ']']);
     let is_local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    // Any proxy will do: only whether one would be used is asked.
+    // Any proxy will do, since only the decision for or against one matters.
     let matcher = Matcher::builder().https("http://proxy").no(spared).build();
     is_local || spared.trim() == "*" || matcher.intercept(server).is_none()
 }
 
-/// Keeps variables from the programs that a kubeconfig can name: exec plugins and the older providers.
+/// Withholds variables from the programs that a kubeconfig can name: exec plugins and the older providers.
 fn withhold(user: &mut AuthInfo, variables: &[&str]) {
     if variables.is_empty() {
         return;
@@ -437,8 +437,8 @@ fn direct(config: &kube::Config) -> Result<kube::Client, kube::Error> {
     Ok(kube::Client::new(service, config.default_namespace.clone()))
 }
 
-/// The pause before the next attempt: what the server asked for, at least 100 ms, doubled each time, and up
-/// to a quarter more by chance, so that many requests of many clients do not come back at the same moment.
+/// The pause before the next attempt: the server's Retry-After, at least 100 ms, doubled each time, and up to
+/// a quarter more by chance, so that requests of many clients do not come back at the same moment.
 fn backoff(asked: Duration, attempt: u32, chance: u64) -> Duration {
     let base = asked.max(Duration::from_millis(100)) * 2_u32.pow(attempt.saturating_sub(1));
     base + base / 4 * u32::try_from(chance % 100).unwrap_or(0) / 100

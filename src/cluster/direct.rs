@@ -1,5 +1,5 @@
-//! Objects of which it is known where the server has them: what the agent itself keeps there. Nothing is
-//! looked up for them, and their requests are bounded apart, so that nothing that is applied holds them up.
+//! Objects at known paths, which the agent keeps on the server for itself. No discovery is needed for them,
+//! and their requests have a bound of their own, so that an apply cannot hold them up.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::path::{ServedKind, encode};
 use lockgate_core::pipeline::ports::ApiFailure;
 use lockgate_core::plan::Answer;
 
-/// A namespaced kind that need not be looked up, since it is Kubernetes' own or the agent's.
+/// A namespaced kind that needs no discovery, since it is Kubernetes' own or the agent's.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KnownKind<'k> {
     /// API group, empty for core.
@@ -42,17 +42,17 @@ impl KnownKind<'_> {
     }
 }
 
-/// Which part of an object a patch changes.
+/// The part of an object that a patch changes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum PatchedPart {
-    /// All but its status.
+    /// All of it except its status.
     Object,
     /// Its status alone.
     Status,
 }
 
 impl PatchedPart {
-    /// What stands behind the path of the object.
+    /// The suffix behind the path of the object.
     const fn path(self) -> &'static str {
         match self {
             Self::Object => "",
@@ -61,7 +61,7 @@ impl PatchedPart {
     }
 }
 
-/// Reads and writes objects at known places, always as ourselves.
+/// Reads and writes objects at known paths, always with our own identity.
 #[derive(Clone)]
 pub(crate) struct Direct {
     client: Client,
@@ -75,18 +75,18 @@ impl fmt::Debug for Direct {
 }
 
 impl Direct {
-    /// Over the connections of a client, with at most so many requests of its own in flight.
+    /// Uses the connections of a client, with at most `in_flight` requests of its own at a time.
     pub(crate) fn new(client: &Client, in_flight: usize) -> Self {
         Self { client: client.apart(in_flight), fence: Arc::new(|| Ok(())) }
     }
 
-    /// Asks `fence` before each write.
+    /// Checks `fence` before each write.
     #[must_use]
     pub(crate) fn fenced(self, fence: WriteGuard) -> Self {
         Self { fence, ..self }
     }
 
-    /// An object as it is; `None` where there is none. An error where the server does not know its kind.
+    /// The current object; `None` if there is none. An error if the server does not know its kind.
     pub(crate) async fn get(
         &self,
         kind: KnownKind<'_>,
@@ -104,8 +104,8 @@ impl Direct {
         }
     }
 
-    /// An object as it is, asked for by a list: whoever follows a kind may list it and need not be allowed
-    /// more.
+    /// The current object, read by a list: an account that may watch a kind may list it, and need not have
+    /// the right to get.
     pub(crate) async fn find(
         &self,
         kind: KnownKind<'_>,
@@ -130,8 +130,8 @@ impl Direct {
         self.write(Method::POST, path, JSON, object).await
     }
 
-    /// Replaces an object, and returns its resourceVersion afterwards; the one in it makes this fail where it
-    /// was changed meanwhile.
+    /// Replaces an object, and returns its new resourceVersion. The request fails if the object was changed
+    /// since the resourceVersion in it.
     pub(crate) async fn replace(
         &self,
         kind: KnownKind<'_>,
@@ -142,10 +142,9 @@ impl Direct {
         self.write(Method::PUT, kind.object(namespace, name)?, JSON, object).await
     }
 
-    /// Changes an object by the operations of a JSON patch (RFC 6902), and returns its resourceVersion
-    /// afterwards.
+    /// Changes an object by the operations of a JSON patch (RFC 6902), and returns its new resourceVersion.
     ///
-    /// The API server need not decode strictly, to warn of fields that no schema has: we send none.
+    /// The API server need not decode strictly to warn of unknown fields: we send none.
     pub(crate) async fn patch(
         &self,
         kind: KnownKind<'_>,
@@ -160,7 +159,7 @@ impl Direct {
         self.write(Method::PATCH, url, JSON_PATCH, operations).await
     }
 
-    /// Sends an object or a patch; the resourceVersion of what the server answers.
+    /// Sends an object or a patch, and returns the resourceVersion in the answer.
     async fn write(
         &self,
         method: Method,

@@ -1,4 +1,4 @@
-//! What an answer that is not a success means to a request. What it says of an object is `plan`'s to read.
+//! The meaning of an unsuccessful answer for a request. `plan` reads its meaning for an object.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -10,21 +10,21 @@ use lockgate_base::model::{Gvk, Object};
 use lockgate_core::pipeline::ports::{ApiFailure, Denied};
 use lockgate_core::plan::{Answer, AnswerCause, Phase, Refusal};
 
-/// How long to wait where a server is busy and does not say how long.
+/// How long to wait for a busy server that gives no Retry-After.
 const BUSY: Duration = Duration::from_secs(1);
 
-/// A request that did not do what it was for, with the server's answer in full.
+/// A failed request, with the server's full answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RequestFailure {
     /// The server was not reached, or did not answer in time.
     Unavailable(String),
-    /// The server asked to be left alone for a while.
+    /// The server is busy and wants to be left alone for a while.
     Busy { answer: Answer, delay: Duration },
-    /// The server answered otherwise than with success.
+    /// The server did not answer with success.
     Answered(Answer),
     /// The cluster has no such kind; or the server behind its group does not answer.
     UnknownKind { gvk: Gvk, unreachable: bool },
-    /// Nothing may be written any more.
+    /// The fence forbids writes.
     Fenced(String),
 }
 
@@ -54,7 +54,7 @@ impl From<RequestFailure> for ApiFailure {
     }
 }
 
-/// The refusal of an object.
+/// Turns a failure into the refusal of an object.
 pub(super) fn refusal(object: &Object, phase: Phase, failure: RequestFailure) -> Refusal {
     let id = object.id();
     match failure {
@@ -69,7 +69,7 @@ pub(super) fn refusal(object: &Object, phase: Phase, failure: RequestFailure) ->
     }
 }
 
-/// The parts of `metav1.Status` that are looked at.
+/// The parts of `metav1.Status` that are read.
 #[derive(Debug, Default, Deserialize)]
 struct Status {
     #[serde(default)]
@@ -96,12 +96,12 @@ struct StatusCause {
     field: String,
 }
 
-/// The server was not reached, or its answer was not understood.
+/// The failure to reach the server, or to understand its answer.
 pub(super) fn unavailable(message: impl Into<String>) -> RequestFailure {
     RequestFailure::Unavailable(message.into())
 }
 
-/// An answer that is made here, because the server would give it.
+/// An answer that is made here in place of the server, which would give it.
 pub(super) fn answered(code: StatusCode, reason: &str, message: String) -> RequestFailure {
     RequestFailure::Answered(Answer {
         code: code.as_u16(),
@@ -111,7 +111,7 @@ pub(super) fn answered(code: StatusCode, reason: &str, message: String) -> Reque
     })
 }
 
-/// An answer with a status that is not 2xx.
+/// The failure of an answer whose status is not 2xx.
 pub(super) fn of_answer(code: StatusCode, body: &[u8], retry_after: Option<Duration>) -> RequestFailure {
     let status = serde_json::from_slice(body).unwrap_or_else(|_| Status {
         // Proxies and a starting API server answer in plain text.
@@ -135,7 +135,7 @@ pub(super) fn of_answer(code: StatusCode, body: &[u8], retry_after: Option<Durat
     }
 }
 
-/// An error of kube's client.
+/// The failure of an error of kube's client.
 pub(super) fn of_kube(error: &kube::Error) -> RequestFailure {
     match error {
         kube::Error::Api(status) => RequestFailure::Answered(Answer {
@@ -148,17 +148,17 @@ pub(super) fn of_kube(error: &kube::Error) -> RequestFailure {
     }
 }
 
-/// Whether the server does not know the path, as opposed to the object.
+/// Whether the server does not know the path; a missing object on a known path is another failure.
 pub(super) fn is_unserved(failure: &RequestFailure) -> bool {
     matches!(failure, RequestFailure::Answered(Answer { code: 404, message, .. }) if is_unserved_path(message))
 }
 
-/// Whether the message of a 404 says that the server does not know the path, as opposed to the object.
+/// Whether the message of a 404 is about an unknown path and not about a missing object.
 pub(crate) fn is_unserved_path(message: &str) -> bool {
     ["404 page not found", "the server could not find the requested resource"].contains(&message.trim_end())
 }
 
-/// An error on the way to the server. The causes are joined, since the outermost says only that something
+/// An error on the way to the server. Its causes are joined, since the outermost only says that something
 /// failed.
 pub(super) fn of_transport(error: &kube::Error) -> RequestFailure {
     let mut message = String::new();

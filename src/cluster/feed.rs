@@ -1,179 +1,245 @@
-//! Following objects that the shared watches do not show: those of others, those that only an impersonated
-//! account may see, and those that are on their way out. The watches end with the feed.
+//! What is known of objects that the shared watches do not show: those of others, those that only an
+//! impersonated account may see, and those that are on their way out. All waits of one account for objects of
+//! a kind in a namespace share a feed. It is without I/O: [`super::feeder`] keeps it up to date.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::task::AbortHandle;
 
-use super::client::JSON;
-use super::failure::RequestFailure;
-use super::follow::{Query, QueryEvent};
-use super::handle::Cluster;
-use super::path::{ServedKind, encode};
-use lockgate_base::model::{Object, ObjectId};
+use super::path::ServedKind;
+use lockgate_base::model::Object;
+use lockgate_base::shares::Permits;
 use lockgate_core::health::{Health, HealthRules, completion, health};
 use lockgate_core::pipeline::ports::{ApiFailure, Expect, ObjectReference};
 
-/// The pause between looks at objects that the account may read but not watch.
-const LOOK: Duration = Duration::from_secs(5);
+/// Watches of feeds that are open at a time, shared among the namespaces for which they are: each holds a
+/// connection, as kube speaks HTTP/1.1, and some 40 KiB. What is beyond is looked at again and again.
+pub(super) const WATCHES: usize = 64;
 
-/// What is known of a set of objects, kept up to date while [`Feed::run`] runs.
-#[derive(Debug, Default)]
-pub(super) struct Feed {
-    groups: Vec<Group>,
-    seen: Mutex<Known>,
-    /// Told at each change.
-    pub(super) changed: Notify,
+/// Whose feed it is, and of what.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FeedKey {
+    /// Whom it is asked as, where that is not ourselves.
+    pub(super) user: Option<String>,
+    pub(super) resource: ServedKind,
+    /// Empty for objects of the cluster.
+    pub(super) namespace: String,
 }
 
-/// Objects of one kind in one namespace: one watch.
+/// The feeds that are in use.
 #[derive(Debug)]
-struct Group {
-    resource: ServedKind,
-    namespace: String,
-    wanted: BTreeMap<String, ObjectReference>,
+pub(super) struct Feeds {
+    feeds: Mutex<BTreeMap<FeedKey, Weak<Feed>>>,
+    /// The watches that may be open.
+    pub(super) watches: Permits,
+}
+
+impl Default for Feeds {
+    fn default() -> Self {
+        Self { feeds: Mutex::default(), watches: Permits::fair(WATCHES) }
+    }
+}
+
+impl Feeds {
+    /// The feed of this key, which `start` has kept up to date where it is new.
+    pub(super) fn share(
+        &self,
+        key: &FeedKey,
+        start: impl FnOnce(Arc<FeedState>) -> AbortHandle,
+    ) -> Arc<Feed> {
+        let mut feeds = self.feeds();
+        if let Some(feed) = feeds.get(key).and_then(Weak::upgrade) {
+            return feed;
+        }
+        feeds.retain(|_, feed| feed.strong_count() > 0);
+        let state = Arc::new(FeedState::default());
+        let task = start(Arc::clone(&state));
+        let feed = Arc::new(Feed { state, task });
+        feeds.insert(key.clone(), Arc::downgrade(&feed));
+        feed
+    }
+
+    /// How many feeds of an account are in use.
+    pub(super) fn of_account(&self, user: Option<&str>) -> usize {
+        let is_used =
+            |(key, feed): &(&FeedKey, &Weak<Feed>)| key.user.as_deref() == user && feed.strong_count() > 0;
+        self.feeds().iter().filter(is_used).count()
+    }
+
+    fn feeds(&self) -> MutexGuard<'_, BTreeMap<FeedKey, Weak<Feed>>> {
+        self.feeds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A feed for as long as somebody waits for one of its objects: then what keeps it up to date is ended.
+#[derive(Debug)]
+pub(super) struct Feed {
+    pub(super) state: Arc<FeedState>,
+    task: AbortHandle,
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What a feed knows.
+#[derive(Debug, Default)]
+pub(super) struct FeedState {
+    known: Mutex<Known>,
+    /// Told when a wait joins.
+    joined: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Known {
-    health: HashMap<ObjectId, Health>,
-    /// How many groups have been listed once.
-    listed: usize,
+    wanted: BTreeMap<String, Wanted>,
+    /// What is there of it, or may not be looked at.
+    objects: BTreeMap<String, Seen>,
+    /// The waits that have joined.
+    joins: u64,
+    /// The last of them that had joined before all that was wanted was looked at.
+    covered: u64,
 }
 
-impl Feed {
-    /// A feed of these objects. Those of kinds that the cluster does not have are not there, and stay so.
-    pub(super) async fn new(cluster: &Cluster, references: &[ObjectReference]) -> Result<Self, ApiFailure> {
-        let mut groups: BTreeMap<(ServedKind, String), BTreeMap<String, ObjectReference>> = BTreeMap::new();
+#[derive(Debug)]
+struct Wanted {
+    reference: ObjectReference,
+    waiting: Vec<(u64, Arc<Notify>)>,
+}
+
+/// What was seen of an object.
+#[derive(Debug, Clone)]
+enum Seen {
+    There { health: Health, completion: Health },
+    Refused(ApiFailure),
+}
+
+impl FeedState {
+    /// A wait begins for these objects, and is to be woken at each change. Returns its ticket. All are looked
+    /// at from now on: what is known from before may be older than what the wait is about.
+    pub(super) fn join(&self, references: &[ObjectReference], notify: &Arc<Notify>) -> u64 {
+        let mut known = self.known();
+        known.joins += 1;
+        let ticket = known.joins;
         for reference in references {
-            let resource = match cluster.shared.discovery.any(&cluster.shared.client, reference).await {
-                Ok(resource) => resource,
-                Err(RequestFailure::UnknownKind { unreachable: false, .. }) => continue,
-                Err(failure) => return Err(failure.into()),
-            };
-            let namespace = if resource.namespaced { reference.id.namespace.clone() } else { String::new() };
-            groups
-                .entry((resource, namespace))
-                .or_default()
-                .insert(reference.id.name.clone(), reference.clone());
+            let new = || Wanted { reference: reference.clone(), waiting: Vec::new() };
+            let wanted = known.wanted.entry(reference.id.name.clone()).or_insert_with(new);
+            wanted.waiting.push((ticket, Arc::clone(notify)));
         }
-        let groups = groups
-            .into_iter()
-            .map(|((resource, namespace), wanted)| Group { resource, namespace, wanted })
-            .collect();
-        Ok(Self { groups, ..Self::default() })
+        drop(known);
+        self.joined.notify_one();
+        ticket
     }
 
-    /// Whether all objects have been looked at once.
-    pub(super) fn is_complete(&self) -> bool {
-        self.known().listed >= self.groups.len()
+    /// Ends a wait.
+    pub(super) fn leave(&self, references: &[ObjectReference], ticket: u64) {
+        let mut known = self.known();
+        for reference in references {
+            let name = &reference.id.name;
+            let Some(wanted) = known.wanted.get_mut(name) else { continue };
+            wanted.waiting.retain(|(held, _)| *held != ticket);
+            if wanted.waiting.is_empty() {
+                known.wanted.remove(name);
+                known.objects.remove(name);
+            }
+        }
+    }
+
+    /// Whether all objects of a wait were looked at since it began.
+    pub(super) fn covers(&self, ticket: u64) -> bool {
+        self.known().covered >= ticket
     }
 
     /// The health of an object; `None` when it is not there.
-    pub(super) fn health(&self, id: &ObjectId) -> Option<Health> {
-        self.known().health.get(id).cloned()
-    }
-
-    /// Follows the objects. Returns when they can neither be watched nor read; without objects, never.
-    pub(super) async fn run(&self, cluster: &Cluster) -> ApiFailure {
-        let mut groups: FuturesUnordered<_> =
-            self.groups.iter().map(|group| self.follow(cluster, group)).collect();
-        match groups.next().await {
-            Some(failure) => failure,
-            None => std::future::pending().await,
+    pub(super) fn health(&self, reference: &ObjectReference) -> Option<Health> {
+        match self.known().objects.get(&reference.id.name)? {
+            Seen::There { health, completion } => Some(match reference.expect {
+                Expect::Healthy => health.clone(),
+                Expect::Completed => completion.clone(),
+            }),
+            Seen::Refused(_) => None,
         }
     }
 
-    async fn follow(&self, cluster: &Cluster, group: &Group) -> ApiFailure {
-        let selector = match group.wanted.keys().next() {
-            Some(name) if group.wanted.len() == 1 => {
-                format!("fieldSelector={}", encode(&format!("metadata.name={name}")))
-            }
-            _ => String::new(),
-        };
-        let query = Query::new(&group.resource, &group.namespace, &selector);
-        let mut there = HashSet::new();
-        let mut first = true;
-        let failure = query
-            .follow(
-                &cluster.client,
-                |seen| match seen {
-                    QueryEvent::Listing => there.clear(),
-                    QueryEvent::There { object, .. } => {
-                        there.insert(object.name().to_owned());
-                        self.there(group, &object);
-                    }
-                    QueryEvent::Left { name, .. } => self.left(group, &name),
-                    QueryEvent::Listed(_) => {
-                        for name in group.wanted.keys().filter(|name| !there.contains(*name)) {
-                            self.left(group, name);
-                        }
-                        self.listed(&mut first);
-                    }
-                },
-                |_| {},
-            )
-            .await;
-        if matches!(failure, ApiFailure::Forbidden(_)) {
-            return self.look(cluster, group, first).await;
-        }
-        // The kind has gone, and its objects with it.
-        for name in group.wanted.keys() {
-            self.left(group, name);
-        }
-        self.listed(&mut first);
-        std::future::pending().await
-    }
-
-    /// Reads the objects again and again, for an account that may not watch them.
-    async fn look(&self, cluster: &Cluster, group: &Group, mut first: bool) -> ApiFailure {
-        loop {
-            for (name, reference) in &group.wanted {
-                match cluster.live(&group.resource, reference, JSON).await {
-                    Ok(Some(object)) => self.there(group, &object),
-                    Ok(None) => self.left(group, name),
-                    Err(failure) => match ApiFailure::from(failure) {
-                        failure @ ApiFailure::Forbidden(_) => return failure,
-                        failure => tracing::debug!(%failure, "failed to read an object"),
-                    },
-                }
-            }
-            self.listed(&mut first);
-            sleep(LOOK).await;
+    /// Why an object may not be looked at.
+    pub(super) fn refusal(&self, reference: &ObjectReference) -> Option<ApiFailure> {
+        match self.known().objects.get(&reference.id.name)? {
+            Seen::Refused(failure) => Some(failure.clone()),
+            Seen::There { .. } => None,
         }
     }
 
-    fn there(&self, group: &Group, object: &Object) {
-        if let Some(reference) = group.wanted.get(object.name()) {
-            let health = match reference.expect {
-                Expect::Healthy => health(object, &HealthRules::BUILT_IN),
-                Expect::Completed => completion(object, &HealthRules::BUILT_IN),
-            };
-            self.known().health.insert(reference.id.clone(), health);
-            self.changed.notify_one();
+    /// What is wanted now, and the last wait that wants any of it.
+    pub(super) fn begin(&self) -> (u64, Vec<ObjectReference>) {
+        let known = self.known();
+        (known.joins, known.wanted.values().map(|wanted| wanted.reference.clone()).collect())
+    }
+
+    /// Waits until another wait joins than those up to `last`.
+    pub(super) async fn joined_after(&self, last: u64) {
+        while self.known().joins == last {
+            self.joined.notified().await;
         }
     }
 
-    fn left(&self, group: &Group, name: &str) {
-        if let Some(reference) = group.wanted.get(name) {
-            self.known().health.remove(&reference.id);
-            self.changed.notify_one();
-        }
+    /// An object was seen.
+    pub(super) fn there(&self, object: &Object) {
+        let rules = &HealthRules::BUILT_IN;
+        let seen = Seen::There { health: health(object, rules), completion: completion(object, rules) };
+        self.known().see(object.name(), Some(seen));
     }
 
-    fn listed(&self, first: &mut bool) {
-        if std::mem::take(first) {
-            self.known().listed += 1;
-            self.changed.notify_one();
-        }
+    /// An object is not there.
+    pub(super) fn left(&self, name: &str) {
+        self.known().see(name, None);
+    }
+
+    /// An object may not be looked at.
+    pub(super) fn refused(&self, name: &str, failure: ApiFailure) {
+        self.known().see(name, Some(Seen::Refused(failure)));
+    }
+
+    /// All was looked at that was wanted when the wait `last` had joined, and of that only these are there.
+    pub(super) fn listed(&self, last: u64, there: &HashSet<String>) {
+        let mut known = self.known();
+        known.objects.retain(|name, _| there.contains(name));
+        known.cover(last);
+    }
+
+    /// All was looked at that was wanted when the wait `last` had joined.
+    pub(super) fn looked(&self, last: u64) {
+        self.known().cover(last);
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn see(&mut self, name: &str, seen: Option<Seen>) {
+        let Some(wanted) = self.wanted.get(name) else { return };
+        match seen {
+            Some(seen) => self.objects.insert(name.to_owned(), seen),
+            None => self.objects.remove(name),
+        };
+        wanted.wake();
+    }
+
+    fn cover(&mut self, last: u64) {
+        self.covered = self.covered.max(last);
+        self.wanted.values().for_each(Wanted::wake);
+    }
+}
+
+impl Wanted {
+    fn wake(&self) {
+        for (_, notify) in &self.waiting {
+            notify.notify_one();
+        }
     }
 }

@@ -1,7 +1,7 @@
-//! Flux's own controllers on a cluster. Anybody who may create a Deployment in some namespace can give it
-//! their name and their label, so these alone count for nothing: the account that its pods run as must hold,
-//! by a ClusterRoleBinding, the rights that Flux's installation gives to it, which only an administrator of
-//! the cluster can do.
+//! Finds Flux's own controllers on a cluster. Anybody who may create a Deployment in some namespace can give
+//! it their name and their label, so name and label alone prove nothing. The account of the pods must also
+//! hold, by a ClusterRoleBinding, the rights that Flux's installation gives to it. Only an administrator of
+//! the cluster can create that binding.
 
 use std::collections::BTreeSet;
 
@@ -13,24 +13,24 @@ use lockgate_core::pipeline::ports::ApiFailure;
 
 /// The label of Flux's Deployments, and its value.
 pub(crate) const LABEL: (&str, &str) = ("app.kubernetes.io/part-of", "flux");
-/// The version and the kind that hold what Flux's accounts may do.
+/// The version and the kind of the objects that grant rights to Flux's accounts.
 pub(crate) const BINDINGS: (&str, &str) = ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding");
 
-/// A Deployment that has the name and the label of a controller of Flux.
+/// A Deployment with the name and the label of a controller of Flux.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FluxController {
     /// Namespace.
     pub namespace: String,
     /// For example `kustomize-controller`.
     pub name: String,
-    /// How many replicas it is told to have.
+    /// The wanted number of replicas.
     pub replicas: i64,
     /// The ServiceAccount that its pods run as.
     pub account: String,
 }
 
 impl FluxController {
-    /// The controller that a Deployment with Flux's label says it is.
+    /// The controller that a Deployment with Flux's label claims to be.
     pub(crate) fn claimed(deployment: &Value) -> Option<Self> {
         let text = |pointer| deployment.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let name = text("/metadata/name");
@@ -43,12 +43,12 @@ impl FluxController {
         })
     }
 
-    /// Whether it is told to run.
+    /// Whether any replicas are wanted.
     pub(crate) const fn runs(&self) -> bool {
         self.replicas > 0
     }
 
-    /// Whether it does what lockgate does, so that both would undo each other's work.
+    /// Whether it does lockgate's work, so that both would undo each other's changes.
     pub(crate) fn is_rival(&self) -> bool {
         api::is_rival(&self.name)
     }
@@ -77,18 +77,18 @@ impl FluxController {
         }
     }
 
-    /// Who acts on the kinds that lockgate does not act on.
+    /// The controllers of the kinds that lockgate does not act on.
     pub(crate) fn actors(controllers: &[Self]) -> Actors {
         Actors::new(controllers.iter().map(|one| (one.namespace.as_str(), one.name.as_str())))
     }
 
-    /// Several, as a message names them: `namespace/name, namespace/name`.
+    /// The names of several controllers for a message: `namespace/name, namespace/name`.
     pub fn names<'c>(controllers: impl IntoIterator<Item = &'c Self>) -> String {
         let names = controllers.into_iter().map(|one| format!("{}/{}", one.namespace, one.name));
         names.collect::<Vec<_>>().join(", ")
     }
 
-    /// The controllers that do what lockgate does, as a message names them; `None` where there is none.
+    /// The names of the controllers that do lockgate's work, for a message; `None` if there are none.
     pub(crate) fn rivals(controllers: &[Self]) -> Option<String> {
         let rivals: Vec<&Self> = controllers.iter().filter(|one| one.is_rival()).collect();
         (!rivals.is_empty()).then(|| Self::names(rivals))
@@ -96,7 +96,7 @@ impl FluxController {
 }
 
 /// Whether a ClusterRole is one that Flux's installation binds to its controllers: `cluster-admin` to those
-/// that apply, `crd-controller`, with the suffix that the installation gives it, to all.
+/// that apply, and to all of them `crd-controller` with the suffix of the installation.
 fn is_role_of_flux(name: &str) -> bool {
     name == "cluster-admin" || name == "crd-controller" || name.starts_with("crd-controller-")
 }
@@ -110,7 +110,7 @@ pub async fn flux_controllers(client: &Client) -> Result<Vec<FluxController>, Ap
     genuine(client, claims.into_iter().filter(FluxController::runs).collect()).await
 }
 
-/// The controllers among these that are Flux's. The server is not asked where there are none.
+/// The genuine controllers of Flux among these. Without any claim the server is not asked.
 pub(crate) async fn genuine(
     client: &Client,
     claims: Vec<FluxController>,
@@ -165,7 +165,7 @@ mod tests {
             ("crd-controller-flux-system", account, true),
             ("crd-controller-flux-system", ("User", "", "system:serviceaccount:flux-system:helm"), true),
             ("crd-controller-flux-system", ("Group", "", "system:serviceaccounts:flux-system"), true),
-            // What a tenant's account may well have.
+            // A tenant's account may well have this role.
             ("view", account, false),
             ("flux-view-flux-system", account, false),
             ("crd-controllers", account, false),

@@ -238,3 +238,68 @@ const fn is_final(failure: &ApiFailure) -> bool {
             | ApiFailure::Answered { code: 404 | 405, .. }
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::{Arc, Mutex};
+
+    use axum::body::Body;
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(at: u64) -> Value {
+        json!({"metadata": {"name": "a", "namespace": "n", "uid": "u", "resourceVersion": at.to_string()}})
+    }
+
+    /// The answer to a request: a list as of 5, and then a watch that shows one change and is closed, up to
+    /// the change of 9.
+    fn answer(uri: &http::Uri) -> Body {
+        let query = uri.query().unwrap_or_default();
+        if !query.contains("watch=true") {
+            return json!({"metadata": {"resourceVersion": "5"}, "items": [object(3)]}).to_string().into();
+        }
+        let place: u64 = query.rsplit_once("resourceVersion=").unwrap().1.parse().unwrap();
+        if place == 9 {
+            return Body::from_stream(futures::stream::pending::<Result<String, Infallible>>());
+        }
+        (json!({"type": "MODIFIED", "object": object(place + 1)}).to_string() + "\n").into()
+    }
+
+    /// F13: nothing is listed again, and nothing is seen twice or missed.
+    #[tokio::test]
+    async fn a_watch_that_is_closed_again_and_again_goes_on_where_it_was() {
+        let lists = Arc::new(Mutex::new(0));
+        let count = Arc::clone(&lists);
+        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            *count.lock().unwrap() +=
+                usize::from(!request.uri().query().unwrap_or_default().contains("watch=true"));
+            let response = http::Response::new(answer(request.uri()));
+            async move { Ok::<_, Infallible>(response) }
+        });
+        let client = Client::of_service(service, "http://test");
+        let gvk = Gvk { group: String::new(), version: "v1".into(), kind: "ConfigMap".into() };
+        let query = Query::of(&gvk, "configmaps", None, None);
+        let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
+        let sink = |event| {
+            if let QueryEvent::There { object, .. } = event {
+                sender
+                    .send(judge::version_number(object.text("/metadata/resourceVersion").unwrap()))
+                    .unwrap();
+            }
+        };
+        let all = async {
+            let mut all = Vec::new();
+            while all.last() != Some(&9) {
+                all.push(seen.recv().await.unwrap());
+            }
+            all
+        };
+        tokio::select! {
+            failure = query.follow(&client, sink, |_| {}) => panic!("{failure}"),
+            all = all => assert_eq!(all, [3, 6, 7, 8, 9]),
+        }
+        assert_eq!(*lists.lock().unwrap(), 1);
+    }
+}

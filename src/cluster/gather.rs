@@ -14,7 +14,7 @@ use lockgate_base::model::Secret;
 use lockgate_core::pipeline::ports::{ApiFailure, Data, DataKind};
 use lockgate_core::plan::Answer;
 
-/// The values of a ConfigMap or Secret; `None` where there is none.
+/// The values of a ConfigMap or Secret; `None` if it does not exist.
 pub(super) async fn data(
     client: &Client,
     kind: DataKind,

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::client::Client;
 use super::discovery::Discovery;
+use super::feed::Feeds;
 use super::follow::{Query, QueryEvent};
 use super::impersonate::InvalidAccount;
 use super::index::{HeldChange, Watching};
@@ -36,6 +37,8 @@ pub(super) struct SharedHandle {
     pub(super) client: Client,
     pub(super) discovery: Arc<Discovery>,
     pub(super) watches: Watches,
+    /// What the watches do not show, for as long as somebody waits for it.
+    pub(super) feeds: Feeds,
     /// By which rules health counts; what is known of an object is kept as its status alone says.
     pub(super) rules: watch::Sender<Arc<HealthRules>>,
 }
@@ -58,7 +61,8 @@ impl Cluster {
         let watches = Watches::new(client.clone(), Arc::clone(&discovery), sender);
         let of_nobody = watches.watched(Kustomization::OWNERSHIP);
         let rules = watch::Sender::new(Arc::new(HealthRules::BUILT_IN));
-        let shared = Arc::new(SharedHandle { client: client.clone(), discovery, watches, rules });
+        let feeds = Feeds::default();
+        let shared = Arc::new(SharedHandle { client: client.clone(), discovery, watches, feeds, rules });
         (Self { shared, client, owner: None, watched: of_nobody, fence: Arc::new(|| Ok(())) }, changes)
     }
 

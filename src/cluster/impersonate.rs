@@ -1,11 +1,11 @@
-//! Acting as a ServiceAccount: a Kustomization that names one has no more rights than that account, in all
-//! that is asked and written for it. It is a header on each request, so the connections stay shared.
+//! Acting as a ServiceAccount: a Kustomization that names one has only that account's rights, in all its
+//! reads and writes. Impersonation is a header on each request, so the connections stay shared.
 
 use http::header::HeaderValue;
 
 use super::client::Client;
 
-/// A ServiceAccount's name that cannot be one.
+/// A text that cannot be the name of a ServiceAccount.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is not the name of a ServiceAccount")]
 pub struct InvalidAccount(String);
@@ -16,9 +16,9 @@ pub(super) fn user_of(namespace: &str, name: &str) -> String {
 }
 
 impl Client {
-    /// A client that acts as a ServiceAccount. The groups of service accounts are added by the server.
+    /// A client that acts as a ServiceAccount. The server adds the groups of service accounts.
     pub fn impersonating(&self, namespace: &str, name: &str) -> Result<Self, InvalidAccount> {
-        // A colon would make another account of it: system:serviceaccount:a:b:c.
+        // A colon would make it another account: system:serviceaccount:a:b:c.
         let plain = |text: &str| {
             !text.is_empty()
                 && text

@@ -3,7 +3,8 @@
 //!
 //! Per object it keeps a uid, a resourceVersion and the fingerprint of our entry in managedFields. An object
 //! has drifted when that fingerprint is not the one that our last apply left, when a manager that is
-//! overridden has an entry, or when it names another owner.
+//! overridden has an entry, or when it names another owner than it did then. Who applied it hears of that,
+//! whomever its labels name: `commonMetadata` may set these, to another's name too.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tokio::sync::Notify;
 use lockgate_base::model::{Gvk, ObjectId, Ref};
 use lockgate_core::health::Health;
 use lockgate_core::pipeline::ports::ApiFailure;
+use lockgate_core::plan::DriftPolicy;
 
 /// Group and kind.
 pub(super) type GroupKind = (String, String);
@@ -33,6 +35,8 @@ pub enum HeldChange {
         owner: Ref,
         /// The manager that wrote last and is not ours, or the owner that took it.
         by: Option<String>,
+        /// What it says itself is to be done about it.
+        policy: Option<DriftPolicy>,
     },
     /// It was deleted, or has lost the label by which it is watched.
     Gone {
@@ -40,6 +44,8 @@ pub enum HeldChange {
         id: ObjectId,
         /// Whose it was.
         owner: Ref,
+        /// What it said itself was to be done about it.
+        policy: Option<DriftPolicy>,
     },
 }
 
@@ -57,8 +63,8 @@ pub(super) struct Sighting {
     pub(super) overridden: bool,
     /// The manager that wrote last and is not ours.
     pub(super) by: Option<String>,
-    /// Whether it says itself that its drift waits for the interval.
-    pub(super) waits: bool,
+    /// What it says itself is to be done about its drift.
+    pub(super) policy: Option<DriftPolicy>,
     pub(super) health: Health,
 }
 
@@ -80,21 +86,33 @@ struct Entry {
     owner: Option<Arc<Ref>>,
     fingerprint: u64,
     overridden: bool,
-    /// Whether its drift is told of to nobody.
-    waits: bool,
+    /// What it says itself is to be done about its drift.
+    policy: Option<DriftPolicy>,
     health: Health,
     /// What our last apply left, and for whom. Without it the object is seen, not held.
-    held: Option<(u64, Arc<Ref>)>,
+    held: Option<Left>,
     /// Writes of ours that are under way: what is seen meanwhile is judged when they are done.
     writing: u32,
     /// Whether the drift was told already.
     told: bool,
 }
 
+/// What an apply of ours left.
+#[derive(Debug, Clone)]
+struct Left {
+    fingerprint: u64,
+    /// The owner that its labels name.
+    named: Arc<Ref>,
+    /// For whom it was applied.
+    holder: Arc<Ref>,
+}
+
 impl Entry {
     fn drifted(&self) -> bool {
-        self.held.as_ref().is_some_and(|(fingerprint, owner)| {
-            self.overridden || self.fingerprint != *fingerprint || self.owner.as_ref() != Some(owner)
+        self.held.as_ref().is_some_and(|left| {
+            self.overridden
+                || self.fingerprint != left.fingerprint
+                || self.owner.as_ref() != Some(&left.named)
         })
     }
 }
@@ -184,11 +202,18 @@ impl Index {
     }
 
     /// A write of ours has left this object, or it was found as Git wants it: what differs from here on is
-    /// drift.
-    pub(super) fn hold(&mut self, kind: &GroupKind, left: Sighting, wrote: bool) -> Option<HeldChange> {
+    /// drift, and its holder's; where none is given, it is the owner that its labels name.
+    pub(super) fn hold(
+        &mut self,
+        kind: &GroupKind,
+        left: Sighting,
+        holder: Option<&Ref>,
+        wrote: bool,
+    ) -> Option<HeldChange> {
         let id = identify(kind, &left.namespace, &left.name);
-        let owner = self.intern(left.owner.clone()?);
-        let expected = (left.fingerprint, owner);
+        let named = self.intern(left.owner.clone()?);
+        let holder = holder.map_or_else(|| Arc::clone(&named), |holder| self.intern(holder.clone()));
+        let expected = Left { fingerprint: left.fingerprint, named, holder };
         let by = left.by.clone();
         self.store(kind, left);
         self.wake(&id);
@@ -204,7 +229,7 @@ impl Index {
     /// Lets an object go: what happens to it is no concern of `owner` any more. One that is held for another
     /// stays so.
     pub(super) fn release(&mut self, id: &ObjectId, owner: Option<&Ref>) {
-        let holder = self.entry(id).and_then(|entry| entry.held.as_ref()).map(|(_, holder)| &**holder);
+        let holder = self.entry(id).and_then(|entry| entry.held.as_ref()).map(|left| &*left.holder);
         if owner.is_some() && holder.is_some() && holder != owner {
             return;
         }
@@ -247,9 +272,12 @@ impl Index {
         let entry = objects.remove(&key)?;
         self.wake(&id);
         let is_spent = is_done_for_good(&id, &entry.health);
-        let (_, owner) = entry.held?;
-        (entry.writing == 0 && !is_spent && !entry.waits)
-            .then(|| HeldChange::Gone { id, owner: (*owner).clone() })
+        let owner = entry.held?.holder;
+        (entry.writing == 0 && !is_spent).then(|| HeldChange::Gone {
+            id,
+            owner: (*owner).clone(),
+            policy: entry.policy,
+        })
     }
 
     /// A watch has listed all that is there: whatever else is known from before the list has left.
@@ -331,7 +359,7 @@ impl Index {
             owner: None,
             fingerprint: 0,
             overridden: false,
-            waits: false,
+            policy: None,
             health: sighting.health.clone(),
             held: None,
             writing: 0,
@@ -347,7 +375,7 @@ impl Index {
         entry.owner = owner;
         entry.fingerprint = sighting.fingerprint;
         entry.overridden = sighting.overridden;
-        entry.waits = sighting.waits;
+        entry.policy = sighting.policy;
         entry.health = sighting.health;
         true
     }
@@ -355,17 +383,17 @@ impl Index {
 
 /// A change, when the object has drifted and no one has been told.
 fn tell(entry: &mut Entry, id: &ObjectId, by: Option<String>) -> Option<HeldChange> {
-    let (_, owner) = entry.held.clone()?;
-    if entry.writing > 0 || entry.told || entry.waits || !entry.drifted() {
+    let Left { named, holder, .. } = entry.held.clone()?;
+    if entry.writing > 0 || entry.told || !entry.drifted() {
         return None;
     }
     entry.told = true;
     // Another owner writes under the same manager's name as we do.
     let by = by.or_else(|| {
-        let other = entry.owner.as_ref().filter(|other| **other != owner)?;
+        let other = entry.owner.as_ref().filter(|other| **other != named)?;
         Some(format!("{} {}", other.kind.kind, other.path()))
     });
-    Some(HeldChange::Drifted { id: id.clone(), owner: (*owner).clone(), by })
+    Some(HeldChange::Drifted { id: id.clone(), owner: (*holder).clone(), by, policy: entry.policy })
 }
 
 /// Whether an object has done what it was made for. The server deletes a Job some time after it has ended,

@@ -61,7 +61,7 @@ pub(super) fn sight(object: &Object, ownership: &Ownership) -> Sighting {
         fingerprint: entries.iter().find(ours).map_or(0, fingerprint),
         overridden: plan::apply_policy(object) != plan::Apply::Merge && plan::is_edited(object, ownership),
         by: last_foreign.and_then(named),
-        waits: plan::drift_policy(object) == Some(plan::DriftPolicy::Interval),
+        policy: plan::drift_policy(object),
         health: health::health(object, &HealthRules::BUILT_IN),
     }
 }

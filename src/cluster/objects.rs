@@ -121,11 +121,22 @@ impl Objects {
         namespace: Option<&str>,
         selector: &str,
     ) -> Result<Option<Vec<Object>>, ApiFailure> {
+        self.list_by(api_version, kind, namespace, &format!("labelSelector={}", encode(selector))).await
+    }
+
+    /// The objects of a kind that a query selects; `None` where the cluster does not have the kind.
+    async fn list_by(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+        query: &str,
+    ) -> Result<Option<Vec<Object>>, ApiFailure> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         let gvk = Gvk { group: group.into(), version: version.into(), kind: kind.into() };
         let Some(resource) = self.served(&gvk).await? else { return Ok(None) };
         let collection = resource.collection(namespace.unwrap_or_default());
-        let request = ApiRequest::get(format!("{collection}?labelSelector={}", encode(selector)), JSON);
+        let request = ApiRequest::get(format!("{collection}?{query}"), JSON);
         let denied = || denied("list", &resource, namespace);
         let answer = found(self.send(request).await).map_err(|failure| told_of_read(failure, denied))?;
         let Some(Reply { status, mut body, .. }) = answer else { return Ok(None) };
@@ -135,6 +146,14 @@ impl Objects {
             .map(|body| read(Reply { status, body, warnings: Vec::new() }, &resource))
             .collect::<Result<_, _>>()
             .map(Some)
+    }
+
+    /// The events about an object; none where they may not be read, since they only add to what is told.
+    pub(crate) async fn events(&self, object: &Object) -> Vec<Object> {
+        let Some(uid) = object.text("/metadata/uid") else { return Vec::new() };
+        let query = format!("fieldSelector={}", encode(&format!("involvedObject.uid={uid}")));
+        let listed = self.list_by("v1", "Event", object.namespace(), &query).await;
+        listed.ok().flatten().unwrap_or_default()
     }
 
     /// All objects of a kind, or those of one namespace where the user may not look at all. `None` where the

@@ -35,12 +35,12 @@ impl Cluster {
     async fn observe_one(&self, object: &Object, known: bool) -> Observation {
         let resource = match self.resource_of(object, Phase::DryRun).await {
             Ok(resource) => resource,
-            Err(refusal) => return Observation { live: None, dry_run: Err(refusal) },
+            Err(refusal) => return Observation::new(None, Err(refusal)),
         };
         if !known {
             match self.patch(&resource, object, true, METADATA).await {
-                Ok(Reply { status: StatusCode::CREATED, .. }) => {
-                    return Observation { live: None, dry_run: Ok(object.clone()) };
+                Ok(Reply { status: StatusCode::CREATED, warnings, .. }) => {
+                    return Observation { warnings, ..Observation::new(None, Ok(object.clone())) };
                 }
                 // It is there, and the whole of both sides is needed to compare them.
                 Ok(_) => {}
@@ -53,14 +53,16 @@ impl Cluster {
         let refused = |failure| refusal(object, Phase::DryRun, failure);
         let live = match live {
             Ok(live) => live,
-            Err(failure) => return Observation { live: None, dry_run: Err(refused(failure)) },
+            Err(failure) => return Observation::new(None, Err(refused(failure))),
         };
+        let mut warnings = Vec::new();
         let whole = |reply: Reply| {
+            warnings = reply.warnings;
             Object::parse(reply.body)
                 .map_err(|error| failure::unavailable(format!("the answer is no object: {error}")))
         };
         let dry_run = dry_run.and_then(whole).map_err(refused);
-        Observation { live, dry_run }
+        Observation { live, dry_run, warnings }
     }
 
     /// The observation of an object whose dry run failed. Whether it is there decides what can be done about
@@ -74,6 +76,6 @@ impl Cluster {
         } else {
             None
         };
-        Observation { live, dry_run: Err(refusal(object, Phase::DryRun, failure)) }
+        Observation::new(live, Err(refusal(object, Phase::DryRun, failure)))
     }
 }

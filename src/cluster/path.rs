@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use lockgate_core::pipeline::ports::Scope;
 
-/// A served kind, and where its objects are.
+/// A served kind, and the path of its objects.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ServedKind {
     pub(super) group: String,
@@ -26,7 +26,7 @@ impl ServedKind {
         if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
     }
 
-    /// The path of all objects: of one namespace, or of the whole cluster when `namespace` is empty.
+    /// The path of all objects of one namespace, or of the whole cluster if `namespace` is empty.
     pub(super) fn collection(&self, namespace: &str) -> String {
         let mut path = if self.group.is_empty() {
             format!("/api/{}", self.version)
@@ -42,7 +42,7 @@ impl ServedKind {
         path
     }
 
-    /// The path of one object; `None` when its name or namespace cannot be a segment of a path.
+    /// The path of one object; `None` if its name or namespace cannot be a segment of a path.
     pub(super) fn object(&self, namespace: &str, name: &str) -> Option<String> {
         let is_segment = |text: &str| !matches!(text, "" | "." | "..") && !text.contains(['/', '%']);
         if !is_segment(name) || (self.namespaced && !is_segment(namespace)) {

@@ -75,7 +75,7 @@ impl Writes for Cluster {
     fn hold(&self, live: &Object) {
         let gvk = live.gvk();
         if let Some(resource) = self.shared.discovery.cached(&gvk) {
-            self.shared.watches.hold(&self.watched, live, &resource, false);
+            self.shared.watches.hold(&self.watched, live, &resource, self.owner.as_ref(), false);
         }
     }
 

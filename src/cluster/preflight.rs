@@ -82,6 +82,6 @@ fn post(path: &str, body: &Value) -> ApiRequest {
         path: path.into(),
         accept: JSON,
         content_type: JSON,
-        body: serde_json::to_vec(body).unwrap_or_default(),
+        body: body.to_string().into_bytes(),
     }
 }

@@ -1,4 +1,5 @@
-//! One object, however its kind is served now: where the server has it, and what it answers there.
+//! One object, in whatever version its kind is served now: its path on the server, and the server's answers
+//! there.
 
 use std::time::Duration;
 
@@ -13,13 +14,13 @@ use lockgate_base::model::Object;
 use lockgate_core::pipeline::ports::{ApiFailure, ObjectReference};
 use lockgate_core::plan::{Answer, Cause, Phase, Refusal};
 
-/// Objects that are asked for at once, for one Kustomization. The client bounds the sum of all.
+/// The most objects that are requested at one time for one Kustomization. The client bounds the sum of all.
 pub(super) const BATCH: usize = 8;
-/// Requests that are prepared at once, which bounds their memory.
+/// The most requests that are prepared at one time, which bounds their memory.
 pub(super) const CHUNK: usize = 200;
-/// The pauses in which a path that the server does not know is asked for again: a new kind is served a moment
-/// after its CustomResourceDefinition is established, and a version is listed for a moment after it has
-/// ceased to be served.
+/// The pauses between the tries of a path that the server does not know. A new kind is served a moment after
+/// its CustomResourceDefinition is established, and a version is listed for a moment after it has ceased to
+/// be served.
 pub(super) const UNSERVED: [Duration; 5] = [
     Duration::from_millis(50),
     Duration::from_millis(150),
@@ -53,7 +54,7 @@ impl Cluster {
         }
     }
 
-    /// The resource of an object that is to be applied, once its name and namespace can be in a URL.
+    /// The resource of an object to apply, if its name and namespace can be in a URL.
     pub(super) async fn resource_of(&self, object: &Object, phase: Phase) -> Result<ServedKind, Refusal> {
         let found = self.shared.discovery.exact(&self.shared.client, &object.gvk()).await;
         let resource = found.map_err(|failure| refusal(object, phase, failure))?;
@@ -68,7 +69,7 @@ impl Cluster {
         Ok(resource)
     }
 
-    /// An object as it is now; `None` where there is none.
+    /// The current object; `None` if there is none.
     pub(super) async fn live(
         &self,
         resource: &ServedKind,
@@ -80,9 +81,9 @@ impl Cluster {
         Ok(answer.and_then(|(answer, resource)| typed(answer, &resource)))
     }
 
-    /// What the server answers to a request about one object, and the resource by which it was reached;
-    /// `None` where there is no such object. That a version is not served any more says nothing of the
-    /// object: its kind is looked for anew.
+    /// The server's answer to a request about one object, and the resource of the request; `None` if there is
+    /// no such object. A version that is no longer served says nothing about the object, so its kind is
+    /// looked up again.
     pub(super) async fn about<F: Future<Output = Result<Reply, RequestFailure>>>(
         &self,
         resource: &ServedKind,
@@ -117,7 +118,7 @@ impl Cluster {
     }
 }
 
-/// The object of an answer, under its own type where the answer holds its metadata alone.
+/// The object of an answer, with its own type even if the answer holds only its metadata.
 pub(super) fn typed(reply: Reply, resource: &ServedKind) -> Option<Object> {
     let mut value = reply.body;
     value["apiVersion"] = resource.api_version().into();

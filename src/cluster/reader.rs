@@ -44,6 +44,21 @@ impl Reader {
     ) -> Result<Option<Vec<Object>>, ApiFailure> {
         self.objects.list_all_or_near(info, namespace).await
     }
+
+    /// The objects of a kind in one namespace.
+    pub(crate) async fn near(&self, info: &KindInfo, namespace: &str) -> Result<Vec<Object>, ApiFailure> {
+        self.objects.list(&info.api_version(), info.id.kind, Some(namespace), "").await
+    }
+
+    /// All objects of a kind that a selector of labels chooses.
+    pub(crate) async fn labelled(
+        &self,
+        api_version: &str,
+        kind: &str,
+        selector: &str,
+    ) -> Result<Vec<Object>, ApiFailure> {
+        self.objects.list(api_version, kind, None, selector).await
+    }
 }
 
 impl Reads for Reader {

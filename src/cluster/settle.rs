@@ -1,22 +1,20 @@
-//! Waiting: until objects are healthy, or gone. Nothing is polled: the shared watches wake who waits, and
-//! what they do not show is followed by a feed of its own.
+//! Waiting: until objects are healthy, or gone. The shared watches wake who waits, and what they do not show
+//! is in a feed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::client::{ApiRequest, JSON};
-use super::feed::Feed;
+use super::awaited::Awaited;
+use super::cause;
 use super::handle::Cluster;
 use super::index::{Watching, group_kind};
 use super::judge;
-use super::path::encode;
 use super::watch::Watched;
-use lockgate_base::model::{Object, ObjectId};
-use lockgate_core::health::{Health, PodTrouble, TroubleSubject, pod_troubles};
+use lockgate_base::model::ObjectId;
+use lockgate_core::health::Health;
 use lockgate_core::pipeline::ports::{ApiFailure, Expect, ObjectReference, Settled, Unhealthy};
 
 /// How many unhealthy objects are looked into for a cause.
@@ -24,8 +22,6 @@ const CAUSES: usize = 5;
 /// How much longer than the time given the first look at all objects may take, without which nothing can be
 /// said of them.
 const FIRST_LOOK: Duration = Duration::from_secs(10);
-/// Kinds whose trouble is told by their pods.
-const WITH_PODS: [&str; 5] = ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"];
 
 impl Cluster {
     pub(super) async fn settle_all(&self, references: &[ObjectReference], limit: Duration) -> Settled {
@@ -34,12 +30,11 @@ impl Cluster {
         loop {
             let (shared, private): (Vec<_>, Vec<_>) =
                 references.iter().cloned().partition(|reference| self.is_shown(reference));
-            let settled = match Feed::new(self, &private).await {
-                Ok(feed) => self.settle_with(&feed, &shared, &private, deadline).await,
+            let settled = match Awaited::new(self, &private).await {
+                Ok(awaited) => self.settle_with(&awaited, &shared, &private, deadline).await,
                 Err(failure) => Some(Settled::Unknown(failure)),
             };
-            // Without a verdict, a shared watch has been lost meanwhile, so its objects are followed by a
-            // feed.
+            // Without a verdict, a shared watch has been lost meanwhile, so feeds have to show its objects.
             if let Some(settled) = settled {
                 return self.with_causes(references, settled).await;
             }
@@ -48,21 +43,23 @@ impl Cluster {
 
     async fn settle_with(
         &self,
-        feed: &Feed,
+        awaited: &Awaited,
         shared: &[ObjectReference],
         private: &[ObjectReference],
         deadline: Instant,
     ) -> Option<Settled> {
         let ids: Vec<ObjectId> = shared.iter().map(|reference| reference.id.clone()).collect();
         let ticket = Ticket::take(&self.watched, ids);
-        let mut following = std::pin::pin!(feed.run(self));
         let mut rules = self.shared.rules.subscribe();
         loop {
             if !shared.iter().all(|reference| self.is_shown_or_gone(&reference.id)) {
                 return None;
             }
-            let complete = private.is_empty() || feed.is_complete();
-            let unhealthy = self.unhealthy(feed, shared, private);
+            if let Some(failure) = awaited.refusal() {
+                return Some(Settled::Unknown(failure));
+            }
+            let complete = awaited.is_complete();
+            let unhealthy = self.unhealthy(awaited, shared, private);
             if complete && unhealthy.is_empty() {
                 return Some(Settled::Healthy);
             }
@@ -72,9 +69,8 @@ impl Cluster {
             tokio::select! {
                 biased;
                 () = ticket.notify.notified() => {}
-                () = feed.changed.notified() => {}
+                () = awaited.changed.notified() => {}
                 Ok(()) = rules.changed() => {}
-                failure = &mut following => return Some(Settled::Unknown(failure)),
                 () = sleep_until(deadline), if complete => return Some(Settled::TimedOut(unhealthy)),
                 () = sleep_until(deadline + FIRST_LOOK) => return Some(Settled::TimedOut(unhealthy)),
             }
@@ -87,20 +83,23 @@ impl Cluster {
         references: &[ObjectReference],
         limit: Duration,
     ) -> Result<Vec<ObjectId>, ApiFailure> {
-        let all = || references.iter().map(|reference| reference.id.clone());
-        let feed = Feed::new(self, references).await?;
+        let awaited = Awaited::new(self, references).await?;
         let deadline = Instant::now() + limit;
-        let mut following = std::pin::pin!(feed.run(self));
         loop {
+            if let Some(failure) = awaited.refusal() {
+                return Err(failure);
+            }
+            let is_complete = awaited.is_complete();
+            let may_be_there =
+                |reference: &&ObjectReference| !is_complete || awaited.health(reference).is_some();
             let there: Vec<ObjectId> =
-                all().filter(|id| !feed.is_complete() || feed.health(id).is_some()).collect();
+                references.iter().filter(may_be_there).map(|reference| reference.id.clone()).collect();
             if there.is_empty() {
                 return Ok(there);
             }
             tokio::select! {
                 biased;
-                () = feed.changed.notified() => {}
-                failure = &mut following => return Err(failure),
+                () = awaited.changed.notified() => {}
                 () = sleep_until(deadline) => return Ok(there),
             }
         }
@@ -131,7 +130,7 @@ impl Cluster {
 
     fn unhealthy(
         &self,
-        feed: &Feed,
+        awaited: &Awaited,
         shared: &[ObjectReference],
         private: &[ObjectReference],
     ) -> Vec<Unhealthy> {
@@ -144,7 +143,7 @@ impl Cluster {
             (health != Health::Current).then(|| Unhealthy { id: id.clone(), health, cause: None })
         };
         let shared = shared.iter().filter_map(|reference| told(reference, of_shared(&reference.id)));
-        let private = private.iter().filter_map(|reference| told(reference, feed.health(&reference.id)));
+        let private = private.iter().filter_map(|reference| told(reference, awaited.health(reference)));
         shared.chain(private).collect()
     }
 
@@ -152,9 +151,9 @@ impl Cluster {
         let (Settled::Stalled(mut unhealthy) | Settled::TimedOut(mut unhealthy)) = settled.clone() else {
             return settled;
         };
-        for one in unhealthy.iter_mut().filter(|one| WITH_PODS.contains(&one.id.kind.as_str())).take(CAUSES) {
+        for one in unhealthy.iter_mut().filter(|one| cause::has_cause(one)).take(CAUSES) {
             if let Some(reference) = references.iter().find(|reference| reference.id == one.id) {
-                one.cause = self.cause(reference).await;
+                self.explain(reference, one).await;
             }
         }
         match settled {
@@ -162,38 +161,6 @@ impl Cluster {
             _ => Settled::TimedOut(unhealthy),
         }
     }
-
-    /// What the pods of a workload say; `None` when they say nothing or may not be read.
-    async fn cause(&self, reference: &ObjectReference) -> Option<String> {
-        let resource = self.shared.discovery.any(&self.shared.client, reference).await.ok()?;
-        let workload = self.live(&resource, reference, JSON).await.ok()??;
-        let labels = workload.pointer("/spec/selector/matchLabels")?.as_object()?;
-        let selector: Vec<String> =
-            labels.iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?))).collect();
-        let path = format!(
-            "/api/v1/namespaces/{}/pods?limit=20&labelSelector={}",
-            encode(&reference.id.namespace),
-            encode(&selector.join(","))
-        );
-        let mut pods = self.client.send(ApiRequest::get(path, JSON)).await.ok()?.body;
-        let pods = pods.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take)?;
-        pods.into_iter().find_map(|mut pod| {
-            pod["apiVersion"] = "v1".into();
-            pod["kind"] = "Pod".into();
-            trouble(&Object::parse(pod).ok()?)
-        })
-    }
-}
-
-/// What keeps a pod from running, in its own words.
-fn trouble(pod: &Object) -> Option<String> {
-    let is_told = |trouble: &PodTrouble<'_>| match trouble.subject {
-        TroubleSubject::Waiting(_) => !trouble.is_start() && !trouble.reason.is_empty(),
-        TroubleSubject::Terminated(_) => false,
-        TroubleSubject::Condition(kind) => kind == "PodScheduled",
-    };
-    let trouble = pod_troubles(pod).find(is_told)?;
-    Some(format!("pod {}: {}", pod.name(), trouble.text()))
 }
 
 /// A place among those who wait for objects of the shared watches, given up when dropped.
@@ -215,32 +182,5 @@ impl<'a> Ticket<'a> {
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         self.watched.index().leave(&self.ids, self.number);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_pod_tells_what_keeps_it_from_running() {
-        let waiting = |reason: &str, message: &str| json!({"containerStatuses": [{"state": {"waiting": {"reason": reason, "message": message}}}]});
-        let cases = [
-            (waiting("ContainerCreating", ""), None),
-            (waiting("CrashLoopBackOff", ""), Some("pod p: CrashLoopBackOff")),
-            (waiting("ImagePullBackOff", "403"), Some("pod p: ImagePullBackOff: 403")),
-            (
-                json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-                                      "message": "0/1 nodes are available"}]}),
-                Some("pod p: Unschedulable: 0/1 nodes are available"),
-            ),
-            (json!({"containerStatuses": [{"state": {"running": {}}}]}), None),
-        ];
-        for (status, told) in cases {
-            let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "status": status});
-            assert_eq!(trouble(&Object::parse(pod).unwrap()).as_deref(), told);
-        }
     }
 }

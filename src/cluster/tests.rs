@@ -1,4 +1,4 @@
-//! The adapter against a stand-in that answers what a test wants of an API server.
+//! The adapter against a stand-in for the API server, whose answers the test chooses.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -36,7 +36,7 @@ async fn stand_in(answer: impl Fn(&Method, &str) -> Answer + Clone + Send + Sync
     Cluster::new(Client::from_config(config).unwrap()).0
 }
 
-/// What discovery says of a cluster that serves widgets in this version, or none.
+/// The discovery document of a cluster that serves widgets in this version, or no widgets.
 fn discovery(path: &str, version: Option<&str>) -> Answer {
     let resource = json!({"resource": "widgets", "scope": "Namespaced", "responseKind": {"kind": "Widget"}});
     let groups = version.filter(|_| path == "/apis").map(|version| {
@@ -71,8 +71,8 @@ async fn many_objects_of_a_missing_kind_cost_one_look() {
     }
     let before = looks.load(Ordering::Relaxed);
     assert!(before < 30, "{before} looks");
-    // A definition that was accepted is served though no look has listed it, and what is still missing is
-    // looked for.
+    // The kind of an accepted definition is served although no discovery has listed it, and a missing kind is
+    // looked up again.
     let definition = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": {"name": "widgets.x.io"}, "spec": {"group": "x.io", "scope": "Namespaced",
         "names": {"kind": "Widget", "plural": "widgets"}, "versions": [{"name": "v1", "served": true}]}});
@@ -101,7 +101,7 @@ async fn an_object_is_not_gone_because_its_version_is_not_served_any_more() {
     .await;
     let reference = ObjectReference::to(&widget("v1"));
     for what in ["read", "deleted"] {
-        // It is known in the first version, which is then served no more.
+        // The kind is known in its first version, which is then no longer served.
         moved.store(false, Ordering::Relaxed);
         cluster.shared.discovery.forget("x.io", "Widget");
         assert_eq!(cluster.scope(&widget("v1").gvk()).await, Ok(Scope::Namespaced));
@@ -148,7 +148,7 @@ async fn a_write_that_is_put_off_is_not_sent_again_once_the_fence_is_up() {
         if method == Method::GET {
             return discovery(path, Some("v1"));
         }
-        // The lease goes to another while the server is busy.
+        // Another process gets the lease while the server is busy.
         lost.store(true, Ordering::Relaxed);
         count.fetch_add(1, Ordering::Relaxed);
         (StatusCode::TOO_MANY_REQUESTS, json!({"kind": "Status", "message": "too many requests"}))
@@ -185,8 +185,8 @@ async fn the_values_of_a_config_map_are_its_texts() {
     assert_eq!(data.keys().collect::<Vec<_>>(), ["a"]);
 }
 
-/// A server that never answers about `/slow`, puts off for long what is about `/busy`, and answers the rest
-/// at once; with how many requests it has been sent.
+/// A server that never answers requests for `/slow`, puts off those for `/busy` for a long time, and answers
+/// the rest at once; and the number of its requests.
 fn uneven_server() -> (Client, Arc<AtomicUsize>) {
     let sent = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&sent);
@@ -207,7 +207,7 @@ fn uneven_server() -> (Client, Arc<AtomicUsize>) {
     (Client::of_service(service, "http://test"), sent)
 }
 
-/// Sends many requests for each of these namespaces, of which none ends soon.
+/// Sends many requests for each of these namespaces, none of which ends soon.
 fn hogs(client: &Client, namespaces: &[&str], path: &str) -> tokio::task::JoinSet<()> {
     let mut hogs = tokio::task::JoinSet::new();
     for namespace in namespaces.iter().cycle().take(60) {
@@ -217,7 +217,7 @@ fn hogs(client: &Client, namespaces: &[&str], path: &str) -> tokio::task::JoinSe
     hogs
 }
 
-/// What a webhook delays, for three namespaces at once, is no concern of a fourth.
+/// A webhook that delays three namespaces at once does not delay a fourth.
 #[tokio::test]
 async fn requests_that_are_not_answered_hold_up_their_own_namespaces_alone() {
     let (client, sent) = uneven_server();

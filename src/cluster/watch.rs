@@ -15,7 +15,7 @@ use super::follow::{Query, QueryEvent};
 use super::index::{GroupKind, HeldChange, Index, Watching, key};
 use super::judge;
 use super::path::{ServedKind, encode};
-use lockgate_base::model::{KindId, Object};
+use lockgate_base::model::{KindId, Object, Ref};
 use lockgate_core::api::Ownership;
 use lockgate_core::pipeline::ports::ApiFailure;
 
@@ -74,8 +74,16 @@ impl Watches {
         }
     }
 
-    /// Holds an object, and sees to it that its kind is watched.
-    pub(super) fn hold(&self, watched: &Arc<Watched>, object: &Object, resource: &ServedKind, wrote: bool) {
+    /// Holds an object, and sees to it that its kind is watched; for the owner that its labels name where no
+    /// holder is given.
+    pub(super) fn hold(
+        &self,
+        watched: &Arc<Watched>,
+        object: &Object,
+        resource: &ServedKind,
+        holder: Option<&Ref>,
+        wrote: bool,
+    ) {
         let kind = (object.group().to_owned(), object.kind().to_owned());
         let sighting = judge::sight(object, watched.ownership);
         if sighting.owner.is_none() {
@@ -83,7 +91,7 @@ impl Watches {
         }
         let (is_new, change) = {
             let mut index = watched.index();
-            (index.open(&kind), index.hold(&kind, sighting, wrote))
+            (index.open(&kind), index.hold(&kind, sighting, holder, wrote))
         };
         self.report(change);
         if is_new {
@@ -188,7 +196,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use lockgate_base::model::Ref;
     use lockgate_core::api::{self, Kustomization};
 
     const HELM_RELEASE: KindId = KindId { group: "helm.toolkit.fluxcd.io", kind: "HelmRelease" };
@@ -228,8 +235,8 @@ mod tests {
         let labels = json!({"helm.toolkit.fluxcd.io/name": "app", "helm.toolkit.fluxcd.io/namespace": "n"});
         let entry = |manager: &str, fields: Value| json!({"manager": manager, "operation": "Apply", "fieldsV1": fields});
         let applied = config_map(&labels, &json!([entry("helm-controller", json!({"f:data": {}}))]));
-        watches.hold(&watches.watched(kustomize), &applied, &resource, false);
-        watches.hold(&watches.watched(helm), &applied, &resource, false);
+        watches.hold(&watches.watched(kustomize), &applied, &resource, None, false);
+        watches.hold(&watches.watched(helm), &applied, &resource, None, false);
         assert_eq!(watches.all().len(), 2);
         let id = applied.id();
         let knows = |ownership| watches.watched(ownership).index().health(&id).is_some();
@@ -241,6 +248,6 @@ mod tests {
         watches.report(watches.watched(helm).index().seen(&kind, seen));
         let owner = Ref::new(HELM_RELEASE, "n", "app");
         let by = Some("someone".to_owned());
-        assert_eq!(heard.try_recv().unwrap(), HeldChange::Drifted { id, owner, by });
+        assert_eq!(heard.try_recv().unwrap(), HeldChange::Drifted { id, owner, by, policy: None });
     }
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::others::{ClusterPlatform, OtherOwners};
-use lockgate_base::model::Timestamp;
+use lockgate_base::model::{Digest, Timestamp};
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{Kustomization, KustomizationStatus};
-use lockgate_core::pipeline::{self, ByHand, Preview};
+use lockgate_core::pipeline::{self, ByHand, Preview, PreviewInput, Supported, Tenancy};
 use lockgate_core::plan::{Cause, Foreseen};
 use lockgate_core::verdict::{
     self, Applied, Common, Outcome, Redactor, Said, Schedule, Verdict, VerdictContext,
@@ -38,8 +38,8 @@ pub(crate) enum LookStop {
 pub(crate) enum BuiltFor {
     /// They are to be built from these files.
     From(Snapshot),
-    /// They are built already.
-    Already(Vec<RenderedObject>),
+    /// They are built already, with this digest.
+    Already(Vec<RenderedObject>, Option<Digest>),
 }
 
 /// Looks at a Kustomization. What it brings is foreseen for those that come after it.
@@ -65,14 +65,16 @@ async fn looked(
     foreseen: &mut Foreseen,
     (redactor, notes): (&mut Redactor, &mut Vec<String>),
 ) -> Result<Preview, Outcome<Applied>> {
-    let supported = pipeline::supported(kustomization)?;
-    let resources = match built {
-        BuiltFor::Already(resources) => resources,
+    let rules = platform.agents.serving(&kustomization.metadata.namespace);
+    let supported = admitted(&rules.tenancy, kustomization)?;
+    let account = rules.tenancy.account_of(kustomization);
+    let (resources, digest) = match built {
+        BuiltFor::Already(resources, digest) => (resources, digest),
         BuiltFor::From(snapshot) => {
             let gathered = pipeline::gather(&platform.reader, &supported, &ByHand::NOTHING, redactor).await;
             let build = pipeline::build(&supported, &snapshot.tree, gathered.map_err(Common::from)?)?;
             notes.extend(build.warnings);
-            build.resources
+            (build.resources, Some(build.digest))
         }
     };
     let others = OtherOwners { platform, own: kustomization };
@@ -80,10 +82,10 @@ async fn looked(
         let acting = platform.reader.acting_for(kustomization.reference(), account);
         acting.map_err(|error| Common::AccessDenied { message: format!("spec.serviceAccountName: {error}") })
     };
-    let account = kustomization.spec.service_account_name.as_deref();
-    let again = account.map(|_| (resources.clone(), foreseen.clone()));
-    let preview = pipeline::preview(&acting_as(account)?, supported, resources, &others, foreseen).await?;
-    let Some((resources, before)) = again.filter(|_| may_not_impersonate(&preview)) else {
+    let input = PreviewInput { resources, digest, drift: rules.drift };
+    let again = account.map(|_| (input.clone(), foreseen.clone()));
+    let preview = pipeline::preview(&acting_as(account)?, supported, input, &others, foreseen).await?;
+    let Some((input, before)) = again.filter(|_| may_not_impersonate(&preview)) else {
         return Ok(preview);
     };
     notes.push(format!(
@@ -91,7 +93,22 @@ async fn looked(
         account.unwrap_or_default()
     ));
     *foreseen = before;
-    pipeline::preview(&acting_as(None)?, supported, resources, &others, foreseen).await
+    pipeline::preview(&acting_as(None)?, supported, input, &others, foreseen).await
+}
+
+/// What the agent asks before it looks at files, one after the other.
+fn admitted<'k>(tenancy: &Tenancy, kustomization: &'k Kustomization) -> Result<Supported<'k>, Common> {
+    tenancy.account(kustomization).map_err(|message| Common::AccessDenied { message })?;
+    let supported = pipeline::supported(kustomization)?;
+    tenancy.check_dependencies(kustomization)?;
+    tenancy.check_source(kustomization)?;
+    Ok(supported)
+}
+
+/// Why the agent would not even look at the files of a Kustomization.
+pub(crate) fn turned_away(platform: &ClusterPlatform, kustomization: &Kustomization) -> Option<LookStop> {
+    let outcome = admitted(&platform.tenancy_of(kustomization), kustomization).err()?;
+    Some(stop(&outcome.into(), kustomization, &Redactor::default()))
 }
 
 fn may_not_impersonate(preview: &Preview) -> bool {
@@ -106,7 +123,8 @@ fn stop(outcome: &Outcome<Applied>, kustomization: &Kustomization, redactor: &Re
     let message = message(outcome, kustomization, redactor);
     match outcome {
         Outcome::Common(Common::Unreachable { message }) => LookStop::Unreachable(redactor.redact(message)),
-        Outcome::Own(Applied::PruneRefused { .. }) | Outcome::Common(Common::AccessDenied { .. }) => {
+        Outcome::Own(Applied::PruneRefused { .. })
+        | Outcome::Common(Common::AccessDenied { .. } | Common::SourceForbidden { .. }) => {
             LookStop::Refused(message)
         }
         _ => LookStop::Unbuilt(message),

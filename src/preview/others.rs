@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
+use super::agents::Agents;
 use super::sources::Snapshots;
 use crate::cluster::Reader;
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::workers::{Ended, Work};
-use lockgate_core::pipeline::{self, Candidate, Claim, Claims, Holders, Workers};
+use lockgate_core::pipeline::{self, Candidate, Claim, Claims, Holdings, Tenancy, Workers};
 
 /// The Kustomizations of a cluster, as they are or as they will be.
 pub(crate) type KnownKustomizations = BTreeMap<Ref, Kustomization>;
@@ -20,12 +21,23 @@ pub(crate) struct ClusterPlatform {
     pub(crate) reader: Reader,
     pub(crate) known: KnownKustomizations,
     pub(crate) snapshots: Snapshots,
+    pub(crate) agents: Agents,
     held: Mutex<BTreeMap<Ref, Arc<HashSet<ObjectId>>>>,
 }
 
 impl ClusterPlatform {
-    pub(crate) fn new(reader: Reader, known: KnownKustomizations, snapshots: Snapshots) -> Self {
-        Self { reader, known, snapshots, held: Mutex::default() }
+    pub(crate) fn new(
+        reader: Reader,
+        known: KnownKustomizations,
+        snapshots: Snapshots,
+        agents: Agents,
+    ) -> Self {
+        Self { reader, known, snapshots, agents, held: Mutex::default() }
+    }
+
+    /// In whose name the agent of a Kustomization's namespace applies it, and what it may refer to.
+    pub(super) fn tenancy_of(&self, kustomization: &Kustomization) -> Tenancy {
+        self.agents.serving(&kustomization.metadata.namespace).tenancy
     }
 
     /// What a Kustomization holds, or will. It is built only where somebody asks.
@@ -53,18 +65,20 @@ pub(super) struct OtherOwners<'p> {
 
 impl Claims for OtherOwners<'_> {
     async fn claimed(&self, candidates: &[Candidate]) -> Vec<Option<Claim>> {
-        let mut holders = Holders::of(candidates);
-        // Which account the agent gives to those that name none is not known here.
-        let account = |kustomization: &Kustomization| kustomization.spec.service_account_name.clone();
-        let own = account(self.own);
+        let own = self.platform.tenancy_of(self.own);
+        let mut others = Vec::new();
         for other in self.platform.known.values() {
-            let theirs = account(other);
-            if pipeline::may_hold((self.own, own.as_deref()), (other, theirs.as_deref()), false) {
-                let held = self.platform.held(other).await;
-                holders.meet(&other.reference(), &pipeline::recorded(other), Some(&held));
+            let theirs = self.platform.tenancy_of(other);
+            let accounts = (own.account_of(self.own), theirs.account_of(other));
+            if pipeline::may_hold((self.own, accounts.0), (other, accounts.1), own.lockdown) {
+                let held = Some(self.platform.held(other).await);
+                let (recorded, needs) = (pipeline::recorded(other), pipeline::needs(other));
+                others.push(Holdings { key: other.reference(), recorded, held, needs });
             }
         }
-        holders.found.into_iter().map(|holder| holder.map(Claim::from)).collect()
+        let all: Vec<&Kustomization> = self.platform.known.values().collect();
+        let holders = pipeline::holders(candidates, &others, &all);
+        holders.into_iter().map(|holder| holder.map(Claim::from)).collect()
     }
 
     fn dependents(&self, _: &ObjectId) -> Vec<ObjectId> {

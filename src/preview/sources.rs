@@ -1,5 +1,5 @@
-//! The files that Kustomizations are built from: fetched as the agent fetches them, each source once, or from
-//! a working tree.
+//! The files that Kustomizations are built from. They are fetched as the agent fetches them, each source
+//! once, or read from a working tree.
 
 use std::collections::BTreeMap;
 
@@ -16,23 +16,23 @@ use lockgate_core::verdict::{self, unsupported};
 /// The snapshots of sources.
 pub(crate) struct Snapshots {
     reader: Reader,
-    /// How to fetch; `None` where nothing is fetched.
+    /// The fetcher; `None` if nothing is fetched.
     sources: Option<Sources>,
     known: Mutex<BTreeMap<Ref, Result<Snapshot, String>>>,
 }
 
 impl Snapshots {
-    /// Of the sources of a cluster. Without `sources` none is fetched.
+    /// The snapshots of a cluster's sources. Without `sources` none is fetched.
     pub(crate) fn new(reader: Reader, sources: Option<Sources>) -> Self {
         Self { reader, sources, known: Mutex::default() }
     }
 
-    /// Has files stand for a source.
+    /// Uses a snapshot in place of a source.
     pub(crate) async fn stand_for(&self, source: Ref, snapshot: Snapshot) {
         self.known.lock().await.insert(source, Ok(snapshot));
     }
 
-    /// The files that a Kustomization is built from; an error says why there are none.
+    /// The files that a Kustomization is built from; the error says why there are none.
     pub(crate) async fn of(&self, kustomization: &Kustomization) -> Result<Snapshot, String> {
         let reference = &kustomization.spec.source_ref;
         let Some(key) = reference.target(&kustomization.metadata.namespace) else {
@@ -42,7 +42,7 @@ impl Snapshots {
                 api::either(api::sources())
             ));
         };
-        // Held while it is fetched: who needs the same source waits for it.
+        // The lock is held during the fetch, so that a second caller for the same source waits for it.
         let mut known = self.known.lock().await;
         if let Some(found) = known.get(&key) {
             return found.clone();
@@ -79,7 +79,7 @@ impl Snapshots {
                 .held
                 .into_files()
                 .ok_or_else(|| format!("{key} has no files that a Kustomization can build")),
-            // Nothing is held, so nothing can be as it was.
+            // The request names no revision that is held, so no answer can be that it is unchanged.
             Ok(FetchAnswer::Unchanged { revision, .. }) => Err(format!("{key}: {revision} was not sent")),
             Ok(FetchAnswer::Static { .. }) => Err(format!("{key} has no artifact of its own")),
             Err(verdict::Fetched::Failed { message, .. }) => {

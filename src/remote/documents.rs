@@ -1,4 +1,4 @@
-//! The documents that the schemas of a chart refer to: over https, from public addresses.
+//! Fetches the documents that the schemas of a chart refer to: over https, from public addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Proxy};
 
-/// How long all documents of a chart may take.
+/// The time limit for all documents of a chart together.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// How often a document may be somewhere else.
+/// The most redirects of a document.
 const REDIRECTS: u32 = 5;
 
-/// Fetches what the schemas of a chart, and the documents that these refer to, refer to. What cannot be had
-/// is noted, and stops nothing.
+/// Fetches all documents that the schemas of a chart refer to, directly or through other documents. A
+/// document that cannot be fetched is noted, and stops nothing.
 pub(crate) fn fetch(chart: &Chart) -> Documents {
     let mut documents = Documents::default();
     let mut client = None;
@@ -35,7 +35,7 @@ pub(crate) fn fetch(chart: &Chart) -> Documents {
     }
 }
 
-/// A client with a time of its own.
+/// A client with a time limit of its own.
 struct Client {
     agent: Agent,
     deadline: Instant,
@@ -48,7 +48,7 @@ impl Client {
             .root_certs(RootCerts::new_with_certs(roots))
             .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .build();
-        // Where a proxy is set, it decides what it connects to.
+        // If a proxy is set, it decides which addresses it connects to.
         let resolver = GuardedResolver::new(is_allowed, proxy.as_ref().map(|proxy| proxy.uri().clone()));
         let config = Config::builder()
             .tls_config(tls)
@@ -68,7 +68,8 @@ impl Client {
         }
         let request = self.agent.get(url).config().timeout_global(Some(left)).build();
         let mut response = request.call().map_err(|error| told(&error))?;
-        // One byte more, so that what is too large is told from what just fits.
+        // The limit is one byte more, so that a document that is too large can be told from one that just
+        // fits.
         let limit = BYTES_LIMIT as u64 + 1;
         response.body_mut().with_config().limit(limit).read_to_vec().map_err(|error| told(&error))
     }
@@ -84,8 +85,8 @@ fn told(error: &ureq::Error) -> String {
     }
 }
 
-/// Whether an address is one of the public internet. A chart must not make this program ask servers that only
-/// it can reach.
+/// Whether an address is one of the public internet. A chart must not make this program send requests to
+/// servers that only it can reach.
 fn is_public(address: IpAddr) -> bool {
     fn is_public_v4(address: Ipv4Addr) -> bool {
         let [a, b, c, _] = address.octets();
@@ -104,9 +105,9 @@ fn is_public(address: IpAddr) -> bool {
         let [a, b, c, d, e, f, high, low] = address.segments();
         let inner = Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
         match (a, b, c, d, e, f) {
-            // IPv4 in IPv6, and through a translator.
+            // IPv4 in IPv6, directly and through a translator.
             (0, 0, 0, 0, 0, 0xffff) | (0x64, 0xff9b, 0, 0, 0, 0) => is_public_v4(inner),
-            // Only this block is given out; parts of it are for documents and tunnels.
+            // Only this block is allocated; parts of it are for documentation and tunnels.
             _ => a & 0xe000 == 0x2000 && a != 0x2002 && !(a == 0x2001 && (b < 0x200 || b == 0xdb8)),
         }
     }
@@ -155,10 +156,10 @@ mod tests {
         for path in ["/large.json", "/round.json"] {
             assert!(get(&client, path).is_err(), "{path}");
         }
-        // The product's own client asks nothing of this machine.
+        // The product's own client sends no request to this machine.
         let client = Client::new(&roots, is_public);
         assert_eq!(get(&client, "/a.json"), Err("its host has no public address".into()));
-        // Nor does it trust a certificate that nobody knows.
+        // Nor does it trust a certificate of an unknown authority.
         let client = Client::new(system_roots(), |_| true);
         assert!(get(&client, "/a.json").is_err());
     }

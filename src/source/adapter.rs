@@ -99,10 +99,19 @@ pub(crate) struct Ask<'a> {
 pub(crate) struct Upstream {
     /// Which.
     pub(crate) key: Ref,
-    /// The object, where it is there and of its kind's form.
-    pub(crate) source: Option<Arc<Source>>,
+    /// The object, where it can be read.
+    pub(crate) source: Result<Arc<Source>, NoUpstream>,
     /// What this process holds of it.
     pub(crate) held: Option<Held>,
+}
+
+/// Why there is nothing to read of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NoUpstream {
+    /// It is not there.
+    Missing,
+    /// It is not of its kind's form: what is wrong with it.
+    Malformed(String),
 }
 
 impl<'a> Ask<'a> {
@@ -113,9 +122,13 @@ impl<'a> Ask<'a> {
     }
 
     /// The revision that need not be fetched again: what is held, of the same part of it, and as the status
-    /// says. A status that could not be written asks for it anew.
+    /// says. A status that could not be written asks for it anew, and so does an object that was changed and
+    /// wants signatures: it may not have wanted them before, or by other keys.
     pub(super) fn known(&self) -> Option<Revision> {
         let (spec, status) = (&self.source.spec, &self.source.status);
+        if spec.is_verified() && status.observed_generation != Some(self.source.metadata.generation) {
+            return None;
+        }
         let is_told = |revision: &&Revision| {
             let artifact = status.artifact.as_ref();
             status.selection() == spec.selection()
@@ -133,7 +146,7 @@ impl<'a> Ask<'a> {
 
     /// The wall-clock limit of the whole fetch: that of the source that it is made from, where there is one.
     pub(super) fn timeout(&self) -> Duration {
-        let upstream = self.upstream.and_then(|upstream| upstream.source.as_ref());
+        let upstream = self.upstream.and_then(|upstream| upstream.source.as_ref().ok());
         let spec = upstream.map_or(&self.source.spec, |upstream| &upstream.spec);
         spec.timeout().map_or(TIMEOUT, Time::std).min(CEILING)
     }
@@ -163,6 +176,7 @@ fn at_most(wished: Option<Time>, class: FailureClass, failed: verdict::Fetched) 
 pub(super) fn failed(error: &SourceError) -> verdict::Fetched {
     let cause = match error.class() {
         FailureClass::AuthenticationFailed => FetchCause::Authentication,
+        FailureClass::ProviderInvalid => FetchCause::Provider,
         FailureClass::GitOperationFailed | FailureClass::Timeout | FailureClass::ReferenceNotFound => {
             FetchCause::Operation
         }
@@ -170,6 +184,7 @@ pub(super) fn failed(error: &SourceError) -> verdict::Fetched {
         FailureClass::EmptyRepository => FetchCause::Empty,
         FailureClass::ListingFailed => FetchCause::Listing,
         FailureClass::ContentInvalid => FetchCause::Content,
+        FailureClass::Unsigned => FetchCause::Signature,
         FailureClass::Storage => FetchCause::Storage,
     };
     verdict::Fetched::Failed { cause, message: error.to_string(), terminal: error.is_terminal() }

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use super::adapter::{Adapter, Ask, VerdictFuture, failed};
 use lockgate_base::model::{KindId, Revision};
-use lockgate_core::api::{GitRepository, GitRepositorySpec};
+use lockgate_core::api::{GitRepository, GitRepositorySpec, PROVIDER_GITHUB};
 use lockgate_core::verdict;
-use lockgate_git::{Credentials, Fetcher, GitRequest, GitUrl, RefRequest};
+use lockgate_git::{App, AppTokens, Credentials, FailureClass, Fetcher, GitRequest, GitUrl, RefRequest};
 
-/// The kind, and where its repositories are.
-pub(super) struct Git(pub(super) Arc<dyn Fetcher>);
+/// The kind, where its repositories are, and the tokens of GitHub Apps that read them.
+pub(super) struct Git {
+    host: Arc<dyn Fetcher>,
+    tokens: AppTokens,
+}
 
 impl Adapter for Git {
     fn kind(&self) -> KindId {
@@ -18,30 +21,59 @@ impl Adapter for Git {
 
     fn fetch<'f>(&'f self, ask: &'f Ask<'f>) -> VerdictFuture<'f> {
         Box::pin(async {
-            let request = request(ask).await?;
-            self.0.fetch(request).await.map(Into::into).map_err(|error| ask.failed(&error))
+            let (request, app) = self.request(ask).await?;
+            let fetched = self.host.fetch(request).await;
+            if let (Err(error), Some(app)) = (&fetched, &app)
+                && error.class() == FailureClass::AuthenticationFailed
+            {
+                self.tokens.forget(app);
+            }
+            fetched.map(Into::into).map_err(|error| ask.failed(&error))
         })
     }
 }
 
-async fn request(ask: &Ask<'_>) -> Result<GitRequest, verdict::Fetched> {
-    let spec: &GitRepositorySpec = ask.spec()?;
-    let url = GitUrl::parse(&spec.url).map_err(|error| failed(&error))?;
-    let secret = match &spec.secret_ref {
-        Some(reference) => Some(ask.inputs.secret("spec.secretRef", &reference.name).await?),
-        None => None,
-    };
-    let named = secret.as_ref().map(|(name, data)| (name.as_str(), data));
-    let credentials = Credentials::read(&url, named).map_err(|error| failed(&error))?;
-    Ok(GitRequest {
-        namespace: ask.source.metadata.namespace.clone(),
-        url,
-        reference: reference(spec, ask.paused_at()),
-        credentials,
-        timeout: ask.timeout(),
-        ignore: spec.ignore.clone(),
-        known: ask.known(),
-    })
+impl Git {
+    pub(super) fn new(host: Arc<dyn Fetcher>) -> Self {
+        Self { host, tokens: AppTokens::default() }
+    }
+
+    /// What is asked of the host, and the App in whose name.
+    async fn request(&self, ask: &Ask<'_>) -> Result<(GitRequest, Option<App>), verdict::Fetched> {
+        let spec: &GitRepositorySpec = ask.spec()?;
+        let url = GitUrl::parse(&spec.url).map_err(|error| failed(&error))?;
+        let secret = match &spec.secret_ref {
+            Some(reference) => Some(ask.inputs.secret("spec.secretRef", &reference.name).await?),
+            None => None,
+        };
+        let named = secret.as_ref().map(|(name, data)| (name.as_str(), data));
+        let (credentials, app) = if spec.provider.as_deref() == Some(PROVIDER_GITHUB) {
+            let app = App::read(&url, named).map_err(|error| match failed(&error) {
+                // No Secret can come that the object does not name.
+                verdict::Fetched::Failed { cause, message, .. } if secret.is_none() => {
+                    verdict::Fetched::Failed { cause, message, terminal: true }
+                }
+                failed => failed,
+            })?;
+            let namespace = &ask.source.metadata.namespace;
+            let token = self.tokens.token(&app, namespace, ask.timeout()).await;
+            let token = token.map_err(|error| ask.failed(&error))?;
+            ask.inputs.hide(token.expose().as_bytes());
+            (app.credentials(&token), Some(app))
+        } else {
+            (Credentials::read(&url, named).map_err(|error| failed(&error))?, None)
+        };
+        let request = GitRequest {
+            namespace: ask.source.metadata.namespace.clone(),
+            url,
+            reference: reference(spec, ask.paused_at()),
+            credentials,
+            timeout: ask.timeout(),
+            ignore: spec.ignore.clone(),
+            known: ask.known(),
+        };
+        Ok((request, app))
+    }
 }
 
 /// What to check out.

@@ -50,7 +50,8 @@ impl Held {
     pub(crate) fn digest(&self) -> Digest {
         match self {
             Self::Files(snapshot) => digest_of(snapshot),
-            Self::Index { index, .. } => index.digest,
+            // Of the index at which a paused repository stays, though another one is held in its place.
+            Self::Index { revision, index } => revision.to_string().parse().unwrap_or(index.digest),
         }
     }
 }

@@ -46,8 +46,12 @@ impl HelmRepositories {
                 return Err(ask.failed(&SourceError::Listing(problem)));
             }
         };
-        let (revision, content) = (revision(&index), Content::Index { size: index.size });
-        if is_known {
+        let (revision, size) = match stays_at(ask).filter(|(revision, _)| !is_of(revision, &index)) {
+            Some(stays) => stays,
+            None => (revision(&index), index.size),
+        };
+        let content = Content::Index { size };
+        if is_known && ask.known().as_ref() == Some(&revision) {
             return Ok(FetchAnswer::Unchanged { revision, content });
         }
         let left_out = index.index.left_out();
@@ -60,6 +64,18 @@ impl HelmRepositories {
 
 fn revision(index: &Indexed) -> Revision {
     Revision::oci(None, &index.digest.to_string())
+}
+
+/// The revision at which a paused repository stays, and the size of its index. What the charts have that are
+/// made from it is to be had by another index as well, which is held in its place.
+fn stays_at(ask: &Ask<'_>) -> Option<(Revision, u64)> {
+    let size = ask.source.status.artifact.as_ref()?.size.and_then(|size| u64::try_from(size).ok());
+    Some((ask.paused_at()?, size.unwrap_or_default()))
+}
+
+/// Whether a revision is of an index, or of another one in whose place that is held.
+pub(super) fn is_of(revision: &Revision, index: &Indexed) -> bool {
+    *revision == self::revision(index)
 }
 
 /// Who asks the repository of an object for its index or a chart, and with which Secrets.

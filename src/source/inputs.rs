@@ -5,12 +5,24 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::Value;
 
 use crate::cluster::Reader;
-use lockgate_base::model::ObjectId;
-use lockgate_core::pipeline::ports::{Data, DataKind, Lookup as _, ObjectReference, Reads as _};
+use lockgate_base::model::{Object, ObjectId};
+use lockgate_core::api::KindInfo;
+use lockgate_core::pipeline::ports::{ApiFailure, Data, DataKind, Lookup as _, ObjectReference, Reads as _};
 use lockgate_core::verdict::{self, FetchCause, Redactor};
 
 /// The keys of Secrets whose values nobody needs to hide.
-const PUBLIC: [&str; 6] = ["known_hosts", "identity.pub", "username", "ca.crt", "caFile", "tls.crt"];
+const PUBLIC: [&str; 10] = [
+    "known_hosts",
+    "identity.pub",
+    "username",
+    "ca.crt",
+    "caFile",
+    "tls.crt",
+    "githubAppID",
+    "githubAppInstallationID",
+    "githubAppInstallationOwner",
+    "githubAppBaseURL",
+];
 
 /// Reads Secrets, and remembers their values, so that no message shows one.
 pub(crate) struct SourceInputs<'a> {
@@ -61,6 +73,11 @@ impl<'a> SourceInputs<'a> {
             ))),
             Err(failure) => Err(unauthenticated(format!("{subject} cannot be read: {failure}"))),
         }
+    }
+
+    /// The objects of a kind in the namespace.
+    pub(super) async fn near(&self, info: &KindInfo) -> Result<Vec<Object>, ApiFailure> {
+        self.cluster.near(info, self.namespace).await
     }
 
     /// Keeps a value out of all messages.

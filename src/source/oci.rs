@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::adapter::{Adapter, Ask, VerdictFuture, failed};
 use lockgate_base::model::KindId;
-use lockgate_core::api::{LayerOperation, OciRepository, OciRepositorySpec};
+use lockgate_core::api::{LayerOperation, OciRepository, OciRepositorySpec, Verification};
 use lockgate_core::verdict;
-use lockgate_git::oci::{ArtifactRequest, OciRequest, PullSecret, Repository};
+use lockgate_git::oci::{ArtifactRequest, OciRequest, PullSecret, Repository, SignatureKeys};
 use lockgate_git::{Fetcher, Proxy, Tls};
 
 /// The kind, and where its artifacts are.
@@ -60,9 +60,20 @@ async fn request(ask: &Ask<'_>) -> Result<OciRequest, verdict::Fetched> {
         media_type: layer.media_type,
         whole: layer.operation == Some(LayerOperation::Copy),
         ignore: spec.ignore.clone(),
+        keys: signature_keys(ask, spec.verify.as_ref()).await?,
         timeout: ask.timeout(),
         known: ask.known(),
     })
+}
+
+/// The keys by one of which what is fetched must be signed.
+pub(super) async fn signature_keys(
+    ask: &Ask<'_>,
+    verify: Option<&Verification>,
+) -> Result<Option<SignatureKeys>, verdict::Fetched> {
+    let Some(reference) = verify.and_then(|verify| verify.secret_ref.as_ref()) else { return Ok(None) };
+    let (name, data) = ask.inputs.secret("spec.verify.secretRef", &reference.name).await?;
+    SignatureKeys::read(&name, &data).map(Some).map_err(|error| failed(&error))
 }
 
 /// The Secret that the object names, and those of its ServiceAccount.

@@ -1,5 +1,5 @@
-//! Beside Flux's controllers, and beside what only has their names: on a control plane of its own, since what
-//! is Flux's counts for all agents of a cluster.
+//! The agent beside Flux's controllers, and beside Deployments that only have their names. These tests use a
+//! control plane of their own, since Flux's controllers count for all agents of a cluster.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use tokio::net::TcpStream;
 use super::outage::{address, body};
 use super::stage::{HOME, LISTEN, PATIENCE, Running, Stage, apply, config_map, stage_on};
 
-/// What only has the name and the label of a controller keeps nobody from starting; one that an administrator
-/// gave Flux's rights makes the agent hold back for as long as it runs, when it starts and later.
+/// A Deployment that only has the name and the label of a controller does not hold the agent back. One to
+/// which an administrator gave Flux's rights does, as long as it runs, both at the agent's start and later.
 #[tokio::test]
 async fn only_flux_itself_is_a_reason_to_hold_back() {
     let plane = &ControlPlane::start(Options::bare()).await.unwrap();
@@ -31,7 +31,7 @@ async fn only_flux_itself_is_a_reason_to_hold_back() {
     assert!(holder(&stage).await.is_none(), "the lease is given up");
     assert_eq!(body(&agent, "/healthz").await, "ok\n", "the kubelet has no reason to restart it");
 
-    // Another agent does not begin, and one that adopts does.
+    // Another agent does not begin, but one with `--adopt` does.
     let other = stage.agent_with(LISTEN).await;
     other.wait_output("waiting until it stops", PATIENCE).await.unwrap();
     holds_back(&other).await;
@@ -43,7 +43,7 @@ async fn only_flux_itself_is_a_reason_to_hold_back() {
     adopting.term();
     adopting.wait_exit(PATIENCE).await.unwrap();
 
-    // And when it has stopped, the agent goes on by itself.
+    // When Flux has stopped, the agent continues by itself.
     assert!(agent.exited().is_none());
     stage.push(&[("a/a.yaml", &config_map("a", "3"))]);
     apply(&stage.client, controller(HOME, "kustomize-controller", 0)).await.unwrap();
@@ -52,7 +52,7 @@ async fn only_flux_itself_is_a_reason_to_hold_back() {
     assert_eq!(body(&agent, "/readyz").await, "ok\n");
 }
 
-/// Whoever may read the metrics cannot keep the kubelet from its answer.
+/// A reader of the metrics cannot keep the kubelet from its answer.
 #[tokio::test]
 async fn probes_are_answered_whatever_the_port_of_the_metrics_endures() {
     let stage = super::stage::stage("probes", &[]).await;
@@ -64,14 +64,14 @@ async fn probes_are_answered_whatever_the_port_of_the_metrics_endures() {
         silent.push(TcpStream::connect(&metrics).await.unwrap());
     }
     for path in ["/healthz", "/readyz"] {
-        // The kubelet's own limit.
+        // This is the kubelet's own limit.
         let answer = tokio::time::timeout(Duration::from_secs(5), body(&agent, path)).await;
         assert_eq!(answer.expect("no answer in time"), "ok\n", "{path}");
     }
     assert!(body(&agent, "/metrics").await.contains("lockgate_leader 1"));
 }
 
-/// It is not ready, and says that it is because of Flux.
+/// The agent is not ready, and names Flux as the reason.
 async fn holds_back(agent: &Running) {
     eventually(PATIENCE, async || {
         let reason = body(agent, "/readyz").await;
@@ -83,7 +83,7 @@ async fn holds_back(agent: &Running) {
     .unwrap();
 }
 
-/// Who holds the lease of the agents of a stage.
+/// The holder of the lease of a stage's agents.
 async fn holder(stage: &Stage<'_>) -> Option<String> {
     let leases: kube::Api<k8s_openapi::api::coordination::v1::Lease> =
         kube::Api::namespaced(stage.client.clone(), HOME);

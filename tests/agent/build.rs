@@ -1,12 +1,12 @@
-//! Trees that cannot be built: each is told with file, place and cause, changes nothing, and is healed by the
-//! next commit.
+//! Trees that cannot be built: each is reported with file, place and cause, changes nothing, and is healed by
+//! the next commit.
 
 use harness::{Change, Proxy};
 use serde_json::json;
 
 use super::stage::{Stage, condition, config_map, stage};
 
-/// A case's name, the files that make it (`-> target` is a symbolic link), and what its message holds.
+/// A case's name, its files (`-> target` is a symbolic link), and a part of its message.
 struct Case {
     name: &'static str,
     files: Vec<(&'static str, String)>,
@@ -18,7 +18,7 @@ fn case(name: &'static str, files: &[(&'static str, &str)], told: &[&'static str
     Case { name, files, told: told.to_vec() }
 }
 
-/// A kustomization of the folder with one resource more.
+/// A kustomization of the folder with one more resource.
 fn with_resource(resource: &str) -> String {
     format!("resources: [good.yaml, '{resource}']\n")
 }
@@ -116,7 +116,7 @@ fn push(stage: &Stage<'_>, files: &[(&str, String)], good: &str) -> String {
     format!("main@sha1:{}", stage.repo.commit_changes("main", "change", &changes).unwrap())
 }
 
-/// Pushes the case and waits until the Kustomization says why it cannot be built.
+/// Pushes the case and waits until the Kustomization reports why it cannot be built.
 async fn refused(stage: &Stage<'_>, case: &Case, good: &str) {
     let name = case.name;
     let revision = push(stage, &case.files, good);
@@ -137,8 +137,8 @@ async fn refused(stage: &Stage<'_>, case: &Case, good: &str) {
     assert!(stage.data("stolen").await.is_none() && stage.data("bad").await.is_none(), "{name}");
 }
 
-/// I01, I02, I03, I04, I06, I07, I11: nothing is applied, nothing is deleted, memory stays, and the next good
-/// commit heals.
+/// I01, I02, I03, I04, I06, I07, I11: nothing is applied, nothing is deleted, memory stays bounded, and the
+/// next good commit heals.
 #[tokio::test]
 async fn what_cannot_be_built_is_told_with_its_file_and_changes_nothing() {
     let good = config_map("good", "1");
@@ -181,12 +181,12 @@ async fn paths_inside_the_repository_are_followed() {
         assert!(stage.data(name).await.is_some(), "{name}");
     }
     stage.kustomization("out", json!({"path": "../../../../etc"})).await;
-    // As in Flux it ends at the root of the source, where there is no such folder.
+    // As in Flux, the path stops at the root of the source, where there is no such folder.
     let message = stage.reason("out", "ArtifactFailed").await;
     assert!(message.starts_with("kustomization path not found: stat etc: "), "{message}");
 }
 
-/// I08: no form of a remote base is fetched; nobody is even connected to.
+/// I08: no form of a remote base is fetched, and no connection is made.
 #[tokio::test]
 async fn a_remote_base_is_refused_without_a_connection() {
     let good = config_map("good", "1");

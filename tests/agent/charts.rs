@@ -1,7 +1,7 @@
 //! Repositories of charts, from their specs to their statuses, events and what `kubectl get` prints.
 
 use harness::{Asked, CHARTS_USER, ChartServer, ChartServerOptions, Served};
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::stage::{Stage, api, condition, stage};
@@ -156,4 +156,106 @@ async fn secrets_of_repositories_are_read_and_shown_to_nobody() {
     );
     let told = message(&stage, "cloud", "InvalidSpec").await;
     assert_eq!(told, "spec.provider is not supported yet; remove it");
+}
+
+/// What is paused stays at its index also for an agent that has not read it yet: its charts are to be had
+/// from the index that is there now, and no others are.
+#[tokio::test]
+async fn a_paused_index_stays_over_a_restart() {
+    let charts = ChartServer::start(ChartServerOptions::default()).unwrap();
+    charts.publish("demo", "1.0.0", &[]).unwrap();
+    let stage = stage("charts-paused", &[]).await;
+    repository(&stage, "charts", "v1", json!({"url": charts.url(), "interval": "1h"})).await;
+    let chart = async |name: &str| {
+        let from = json!({"kind": "HelmRepository", "name": "charts"});
+        let spec = json!({"chart": "demo", "interval": "1h", "sourceRef": from});
+        let metadata = json!({"name": name, "namespace": stage.namespace});
+        let object = json!({"apiVersion": GROUP, "kind": "HelmChart", "metadata": metadata, "spec": spec});
+        stage.apply(object).await.unwrap();
+    };
+    chart("demo").await;
+    let all = api(&stage.client, &stage.namespace, GROUP, "HelmChart", "helmcharts");
+    let at = async |version: &str| {
+        let is_there = |status: &Value| {
+            status["artifact"]["revision"] == version && condition(status, "Ready")["status"] == "True"
+        };
+        super::stage::until(&all, "demo", version, is_there).await
+    };
+    let agent = stage.agent().await;
+    at("1.0.0").await;
+    edit(&stage, "charts", json!({"spec": {"suspend": true}})).await;
+    drop(agent);
+    let before = repositories(&stage).get("charts").await.unwrap().data["status"]["artifact"].clone();
+    charts.publish("demo", "1.1.0", &[]).unwrap();
+    charts.asked();
+    chart("late").await;
+    let _agent = stage.agent().await;
+    let told = "no artifact available for HelmRepository source 'charts': it is paused, and its index has been replaced; \
+                resume it";
+    let is_told = |status: &Value| condition(status, "Ready")["message"] == told;
+    super::stage::until(&all, "late", "told", is_told).await;
+    harness::eventually(super::stage::PATIENCE, async || {
+        let is_had = charts.asked().iter().any(|asked| asked.path == "/demo-1.0.0.tgz");
+        anyhow::ensure!(is_had, "the chart is not held again yet");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    at("1.0.0").await;
+    let after = repositories(&stage).get("charts").await.unwrap().data["status"]["artifact"].clone();
+    for field in ["revision", "digest", "size"] {
+        assert_eq!(after[field], before[field], "{field}");
+    }
+    edit(&stage, "charts", json!({"spec": {"suspend": false}})).await;
+    at("1.1.0").await;
+    let moved = repositories(&stage).get("charts").await.unwrap();
+    assert_ne!(moved.data["status"]["artifact"]["revision"], before["revision"]);
+}
+
+/// A hundred charts of one repository take one request for its index a pass, and one for each archive.
+#[tokio::test]
+async fn many_charts_of_a_repository_share_its_index_and_their_archives() {
+    const CHARTS: usize = 100;
+    const ARCHIVES: usize = 10;
+    let charts = ChartServer::start(ChartServerOptions::default()).unwrap();
+    let publish = |version: &str| {
+        for number in 0..ARCHIVES {
+            charts.publish(&format!("demo-{number}"), version, &[]).unwrap();
+        }
+    };
+    publish("1.0.0");
+    let stage = stage("many-charts", &[]).await;
+    repository(&stage, "charts", "v1", json!({"url": charts.url(), "interval": "1h"})).await;
+    for number in 0..CHARTS {
+        let spec = json!({"chart": format!("demo-{}", number % ARCHIVES), "interval": "1h", "version": "1.x",
+                          "sourceRef": {"kind": "HelmRepository", "name": "charts"}});
+        let metadata = json!({"name": format!("chart-{number}"), "namespace": stage.namespace});
+        let object = json!({"apiVersion": GROUP, "kind": "HelmChart", "metadata": metadata, "spec": spec});
+        stage.apply(object).await.unwrap();
+    }
+    charts.asked();
+    let _agent = stage.agent().await;
+    let all = api(&stage.client, &stage.namespace, GROUP, "HelmChart", "helmcharts");
+    // How often the index was asked for, and how often each archive of a version, until all charts have it.
+    let pass = async |version: &str| {
+        harness::eventually(super::stage::PATIENCE, async || {
+            let objects = all.list(&ListParams::default()).await?.items;
+            let have = |object: &&DynamicObject| object.data["status"]["artifact"]["revision"] == version;
+            let count = objects.iter().filter(have).count();
+            anyhow::ensure!(count == CHARTS, "{count} of {CHARTS} charts are at {version}");
+            Ok(())
+        })
+        .await
+        .unwrap();
+        let asked = charts.asked();
+        let index = asked.iter().filter(|asked| asked.path == "/index.yaml").count();
+        let archives = (0..ARCHIVES).map(|number| format!("/demo-{number}-{version}.tgz"));
+        let archives = archives.map(|path| asked.iter().filter(|asked| asked.path == path).count());
+        assert_eq!((index, archives.collect::<Vec<_>>()), (1, vec![1; ARCHIVES]), "{version}");
+    };
+    pass("1.0.0").await;
+    publish("1.1.0");
+    edit(&stage, "charts", json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "now"}}}))
+        .await;
+    pass("1.1.0").await;
 }

@@ -1,4 +1,4 @@
-//! What tools that know Flux read of our kinds: columns, conditions, inventory, history, events, and the
+//! The parts of our kinds that tools for Flux read: columns, conditions, inventory, history, events, and the
 //! answers to requests.
 
 use harness::eventually;
@@ -88,7 +88,7 @@ async fn a_status_is_what_tools_expect() {
     columns(&stage, &head).await;
 }
 
-/// What `kubectl get ks` and `kubectl get gitrepo` show, in every served version.
+/// The columns of `kubectl get ks` and `kubectl get gitrepo`, in every served version.
 async fn columns(stage: &Stage<'_>, head: &str) {
     let kinds = [
         ("kustomize.toolkit.fluxcd.io", "kustomizations", vec!["Name", "Age", "Ready", "Status"]),
@@ -106,8 +106,8 @@ async fn columns(stage: &Stage<'_>, head: &str) {
     }
 }
 
-/// What `flux bootstrap` writes into a repository beside the platform: Flux itself, of a version that lacks
-/// `v1`.
+/// The files that `flux bootstrap` writes into a repository beside the platform: Flux itself, of a version
+/// that lacks `v1`.
 fn components(namespace: &str) -> String {
     let labels = json!({"app.kubernetes.io/part-of": "flux", "app.kubernetes.io/instance": "flux-system"});
     let names = json!({"kind": "Kustomization", "listKind": "KustomizationList", "plural": "kustomizations",
@@ -146,8 +146,7 @@ async fn a_repository_that_holds_flux_starts_no_flux_and_may_drop_it() {
     assert!(deployments.get_opt("kustomize-controller").await.unwrap().is_none());
     let without = stage.push(&[("apps/components.yaml", &config_map("b", "1"))]);
     applied(&without).await;
-    // The namespace of the Kustomization, and its kind in the version that Flux did not have, are still
-    // there.
+    // The namespace of the Kustomization, and its kind in the version that Flux did not have, still exist.
     let namespaces: kube::Api<k8s_openapi::api::core::v1::Namespace> = kube::Api::all(stage.client.clone());
     let home = namespaces.get(&stage.namespace).await.unwrap();
     assert!(home.metadata.deletion_timestamp.is_none());
@@ -157,7 +156,7 @@ async fn a_repository_that_holds_flux_starts_no_flux_and_may_drop_it() {
     );
 }
 
-/// `flux reconcile`, `flux suspend` and `flux resume`, as the flux CLI asks for them.
+/// `flux reconcile`, `flux suspend` and `flux resume`, as the flux CLI sends them.
 #[tokio::test]
 async fn requests_are_answered_and_a_pause_holds() {
     let stage = stage("requests", &[("apps/a.yaml", &config_map("a", "1"))]).await;
@@ -173,14 +172,14 @@ async fn requests_are_answered_and_a_pause_holds() {
     edit(&stage.kustomizations(), "apps", annotated(requested, "two")).await;
     let status = stage.until("apps", "asked", |status| status["lastHandledReconcileAt"] == "two").await;
     assert_eq!(condition(&status, "Ready")["status"], "True");
-    // Paused, it neither follows nor puts back; resumed, it does both at once.
+    // While it is suspended, it neither follows nor corrects drift. When it is resumed, it does both at once.
     edit(&stage.kustomizations(), "apps", json!({"spec": {"suspend": true}})).await;
     stage.push(&[("apps/a.yaml", &config_map("a", "3"))]);
     edit(&stage.sources(), "repo", annotated(requested, "three")).await;
     stage.until_source("repo", "asked", |status| status["lastHandledReconcileAt"] == "three").await;
     let drift = json!({"data": {"value": "edited"}});
     stage.config_maps().patch("a", &PatchParams::default(), &Patch::Merge(drift)).await.unwrap();
-    // What must not come can only be waited for.
+    // An event that must not come can only be waited for.
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     assert_eq!(stage.data("a").await.unwrap()["value"], "edited");
     edit(&stage.kustomizations(), "apps", json!({"spec": {"suspend": false}})).await;
@@ -188,8 +187,8 @@ async fn requests_are_answered_and_a_pause_holds() {
     assert_eq!(stage.data("a").await.unwrap()["value"], "3");
 }
 
-/// A source that was never fetched is not fetched while it is paused, as with Flux; and what reads from it
-/// says so.
+/// A source that was never fetched is not fetched while it is suspended, as in Flux, and its Kustomizations
+/// say so.
 #[tokio::test]
 async fn a_source_that_is_made_paused_is_left_alone_until_it_is_resumed() {
     let stage = stage("made-paused", &[("apps/a.yaml", &config_map("a", "1"))]).await;
@@ -204,7 +203,7 @@ async fn a_source_that_is_made_paused_is_left_alone_until_it_is_resumed() {
     stage.ready("apps").await;
 }
 
-/// The annotations by which objects ask to be treated otherwise.
+/// The annotations by which objects choose another policy.
 #[tokio::test]
 async fn objects_ask_to_be_treated_otherwise() {
     let asking = |name: &str, value: &str, key: &str, wish: &str| {

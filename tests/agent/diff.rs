@@ -1,4 +1,4 @@
-//! What `lockgate diff` announces is what the agent then does.
+//! The agent does exactly the changes that `lockgate diff` announces.
 
 mod situations;
 
@@ -25,7 +25,7 @@ pub(super) fn diff(kubeconfig: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// The objects of the stage: what tells whether one was written, or another has its name.
+/// The objects of the stage, with the fields that show whether one was written or recreated.
 async fn live(stage: &Stage<'_>) -> BTreeMap<String, (String, String)> {
     let namespace = &stage.namespace;
     let group = format!("{namespace}.example.com/v1");
@@ -48,13 +48,13 @@ async fn live(stage: &Stage<'_>) -> BTreeMap<String, (String, String)> {
         ),
     ];
     for (kind, api) in kinds {
-        // The kind need not be there yet.
+        // The kind may not exist yet.
         let Ok(objects) = api.list(&ListParams::default()).await else { continue };
         for object in objects {
             let (metadata, is_written) =
                 (object.metadata, !matches!(kind, "Namespace" | "CustomResourceDefinition"));
             let name = metadata.name.unwrap_or_default();
-            // Other tests have namespaces and definitions too, and controllers write to these.
+            // Other tests have namespaces and definitions too, which controllers write to.
             if name.contains("kube-root-ca")
                 || (!is_written
                     && !name.contains(&format!("{namespace}-extra"))
@@ -69,7 +69,7 @@ async fn live(stage: &Stage<'_>) -> BTreeMap<String, (String, String)> {
     found
 }
 
-/// What has happened between two looks, `action Kind/name`.
+/// The changes between two looks, as `action Kind/name`.
 fn happened(
     before: &BTreeMap<String, (String, String)>,
     after: &BTreeMap<String, (String, String)>,
@@ -88,7 +88,7 @@ fn happened(
     happened
 }
 
-/// What was announced, without the stage's own names.
+/// The announced changes, without the stage's own names.
 fn announced(value: &Value, namespace: &str) -> BTreeSet<String> {
     let objects = value["kustomizations"][0]["objects"].as_array().unwrap();
     let line = |object: &Value| {
@@ -166,7 +166,7 @@ async fn what_diff_announces_is_what_the_agent_then_does() {
     }
 }
 
-/// What is announced of each situation, which is what is expected.
+/// The announcements for each situation, which must be the expected ones.
 fn said(stage: &Stage<'_>, situations: &[Situation]) -> BTreeMap<&'static str, Value> {
     let mut said = BTreeMap::new();
     for situation in situations {
@@ -190,12 +190,12 @@ fn said(stage: &Stage<'_>, situations: &[Situation]) -> BTreeMap<&'static str, V
     said
 }
 
-/// Files are named by their objects where nothing else is said.
+/// Files are named after their objects by default.
 fn ending(path: &str) -> &'static str {
     if Path::new(path).extension().is_some() { "" } else { ".yaml" }
 }
 
-/// Brings the repository from before to after, and lets kubectl edit.
+/// Moves the repository from before to after, and makes the edits of kubectl.
 async fn change(stage: &Stage<'_>, situations: &[Situation]) {
     let mut changed: BTreeMap<String, Option<String>> = BTreeMap::new();
     for situation in situations {
@@ -212,7 +212,7 @@ async fn change(stage: &Stage<'_>, situations: &[Situation]) {
     }
 }
 
-/// What was refused is told by the agent in the same words.
+/// The agent reports a refusal in the same words.
 fn told(status: &Value, said: &Value) {
     let message = condition(status, "Ready")["message"].as_str().unwrap_or_default().to_owned();
     let section = &said["kustomizations"][0];
@@ -223,7 +223,7 @@ fn told(status: &Value, said: &Value) {
     }
 }
 
-/// The values that were announced are there.
+/// The announced values are on the cluster.
 async fn values(stage: &Stage<'_>, said: &Value) {
     for object in said["kustomizations"][0]["objects"].as_array().unwrap() {
         let fields = object["fields"].as_array().unwrap().iter();

@@ -1,4 +1,4 @@
-//! `lockgate diff` of what cannot be compared, by who may not, and from a working tree.
+//! `lockgate diff` of input that cannot be compared, by users with few rights, and from a working tree.
 
 use std::fs;
 use std::io::Read as _;
@@ -17,7 +17,7 @@ fn run(kubeconfig: &Path, arguments: &[&str]) -> (i32, String, String) {
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-/// A ServiceAccount of the stage that may read everything, and have dry runs made of these resources.
+/// A ServiceAccount of the stage that may read everything, and may send dry runs of these resources.
 async fn reader(stage: &Stage<'_>, name: &str, resources: &[&str]) -> PathBuf {
     let namespace = &stage.namespace;
     let role = format!("{name}-{namespace}");
@@ -42,8 +42,8 @@ fn secret(name: &str) -> String {
         .to_string()
 }
 
-/// Rights to read and to make dry runs are enough; nothing that the account asks for writes, as the audit log
-/// shows; and a right that is missing is named, while all else is shown. No agent runs.
+/// The rights to read and to make dry runs are enough. No request of the account writes, as the audit log
+/// shows. A missing right is named, and everything else is shown. No agent runs.
 #[tokio::test]
 async fn whoever_may_read_may_compare_and_writes_nothing() {
     let files = [("apps/a.yaml", &*config_map("a", "1")), ("apps/s.yaml", &*secret("s"))];
@@ -104,7 +104,7 @@ fn tree(files: &[(&str, String)]) -> TempDir {
     folder
 }
 
-/// The Kustomization of a folder of its own name.
+/// The Kustomization of the folder with its name.
 fn manifest(stage: &Stage<'_>, name: &str, spec: &Value) -> String {
     let mut all = json!({"interval": "10m", "prune": true, "path": format!("./{name}"),
                          "sourceRef": {"kind": "GitRepository", "name": "repo"}, "targetNamespace": stage.namespace});
@@ -114,7 +114,7 @@ fn manifest(stage: &Stage<'_>, name: &str, spec: &Value) -> String {
     .to_string()
 }
 
-/// A working tree of one Kustomization, named as the folder of its path, as the root, and by the file of a
+/// A working tree of one Kustomization, given as the folder of its path, as the root, and as the file of a
 /// new one.
 #[tokio::test]
 async fn a_working_tree_is_compared() {
@@ -153,7 +153,7 @@ async fn a_working_tree_is_compared() {
     let (code, stdout, _) =
         run(&admin, &["--kustomization", "apps", "-n", namespace, "--path", "/nonexistent"]);
     assert!(code == 2 && stdout.is_empty());
-    // Whoever reads may stop reading.
+    // A reader may stop reading.
     let mut child = Command::new(env!("CARGO_BIN_EXE_lockgate"))
         .args(["diff", "--kustomization", "apps", "-n", namespace, "--path", root])
         .env("KUBECONFIG", &admin)
@@ -168,8 +168,8 @@ async fn a_working_tree_is_compared() {
     assert_eq!(stderr, "");
 }
 
-/// A whole folder: what it brings is there for what comes after it, a Kustomization that goes takes its
-/// objects along, and a kind that nobody brings is named.
+/// A whole folder: objects that it adds exist for the later ones, a removed Kustomization takes its objects
+/// along, and a kind that nobody defines is named.
 #[tokio::test]
 async fn a_platform_folder_is_compared_whole() {
     let stage = stage("folder", &[]).await;
@@ -224,8 +224,8 @@ async fn a_platform_folder_is_compared_whole() {
     assert!(stderr.contains("✗ Kustomization/") && stderr.contains("apps/broken.yaml"), "{stderr}");
 }
 
-/// A Kustomization that names an account is looked at as that one, by whoever may act as it, and else as
-/// whoever asks.
+/// A Kustomization that names an account is compared as that account if the user may impersonate it, and
+/// otherwise as the user.
 #[tokio::test]
 async fn the_account_of_a_kustomization_decides() {
     let stage = stage("account", &[("apps/a.yaml", &config_map("a", "1"))]).await;

@@ -1,4 +1,5 @@
-//! Each folder of `examples/` is a repository that comes up as it is, and goes without a rest.
+//! Each folder of `examples/` is a repository that becomes Ready unchanged, and whose objects are all pruned
+//! in the end.
 
 use std::path::Path;
 
@@ -8,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::stage::{HOME, PATIENCE, Stage, condition, stage_on};
 
-/// The example, the cluster's folder, the Kustomizations that come up, and an object with what an overlay
-/// makes of it.
+/// The example, the cluster's folder, the Kustomizations that become Ready, and an object with an overlay's
+/// change.
 const EXAMPLES: [(&str, &str, &[&str], &str); 4] = [
     ("minimal", "production", &["apps"], "/apis/apps/v1/namespaces/hello/deployments/hello"),
     (
@@ -35,8 +36,7 @@ const EXAMPLES: [(&str, &str, &[&str], &str); 4] = [
 #[tokio::test]
 async fn each_example_comes_up_as_it_is_and_goes_again() {
     let plane = ControlPlane::start(Options::default()).await.unwrap();
-    let mut stage = stage_on(&plane, "examples", &[("README.md", "")]).await;
-    HOME.clone_into(&mut stage.namespace);
+    let stage = stage_on(&plane, "examples", &[("README.md", "")]).await.moved_to(HOME);
     stage.secret("repo", json!({})).await.unwrap();
     stage.source("flux-system", json!({})).await.unwrap();
     let _agent = stage.agent_everywhere().await;

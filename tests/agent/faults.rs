@@ -1,5 +1,5 @@
-//! Faults: the agent killed, told to end, without its API server, with a rival, and with someone who edits
-//! what is Git's.
+//! Faults: the agent killed, shut down, without its API server, with a rival, and with somebody who edits
+//! Git's fields.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::stage::{PATIENCE, Stage, config_map, stage};
 
-/// F19: an edit, a deletion and a lost label are put back at once.
+/// F19: an edit, a deletion and a lost label are corrected at once.
 #[tokio::test]
 async fn drift_is_put_back_within_seconds() {
     let stage = stage("drift", &[("apps/a.yaml", &config_map("a", "1"))]).await;
@@ -49,7 +49,8 @@ async fn drift_is_put_back_within_seconds() {
     .unwrap();
 }
 
-/// What someone changes again and again is put back less often, and an event says who and what.
+/// An object that somebody changes again and again is corrected less often, and an event names the other side
+/// and the fields.
 #[tokio::test]
 async fn a_fight_is_told_with_the_manager_and_the_fields() {
     let stage = stage("fight", &[("apps/a.yaml", &config_map("a", "1"))]).await;
@@ -76,7 +77,7 @@ async fn a_fight_is_told_with_the_manager_and_the_fields() {
     restored(&stage, "1").await;
 }
 
-/// The value is as Git has it again.
+/// The value is Git's again.
 async fn restored(stage: &Stage<'_>, value: &str) {
     eventually(PATIENCE, async || {
         let data = stage.data("a").await.unwrap_or_default();
@@ -87,7 +88,8 @@ async fn restored(stage: &Stage<'_>, value: &str) {
     .unwrap();
 }
 
-/// F01: killed at any moment and started again, it ends with what is in Git and nothing else.
+/// F01: an agent that is killed at any moment and started again ends with the content of Git and nothing
+/// else.
 #[tokio::test]
 async fn killed_at_any_moment_it_orphans_nothing() {
     let stage = stage("kill", &[]).await;
@@ -127,7 +129,7 @@ async fn killed_at_any_moment_it_orphans_nothing() {
     assert_eq!(status["inventory"]["entries"].as_array().unwrap().len(), expected.len());
 }
 
-/// F21: told to end, it does so cleanly, and the next one need not wait for the lease.
+/// F21: an agent that is told to shut down does so cleanly, and the next one need not wait for the lease.
 #[tokio::test]
 async fn told_to_end_it_hands_the_lease_over() {
     let stage = stage("term", &[("apps/a.yaml", &config_map("a", "1"))]).await;
@@ -143,8 +145,8 @@ async fn told_to_end_it_hands_the_lease_over() {
     println!("the next leads after {:?}", started.elapsed());
 }
 
-/// F09: of two, one writes; when it sleeps through its lease the other takes over, and on waking it writes no
-/// more.
+/// F09: one of two agents writes. When it sleeps through its lease, the other takes over, and the first one
+/// no longer writes after it wakes.
 #[tokio::test]
 async fn a_sleeping_leader_is_followed_and_does_not_write() {
     let stage = stage("lease", &[("apps/a.yaml", &config_map("a", "1"))]).await;

@@ -114,7 +114,10 @@ async fn a_platform_is_served_beside_three_hostile_namespaces() {
 
     // All of them at once: what cannot be made anew, requests without an answer, hosts without an answer.
     webhook.answer(|_| Answer::Silent);
-    stage.apply(webhook.validating("delayed", &["configmaps"])).await.unwrap();
+    let mut configuration = webhook.validating("delayed", &["configmaps"]);
+    // As long as the server lets one take: each request of that namespace holds its place for so long.
+    configuration["webhooks"][0]["timeoutSeconds"] = json!(30);
+    stage.apply(configuration).await.unwrap();
     hogs(&stage, "delayed").await;
     silent(&stage, "silent", hosts.local_addr().unwrap().port()).await;
     push(&stage, "2");

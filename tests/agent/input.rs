@@ -1,4 +1,4 @@
-//! What is wrong with what is in Git: each case names file, object and cause, and leaves the last good state.
+//! Mistakes in Git: each case names file, object and cause, and leaves the last good state.
 
 use harness::eventually;
 use kube::api::{DeleteParams, Patch, PatchParams};
@@ -30,7 +30,8 @@ async fn an_unknown_field_is_refused_with_its_path() {
     stage.ready("apps").await;
 }
 
-/// I17: a namespace that another Kustomization makes later is waited for, and not until the interval.
+/// I17: the Kustomization waits for a namespace that another one creates later, and applies it before the
+/// interval is over.
 #[tokio::test]
 async fn a_namespace_that_comes_later_is_picked_up_soon() {
     let stage = stage("late", &[("apps/a.yaml", &config_map("a", "1"))]).await;
@@ -43,7 +44,7 @@ async fn a_namespace_that_comes_later_is_picked_up_soon() {
     stage.ready("apps").await;
 }
 
-/// I18: a definition and its custom resource in one build, in one reconcile.
+/// I18: one build with a definition and its custom resource takes one reconcile.
 #[tokio::test]
 async fn a_definition_and_its_resource_are_one_build() {
     let stage = stage("crd", &[]).await;
@@ -75,7 +76,7 @@ async fn a_definition_and_its_resource_are_one_build() {
     assert!(message.contains("Widget/") && message.contains(".spec.sizee"), "{message}");
 }
 
-/// I31: what cannot change is said with its cure, all of it; with force that alone is made anew.
+/// I31: every immutable field is reported with its cure. With force only these objects are recreated.
 #[tokio::test]
 async fn an_immutable_change_needs_force() {
     let stage = stage("immutable", &[]).await;
@@ -104,8 +105,7 @@ async fn an_immutable_change_needs_force() {
     assert_eq!(stage.data("free").await.unwrap()["value"], "two");
 }
 
-/// What holds data is not deleted because a Kustomization has `spec.force`, and nothing says that it should
-/// be.
+/// An object with data is not deleted because a Kustomization has `spec.force`, and no message recommends it.
 #[tokio::test]
 async fn a_claim_outlives_the_force_of_its_kustomization() {
     let claim = |mode: &str, annotations: Value| {
@@ -137,7 +137,7 @@ async fn a_claim_outlives_the_force_of_its_kustomization() {
     );
     assert!(!message.contains("force"), "{message}");
     assert_eq!(claims.get("data").await.unwrap().metadata.uid, before);
-    // Whoever annotates the object itself means it.
+    // An annotation on the object itself is explicit.
     let forced = json!({"kustomize.toolkit.fluxcd.io/force": "enabled"});
     stage.push(&[("apps/a.yaml", &claim("ReadWriteMany", forced))]);
     stage.ready("apps").await;
@@ -151,7 +151,7 @@ async fn a_claim_outlives_the_force_of_its_kustomization() {
     );
 }
 
-/// I31: an object may ask for itself what `spec.force` asks for all.
+/// I31: an object may request for itself the behaviour that `spec.force` requests for all.
 #[tokio::test]
 async fn one_object_asks_to_be_made_anew() {
     let secret = |name: &str, word: &str, annotations: Value| {
@@ -177,7 +177,7 @@ async fn one_object_asks_to_be_made_anew() {
     assert_eq!(after.data["data"]["word"], "dHdv", "`two` in base64");
 }
 
-/// Objects of which this word cannot change.
+/// Objects with an immutable field, which contains this word.
 fn fixed(word: &str) -> [Value; 4] {
     let object = |api_version: &str, kind: &str, rest: Value| {
         let mut value = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "fixed"}});
@@ -222,7 +222,8 @@ async fn uids(stage: &Stage<'_>) -> Vec<Option<String>> {
     uids
 }
 
-/// I35: a namespace on its way out is told with the time and what holds it, and is waited for.
+/// I35: a namespace that is being deleted is reported with the time and the finalizers that hold it, and the
+/// agent waits for its end.
 #[tokio::test]
 async fn a_namespace_on_its_way_out_is_waited_for() {
     let stage = stage("terminating", &[("apps/a.yaml", &config_map("a", "1"))]).await;
@@ -295,7 +296,7 @@ async fn a_missing_path_and_an_empty_build_do_not_delete() {
     assert!(stage.data("c0").await.is_none() && stage.data("c10").await.is_none());
 }
 
-/// What is taken out of Git goes, and what is not ours stays.
+/// An object that is removed from Git is pruned, and an object that is not ours stays.
 #[tokio::test]
 async fn what_is_no_longer_built_is_deleted() {
     let stage =
@@ -355,12 +356,12 @@ async fn variables_are_substituted_and_missing_ones_are_told() {
     assert!(message.contains("one") && message.contains("two"), "both are told: {message}");
 }
 
-/// I38: a malformed object stalls by itself, and holds up no other.
+/// I38: a malformed object stalls alone, and holds up no other.
 #[tokio::test]
 async fn a_malformed_object_stalls_alone() {
     let stage = stage("malformed", &[("good/a.yaml", &config_map("a", "1"))]).await;
     let _agent = stage.agent().await;
-    // The schema lets a number of digits through that no duration can hold.
+    // The schema accepts a number with more digits than a duration can hold.
     stage.kustomization("bad", json!({"interval": "99999999999999999999h"})).await;
     stage.kustomization("good", json!({})).await;
     stage.ready("good").await;

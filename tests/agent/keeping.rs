@@ -1,12 +1,12 @@
 //! What is not deleted though Git has dropped it, or its owner goes.
 
-use kube::api::DeleteParams;
+use kube::api::{Api, DeleteParams, DynamicObject};
 use serde_json::{Value, json};
 
-use super::stage::{PATIENCE, Stage, api, condition, config_map, stage};
+use super::stage::{PATIENCE, Stage, api, condition, config_map, gone, stage};
 
 /// The manifest of a Kustomization of the stage's source, as it stands in a repository.
-fn manifest(stage: &Stage<'_>, name: &str, path: &str) -> String {
+pub(super) fn manifest(stage: &Stage<'_>, name: &str, path: &str) -> String {
     json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
            "metadata": {"name": name, "namespace": stage.namespace},
            "spec": {"interval": "10m", "retryInterval": "2s", "prune": true, "path": path,
@@ -14,7 +14,7 @@ fn manifest(stage: &Stage<'_>, name: &str, path: &str) -> String {
     .to_string()
 }
 
-fn namespaced(stage: &Stage<'_>, name: &str) -> String {
+pub(super) fn namespaced(stage: &Stage<'_>, name: &str) -> String {
     let mut object: Value = serde_json::from_str(&config_map(name, "1")).unwrap();
     object["metadata"]["namespace"] = stage.namespace.as_str().into();
     object.to_string()
@@ -69,13 +69,25 @@ async fn a_namespace_that_the_server_keeps_is_let_go() {
     assert!(accounts.get_opt("default").await.is_ok());
 }
 
-/// Of two Kustomizations that hold a namespace, the one that drops it, or goes, leaves it to the other.
+/// Of two Kustomizations that hold a namespace and what there is once in a cluster, the one that drops it, or
+/// goes, leaves it to the other.
 #[tokio::test]
-async fn a_shared_namespace_outlives_the_first_of_its_owners() {
+async fn what_two_hold_outlives_the_first_of_its_owners() {
     let stage = stage("shared", &[]).await;
     let shared = format!("{}-both", stage.namespace);
-    let namespace =
-        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": shared}}).to_string();
+    let (storage, priority) = ("storage.k8s.io/v1", "scheduling.k8s.io/v1");
+    let all = [
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": shared}}),
+        json!({"apiVersion": storage, "kind": "StorageClass", "metadata": {"name": shared},
+               "provisioner": "example.com/disk"}),
+        json!({"apiVersion": priority, "kind": "PriorityClass", "metadata": {"name": shared}, "value": 7}),
+    ];
+    let namespace = all.map(|object| object.to_string()).join("\n---\n");
+    let kinds = [
+        stage.in_cluster("v1", "Namespace", "namespaces"),
+        stage.in_cluster(storage, "StorageClass", "storageclasses"),
+        stage.in_cluster(priority, "PriorityClass", "priorityclasses"),
+    ];
     let map = |name: &str| {
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": shared}})
             .to_string()
@@ -98,47 +110,34 @@ async fn a_shared_namespace_outlives_the_first_of_its_owners() {
     let maps = api(&stage.client, &shared, "v1", "ConfigMap", "configmaps");
     assert!(maps.get("b").await.is_ok());
     // The other puts its labels on it, so that it is not orphaned.
-    labelled(&stage, &shared, "b").await;
+    for kind in &kinds {
+        labelled(kind, &shared, "b").await;
+    }
     stage.push(&[("a/ns.yaml", &namespace)]);
     stage.ready("a").await;
-    labelled(&stage, &shared, "a").await;
+    for kind in &kinds {
+        labelled(kind, &shared, "a").await;
+    }
     stage.kustomizations().delete("a", &DeleteParams::default()).await.unwrap();
-    labelled(&stage, &shared, "b").await;
+    for kind in &kinds {
+        labelled(kind, &shared, "b").await;
+    }
     assert!(maps.get("b").await.is_ok());
     stage.kustomizations().delete("b", &DeleteParams::default()).await.unwrap();
-    gone(&stage, &shared).await;
+    for kind in &kinds {
+        gone(kind, &shared).await;
+    }
 }
 
-async fn labelled(stage: &Stage<'_>, namespace: &str, owner: &str) {
-    let namespaces: kube::api::Api<kube::api::DynamicObject> = namespaces(stage);
+async fn labelled(objects: &Api<DynamicObject>, object: &str, owner: &str) {
     harness::eventually(PATIENCE, async || {
-        let labels = namespaces.get(namespace).await?.metadata.labels.unwrap_or_default();
+        let labels = objects.get(object).await?.metadata.labels.unwrap_or_default();
         let name = labels.get("kustomize.toolkit.fluxcd.io/name").map(String::as_str);
         anyhow::ensure!(name == Some(owner), "it is labelled {name:?}");
         Ok(())
     })
     .await
     .unwrap();
-}
-
-async fn gone(stage: &Stage<'_>, namespace: &str) {
-    let namespaces = namespaces(stage);
-    harness::eventually(PATIENCE, async || {
-        let found = namespaces.get_opt(namespace).await?;
-        let is_gone = found.is_none_or(|found| found.metadata.deletion_timestamp.is_some());
-        anyhow::ensure!(is_gone, "it is still there");
-        Ok(())
-    })
-    .await
-    .unwrap();
-}
-
-fn namespaces(stage: &Stage<'_>) -> kube::api::Api<kube::api::DynamicObject> {
-    let gvk = kube::core::GroupVersionKind::gvk("", "v1", "Namespace");
-    kube::api::Api::all_with(
-        stage.client.clone(),
-        &kube::api::ApiResource::from_gvk_with_plural(&gvk, "namespaces"),
-    )
 }
 
 /// A child that is renamed in one commit, and an object that moves to another child, keep their uids.
@@ -167,7 +166,7 @@ async fn what_moves_to_another_kustomization_is_handed_over() {
         stage.ready(name).await;
     }
     assert_eq!(uid("b").await, uid_b);
-    owned(&stage, "b", "other").await;
+    labelled(&stage.config_maps(), "b", "other").await;
     let renamed = [("cluster/app.yaml", None), ("cluster/app2.yaml", Some(&app2))];
     stage.repo.commit("main", "rename app", &renamed).unwrap();
     stage.ready("app2").await;
@@ -178,22 +177,11 @@ async fn what_moves_to_another_kustomization_is_handed_over() {
     .await
     .unwrap();
     assert_eq!(uid("a").await, uid_a);
-    owned(&stage, "a", "app2").await;
+    labelled(&stage.config_maps(), "a", "app2").await;
     // Its new owner prunes it in the end.
     stage.repo.commit::<&str>("main", "drop b", &[("other/b.yaml", None)]).unwrap();
     harness::eventually(PATIENCE, async || {
         anyhow::ensure!(stage.data("b").await.is_none(), "b is still there");
-        Ok(())
-    })
-    .await
-    .unwrap();
-}
-
-async fn owned(stage: &Stage<'_>, map: &str, owner: &str) {
-    harness::eventually(PATIENCE, async || {
-        let labels = stage.config_maps().get(map).await?.metadata.labels.unwrap_or_default();
-        let name = labels.get("kustomize.toolkit.fluxcd.io/name").map(String::as_str);
-        anyhow::ensure!(name == Some(owner), "it is labelled {name:?}");
         Ok(())
     })
     .await

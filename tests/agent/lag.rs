@@ -1,11 +1,12 @@
-//! What a commit changes that others of its objects are judged by, and what it still asks for that is gone.
+//! Commits whose changes decide about other objects of the same commit, and removed objects that a commit
+//! still requires.
 
 use kube::api::{Api, DynamicObject, ListParams};
 use serde_json::{Value, json};
 
 use super::stage::{Stage, api, config_map, stage};
 
-/// A definition with so many fields, and an object that sets them all.
+/// A definition with this many fields, and an object that sets them all.
 fn gizmo(stage: &Stage<'_>, group: &str, fields: usize) -> [(&'static str, String); 2] {
     let names: Vec<String> = (0..fields).map(|at| format!("f{at}")).collect();
     let properties: Value = names.iter().map(|name| (name.clone(), json!({"type": "string"}))).collect();
@@ -29,8 +30,8 @@ async fn messages(stage: &Stage<'_>) -> Vec<String> {
     all.into_iter().map(|event| event.data["message"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
-/// A definition that gets a field, and an object that uses it, are one build: the changed schema is waited
-/// for.
+/// One build adds a field to a definition and uses it in an object: the reconcile waits for the changed
+/// schema.
 #[tokio::test]
 async fn a_field_is_used_by_the_commit_that_defines_it() {
     let stage = stage("fields", &[]).await;
@@ -52,7 +53,8 @@ async fn a_field_is_used_by_the_commit_that_defines_it() {
     assert!(refused.is_empty(), "{refused:?}");
 }
 
-/// A quota and a policy that a commit relaxes let in what it adds, though they come in the same stage.
+/// A commit relaxes a quota or a policy, and adds or changes an object that it refused before, in the same
+/// stage.
 #[tokio::test]
 async fn what_a_commit_allows_is_allowed_to_it() {
     let quota = |count: u32| {
@@ -92,7 +94,7 @@ async fn what_a_commit_allows_is_allowed_to_it() {
     assert_eq!(stage.data("a").await.unwrap()["value"], "2");
 }
 
-/// The cure says what has gone, and what takes its place.
+/// The cure names the missing object and its replacement.
 #[tokio::test]
 async fn a_version_that_kubernetes_serves_no_more_is_told() {
     let ingress = json!({"apiVersion": "extensions/v1beta1", "kind": "Ingress", "metadata": {"name": "i"}});

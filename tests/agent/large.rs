@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use harness::Change;
+use harness::{Cage, Change};
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
@@ -42,7 +42,8 @@ async fn a_large_repository_costs_its_files_once() {
     // The one that the stage begins with is not needed.
     let suspended = Patch::Merge(json!({"spec": {"suspend": true}}));
     stage.sources().patch("repo", &PatchParams::default(), &suspended).await.unwrap();
-    let agent = stage.agent().await;
+    let cage = Cage::new(256 << 20);
+    let agent = stage.agent_in(&cage).await;
     for (name, _) in SOURCES {
         stage.until_source(name, "fetched", |status| condition(status, "Ready")["status"] == "True").await;
     }
@@ -55,4 +56,5 @@ async fn a_large_repository_costs_its_files_once() {
     let peak = agent.peak_rss_kib().unwrap();
     println!("after a commit: {} KiB, at most {peak} KiB", agent.rss_kib().unwrap());
     assert!(peak <= PEAK, "{peak} KiB");
+    assert_eq!(cage.kills(), 0);
 }

@@ -1,4 +1,4 @@
-//! Who leads, where the API server is far away.
+//! The lease, with an API server that is far away.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use k8s_openapi::api::coordination::v1::Lease;
 
 use super::stage::{HOME, PATIENCE, config_map, stage};
 
-/// With a round trip of 2.2 s a renewal is one request, so the lease is held, and what is written is not held
-/// up.
+/// With a round trip of 2.2 s a renewal takes one request, so the agent keeps the lease and its writes are
+/// not delayed.
 #[tokio::test]
 async fn a_lease_is_held_over_a_slow_line() {
     let stage = stage("slow", &[("apps/a.yaml", &config_map("a", "1"))]).await;
     let proxy = Proxy::start(stage.plane.address()).unwrap();
     let kubeconfig = stage.plane.service_account_kubeconfig(HOME, "lockgate").await.unwrap();
     let through = stage.plane.kubeconfig_through(&kubeconfig, proxy.address()).unwrap();
-    // Each way.
+    // The latency applies in each direction.
     proxy.set(Mode::Latency(Duration::from_millis(1100))).await;
     let agent = stage.agent_as(&through, &[]);
     agent.wait_output("became leader", PATIENCE).await.unwrap();

@@ -90,6 +90,85 @@ async fn an_edit_that_collides_with_git_is_undone() {
     stage.ready("apps").await;
 }
 
+/// What names an item of a list is one field, and another of its fields is held unique: by the API server, or
+/// by a rule of the definition, as with the listeners of a Gateway.
+#[tokio::test]
+async fn what_is_swapped_or_renamed_in_a_list_is_put_back() {
+    let stage = stage("swapped", &[]).await;
+    let group = format!("{}.example.com", stage.namespace);
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
+        "spec": {"type": "NodePort", "selector": {"app": "web"}, "ports": [
+            {"name": "http", "port": 80, "targetPort": 8080, "nodePort": 30781},
+            {"name": "https", "port": 443, "targetPort": 8443, "nodePort": 30782}]}});
+    let gateway = json!({"apiVersion": format!("{group}/v1"), "kind": "Gateway", "metadata": {"name": "web"},
+        "spec": {"listeners": [{"name": "http", "port": 80}, {"name": "https", "port": 443}]}});
+    stage.push(&[
+        ("crds/crd.yaml", &with_listeners(&group).to_string()),
+        ("apps/service.yaml", &service.to_string()),
+        ("apps/gateway.yaml", &gateway.to_string()),
+    ]);
+    let _agent = stage.agent().await;
+    stage.kustomization("crds", json!({"targetNamespace": null})).await;
+    stage.kustomization("apps", json!({"dependsOn": [{"name": "crds"}]})).await;
+    stage.ready("apps").await;
+    let services = api(&stage.client, &stage.namespace, "v1", "Service", "services");
+    let gateways = api(&stage.client, &stage.namespace, &format!("{group}/v1"), "Gateway", "gateways");
+    let swaps: [fn(&mut [Value], &str); 3] = [
+        |ports, field| {
+            let (one, other) = (ports[0][field].clone(), ports[1][field].clone());
+            (ports[0][field], ports[1][field]) = (other, one);
+        },
+        |ports, _| ports[0]["name"] = json!("renamed"),
+        |ports, _| ports[1]["port"] = json!(444),
+    ];
+    let edits = [(0, "targetPort"), (0, "nodePort"), (0, "name"), (0, "port"), (1, ""), (2, "")];
+    for (swap, field) in edits {
+        replace(&services, "web", "kubectl-edit", |data| {
+            swaps[swap](data["spec"]["ports"].as_array_mut().unwrap(), field);
+        })
+        .await;
+        until(&services, "web", &format!("put back: {swap} {field}"), |object| {
+            let ports = object["spec"]["ports"].as_array().unwrap();
+            let fields =
+                |port: &Value| ["name", "port", "targetPort", "nodePort"].map(|field| port[field].clone());
+            let mut live: Vec<_> = ports.iter().map(fields).collect();
+            live.sort_by_key(|fields| fields[1].as_u64());
+            live == service["spec"]["ports"].as_array().unwrap().iter().map(fields).collect::<Vec<_>>()
+        })
+        .await;
+    }
+    for (swap, field) in [(0, "port"), (1, ""), (2, "")] {
+        replace(&gateways, "web", "kubectl-edit", |data| {
+            swaps[swap](data["spec"]["listeners"].as_array_mut().unwrap(), field);
+        })
+        .await;
+        until(&gateways, "web", &format!("put back: {swap} {field}"), |object| {
+            let mut live = object["spec"]["listeners"].as_array().cloned().unwrap_or_default();
+            live.sort_by_key(|listener| listener["name"].to_string());
+            Value::from(live) == gateway["spec"]["listeners"]
+        })
+        .await;
+    }
+    stage.ready("apps").await;
+}
+
+/// A definition with a list whose items have a name, and a port that is held unique.
+fn with_listeners(group: &str) -> Value {
+    let item = json!({"type": "object", "required": ["name", "port"],
+        "properties": {"name": {"type": "string", "maxLength": 63}, "port": {"type": "integer"}}});
+    let unique = json!([{"message": "each port once",
+                         "rule": "self.all(one, self.exists_one(other, one.port == other.port))"}]);
+    let listeners = json!({"type": "array", "maxItems": 8, "items": item, "x-kubernetes-list-type": "map",
+                           "x-kubernetes-list-map-keys": ["name"], "x-kubernetes-validations": unique});
+    let spec = json!({"type": "object", "properties": {"listeners": listeners}});
+    let schema = json!({"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}});
+    json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+           "metadata": {"name": format!("gateways.{group}")},
+           "spec": {"group": group, "scope": "Namespaced",
+                    "names": {"kind": "Gateway", "plural": "gateways", "singular": "gateway"},
+                    "versions": [{"name": "v1", "served": true, "storage": true, "schema": schema}]}})
+}
+
 /// A definition of which the later version has a field by default.
 fn definition(group: &str) -> Value {
     let version = |name: &str, is_stored: bool, fields: Value| {
@@ -284,4 +363,30 @@ async fn a_finalizer_and_an_owner_that_git_adds_or_drops_are_applied() {
     assert_eq!(names().await, ["Secret", "example.com/theirs"]);
     let release = json!({"metadata": {"finalizers": null}});
     stage.config_maps().patch("a", &operator, &Patch::Merge(release)).await.unwrap();
+}
+
+/// What Helm made is taken over, and what it set beside what Git sets stays with a word.
+#[tokio::test]
+async fn what_helm_has_left_is_told_once() {
+    let made = |containers: Value| deployment(&json!({"containers": containers}));
+    let stage = stage("left", &[]).await;
+    let sidecar = json!({"name": "sidecar", "image": "example.org/old"});
+    let own = json!({"name": "c", "image": "example.org/c", "env": [{"name": "OLD", "value": "1"}]});
+    let mut by_helm = made(json!([own, sidecar]));
+    by_helm["metadata"]["labels"] = json!({"app.kubernetes.io/managed-by": "Helm"});
+    let deployments = api(&stage.client, &stage.namespace, "apps/v1", "Deployment", "deployments");
+    let params = PostParams { field_manager: Some("helm".into()), ..PostParams::default() };
+    deployments.create(&params, &serde_json::from_value(by_helm).unwrap()).await.unwrap();
+    stage.push(&[("apps/web.yaml", &made(json!([{"name": "c", "image": "example.org/d"}])).to_string())]);
+    let _agent = stage.agent().await;
+    stage.kustomization("apps", json!({})).await;
+    stage.ready("apps").await;
+    let event =
+        stage.event("of what stays", |message| message.contains("helm has set what Git does not")).await;
+    let message = event.data["message"].as_str().unwrap();
+    for field in ["metadata.labels", "containers[name=c].env", "containers[name=sidecar]"] {
+        assert!(message.contains(field), "{field}: {message}");
+    }
+    let live = deployments.get("web").await.unwrap();
+    assert_eq!(live.data["spec"]["template"]["spec"]["containers"][0]["image"], "example.org/d");
 }

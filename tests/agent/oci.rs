@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use harness::{Registry, RegistryOptions};
+use harness::{CosignKey, Registry, RegistryOptions};
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
@@ -186,7 +186,9 @@ async fn credentials_come_from_a_secret_or_from_the_pull_secrets_of_an_account()
 async fn what_is_not_served_or_can_never_work_stalls_by_its_name() {
     let registry = Registry::start(RegistryOptions::default()).await.unwrap();
     let stage = stage("oci-stalls", &[]).await;
-    source(&stage, "verify", &registry, json!({"verify": {"provider": "cosign"}})).await;
+    source(&stage, "keyless", &registry, json!({"verify": {"provider": "cosign"}})).await;
+    let notation = json!({"verify": {"provider": "notation", "secretRef": {"name": "keys"}}});
+    source(&stage, "notation", &registry, notation).await;
     source(&stage, "provider", &registry, json!({"provider": "aws"})).await;
     source(&stage, "far", &registry, json!({"url": "oci://registry.example/app"})).await;
     source(&stage, "tagged", &registry, json!({"url": "oci://ghcr.io/app:v1"})).await;
@@ -194,7 +196,8 @@ async fn what_is_not_served_or_can_never_work_stalls_by_its_name() {
     source(&stage, "range", &registry, json!({"ref": {"semver": "*"}})).await;
     let _agent = stage.agent().await;
     for (name, text) in [
-        ("verify", "spec.verify is not supported yet; remove it"),
+        ("keyless", "spec.verify without secretRef is not supported yet; remove it"),
+        ("notation", "spec.verify.provider is not supported yet; remove it"),
         ("provider", "spec.provider is not supported yet; remove it"),
         ("far", "--allow-insecure-registries"),
         ("tagged", "it names a version ('v1'), which belongs into spec.ref"),
@@ -207,6 +210,49 @@ async fn what_is_not_served_or_can_never_work_stalls_by_its_name() {
     let told = reason(&stage, "missing", "OCIArtifactPullFailed").await;
     assert!(told.contains("tag 'latest' not found in 127.0.0.1:"), "{told}");
     reason(&stage, "range", "ReadOperationFailed").await;
+}
+
+/// What is not signed by the key of the object is not taken, and what was taken before stays.
+#[tokio::test]
+async fn an_artifact_that_must_be_signed_is_taken_only_where_it_is() {
+    let registry = Registry::start(RegistryOptions::default()).await.unwrap();
+    let (key, other) = (CosignKey::make().unwrap(), CosignKey::make().unwrap());
+    let files = |value: &str| folder(&[("app/a.yaml", &config_map("a", value))]);
+    let first = push(&registry, files("1").path(), "main@sha1:1");
+    registry.sign("org/app", &first, &key, false).unwrap();
+    let stage = stage("signed", &[]).await;
+    let keys = |key: &CosignKey| {
+        json!({"apiVersion": "v1", "kind": "Secret", "stringData": {"cosign.pub": key.public()},
+               "metadata": {"name": "keys", "namespace": stage.namespace}})
+    };
+    stage.apply(keys(&key)).await.unwrap();
+    let verify = json!({"verify": {"provider": "cosign", "secretRef": {"name": "keys"}}});
+    source(&stage, "app", &registry, verify).await;
+    let _agent = stage.agent().await;
+    let at = async |digest: &str| {
+        let revision = format!("latest@{digest}");
+        let is_there = |status: &Value| {
+            status["artifact"]["revision"] == revision.as_str()
+                && condition(status, "Ready")["status"] == "True"
+        };
+        until(&stage, "app", "there", is_there).await
+    };
+    let verified = condition(&at(&first).await, "SourceVerified");
+    let message = format!("verified signature of revision latest@{first}");
+    assert_eq!((&verified["status"], &verified["message"]), (&json!("True"), &json!(message)));
+
+    let second = push(&registry, files("2").path(), "main@sha1:2");
+    registry.sign("org/app", &second, &other, false).unwrap();
+    let told = reason(&stage, "app", "VerificationError").await;
+    let start =
+        "failed to verify the signature using provider 'cosign': no matching signatures were found for ";
+    assert!(told.starts_with(start) && told.contains(&second), "{told}");
+    let status = sources(&stage).get("app").await.unwrap().data["status"].clone();
+    assert_eq!(condition(&status, "SourceVerified")["status"], "False");
+    assert_eq!(status["artifact"]["revision"], format!("latest@{first}").as_str(), "what is held stays");
+    // Another key in the Secret is looked at, at once.
+    stage.apply(keys(&other)).await.unwrap();
+    at(&second).await;
 }
 
 /// A layer is unpacked as it streams in: however large it is, it is never in memory.

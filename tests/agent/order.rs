@@ -13,7 +13,7 @@ fn version(object: &kube::api::DynamicObject) -> u64 {
 }
 
 async fn chain(stage: &Stage<'_>, names: &[&str]) {
-    // The last comes first, so that the order of creation is no help.
+    // The last one is created first, so that the order of creation does not help.
     for (index, name) in names.iter().enumerate().rev() {
         let depends: Vec<Value> =
             index.checked_sub(1).map(|before| json!({"name": names[before]})).into_iter().collect();
@@ -47,7 +47,7 @@ async fn a_chain_of_four_is_applied_in_order_and_at_once() {
     assert!(pauses >= 1, "nothing waited, so the order was not tested");
 }
 
-/// F18: dependents keep what they have, are not deleted, and follow when it recovers.
+/// F18: dependents keep their objects, are not deleted, and follow when the dependency recovers.
 #[tokio::test]
 async fn a_dependency_that_fails_later_leaves_its_dependents_as_they_are() {
     let stage =
@@ -57,7 +57,7 @@ async fn a_dependency_that_fails_later_leaves_its_dependents_as_they_are() {
     stage.ready("b").await;
     stage.push(&[("a/a.yaml", "a: [")]);
     stage.reason("a", "BuildFailed").await;
-    // At first it may say that a is not up to date; when a has failed, what is wrong with a.
+    // At first it may report that `a` is not up to date; when `a` has failed, it reports the cause.
     let told = stage
         .until("b", "blocked with the cause", |status| {
             let message = condition(status, "Ready")["message"].to_string();
@@ -72,15 +72,14 @@ async fn a_dependency_that_fails_later_leaves_its_dependents_as_they_are() {
     assert_eq!(stage.data("a").await.unwrap()["value"], "2");
 }
 
-/// The pod of `network` says that it is ready, or not: nobody runs it, so the test plays the kubelet.
+/// Sets the readiness of `network`'s pod. No kubelet runs, so the test plays it.
 async fn play(stage: &Stage<'_>, ready: &str) {
     let pods = api(&stage.client, &stage.namespace, "v1", "Pod", "pods");
     let status = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": ready}]}});
     pods.patch_status("p", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
 }
 
-/// A commit that does not touch what a dependent needs asks for its health all the same, and a wait says what
-/// it is for.
+/// A commit without a change for a dependent still checks its health, and a wait names its reason.
 #[tokio::test]
 async fn a_dependency_that_has_fallen_ill_holds_the_next_commit_up_and_says_so() {
     let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
@@ -106,7 +105,7 @@ async fn a_dependency_that_has_fallen_ill_holds_the_next_commit_up_and_says_so()
     assert_eq!(stage.data("a").await.unwrap()["value"], "2");
 }
 
-/// I05: of three, of two and of one. Nothing goes round in it, and it heals when it is cut.
+/// I05: cycles of three, of two and of one. Nothing loops, and a cycle heals when it is cut.
 #[tokio::test]
 async fn a_cycle_is_printed_on_every_member_and_heals_when_it_is_cut() {
     let names = ["a", "b", "c", "d", "e", "f"];

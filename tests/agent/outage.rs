@@ -18,6 +18,7 @@ async fn a_control_plane_that_fails_and_returns() {
     what_was_stored_before_the_schema_stalls_alone(&plane).await;
     a_dead_group_holds_up_no_other(&plane).await;
     a_wait_outlives_the_api_server(&plane).await;
+    what_was_committed_while_the_line_was_cut_is_not_replayed(&plane).await;
     an_api_server_that_is_killed_is_waited_for(&plane).await;
 }
 
@@ -64,11 +65,11 @@ async fn what_was_stored_before_the_schema_stalls_alone(plane: &ControlPlane) {
         eventually(PATIENCE, async || Ok(api.create(&PostParams::default(), &object).await?)).await.unwrap();
     }
     // Now the schema comes, and with it the agent.
-    let mut stage = stage_on(plane, "sound", &[("apps/a.yaml", &config_map("a", "1"))]).await;
+    let stage = stage_on(plane, "sound", &[("apps/a.yaml", &config_map("a", "1"))]).await;
     let agent = stage.agent_everywhere().await;
     stage.kustomization("apps", json!({})).await;
     stage.ready("apps").await;
-    namespace.clone_into(&mut stage.namespace);
+    let stage = stage.moved_to(namespace);
     for (kind, name, _, told) in &malformed {
         let is_stalled = |status: &Value| condition(status, "Stalled")["status"] == "True";
         let status = match *kind {
@@ -163,6 +164,42 @@ async fn a_wait_outlives_the_api_server(plane: &ControlPlane) {
     assert_eq!(ended(&agent, r#"result="failure""#).await, 0, "it was one wait, and not one after the other");
     // Of most kinds nothing changes that could show that the watch is back.
     is_ready(&agent).await;
+}
+
+/// F16: of the commits that land while the line to the API server is cut, the newest alone is applied and
+/// told of.
+async fn what_was_committed_while_the_line_was_cut_is_not_replayed(plane: &ControlPlane) {
+    let stage = stage_on(plane, "cut", &[("apps/a.yaml", &config_map("a", "0"))]).await;
+    let proxy = Proxy::start(plane.address()).unwrap();
+    let kubeconfig = plane.service_account_kubeconfig(HOME, "lockgate").await.unwrap();
+    let through = plane.kubeconfig_through(&kubeconfig, proxy.address()).unwrap();
+    let agent = stage.agent_as(&through, &[]);
+    stage.kustomization("apps", json!({})).await;
+    stage.ready("apps").await;
+    proxy.set(Mode::Refuse).await;
+    agent.wait_output("watch interrupted", PATIENCE).await.unwrap();
+    let commits: Vec<String> =
+        (1..=5).map(|at| stage.push(&[("apps/a.yaml", &config_map("a", &at.to_string()))])).collect();
+    proxy.set(Mode::Pass).await;
+    stage.ready("apps").await;
+    assert_eq!(stage.data("a").await.unwrap()["value"], "5");
+    let events = super::stage::api(&stage.client, &stage.namespace, "v1", "Event", "events");
+    let told = async || {
+        let all = events.list(&kube::api::ListParams::default()).await?.items;
+        let of_apps = all.into_iter().filter(|event| event.data["involvedObject"]["kind"] == "Kustomization");
+        let revisions =
+            of_apps.flat_map(|event| event.metadata.annotations.unwrap_or_default().into_values());
+        anyhow::Ok(revisions.collect::<Vec<String>>())
+    };
+    // Events are written in their order, and the one about the last commit is the last one.
+    let told = eventually(PATIENCE, async || {
+        let told = told().await?;
+        anyhow::ensure!(told.contains(&commits[4]), "{told:?}");
+        Ok(told)
+    })
+    .await
+    .unwrap();
+    assert!(!commits[..4].iter().any(|commit| told.contains(commit)), "{told:?}");
 }
 
 async fn is_ready(agent: &Running) {

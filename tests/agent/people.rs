@@ -1,15 +1,8 @@
 //! People at work: what they ask for is let run, and what they edit is undone.
 
-use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::stage::{PATIENCE, api, stage};
-
-/// Patches an object as kubectl does.
-async fn patch(objects: &kube::api::Api<kube::api::DynamicObject>, name: &str, manager: &str, patch: Value) {
-    let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
-    objects.patch(name, &params, &Patch::Merge(patch)).await.unwrap();
-}
+use super::stage::{PATIENCE, api, patch, stage};
 
 /// `kubectl rollout restart` is no drift, though an edit beside it is.
 #[tokio::test]

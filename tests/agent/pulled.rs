@@ -1,7 +1,7 @@
 //! HelmCharts: from a repository of charts, a registry and Git, from their specs to their statuses.
 
 use harness::charts::packed;
-use harness::{ChartServer, ChartServerOptions, REGISTRY_USER, Registry, RegistryOptions, Served};
+use harness::{ChartServer, ChartServerOptions, CosignKey, REGISTRY_USER, Registry, RegistryOptions, Served};
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
@@ -113,7 +113,7 @@ async fn a_chart_is_pulled_from_its_repository_and_follows_it() {
     fails(&stage, "future", "InvalidChartReference", &future).await;
     fails(&stage, "lost", "SourceUnavailable", LOST).await;
     let bucket = format!(
-        "spec.sourceRef: Bucket/{}/gone is of a kind that lockgate does not serve yet; use a GitRepository or a HelmRepository",
+        "spec.sourceRef: Bucket/{}/gone is of a kind that lockgate does not serve yet; use a GitRepository or an OCIRepository or a HelmRepository",
         stage.namespace
     );
     fails(&stage, "bucket", "InvalidSpec", &bucket).await;
@@ -158,8 +158,7 @@ async fn a_chart_stays_while_it_is_paused_and_comes_back_with_its_source() {
 async fn a_chart_that_cannot_be_pulled_says_why() {
     let server = ChartServer::start(ChartServerOptions::default()).unwrap();
     let stage = stage("unpulled", &[]).await;
-    let archive = packed("demo", "1.0.0", &[]).unwrap();
-    let url = server.url();
+    let (archive, url) = (packed("demo", "1.0.0", &[]).unwrap(), server.url());
     let offer = |name: &str, more: &str| format!("  {name}:\n  - {{name: {name}, version: 1.0.0{more}}}\n");
     let index = [
         offer("nowhere", ""),
@@ -179,7 +178,8 @@ async fn a_chart_that_cannot_be_pulled_says_why() {
         chart(&stage, name, ("HelmRepository", "charts"), json!({"chart": name})).await;
     }
     chart(&stage, "behind", ("HelmRepository", "broken"), json!({})).await;
-    chart(&stage, "signed", ("HelmRepository", "charts"), json!({"verify": {"provider": "cosign"}})).await;
+    let verify = json!({"verify": {"secretRef": {"name": "keys"}}});
+    chart(&stage, "signed", ("HelmRepository", "charts"), verify).await;
     let _agent = stage.agent().await;
     let download = "chart pull error: failed to download chart for remote reference";
     let digest = lockgate_base::model::Digest::of(&archive);
@@ -213,7 +213,14 @@ async fn a_chart_that_cannot_be_pulled_says_why() {
                  {url}/nowhere/index.yaml not found (HTTP 404)"
             ),
         ),
-        ("signed", "InvalidSpec", "spec.verify is not supported yet; remove it".into()),
+        (
+            "signed",
+            "VerificationError",
+            format!(
+                "spec.verify is for charts of a registry, and {}/charts is none: remove it",
+                stage.namespace
+            ),
+        ),
     ] {
         fails(&stage, name, reason, &message).await;
     }
@@ -275,15 +282,77 @@ async fn charts_of_git_are_packaged_with_what_is_asked_for() {
     at(&stage, "version", "1.1.0").await;
 }
 
+/// A packed chart of which nothing is changed is handed on as it is. A source is known by its kind as well.
+#[tokio::test]
+async fn a_packed_chart_of_git_is_handed_on_as_it_is() {
+    let stage = stage("packed", &[("env/prod.yaml", "a: 2\n")]).await;
+    let archive = packed("demo", "2.0.0", &[("values.yaml", "a: 4\n")]).unwrap();
+    let files = [("packed/demo-2.0.0.tgz", Some(&*archive)), ("packed/torn.tgz", Some(&archive[5..]))];
+    stage.repo.commit("main", "pack", &files).unwrap();
+    let from = ("GitRepository", "repo");
+    let of = |spec: Value| {
+        let mut all = json!({"chart": "./packed/demo-2.0.0.tgz"});
+        json_patch::merge(&mut all, &spec);
+        all
+    };
+    chart(&stage, "packed", from, of(json!({}))).await;
+    chart(&stage, "repacked", from, of(json!({"valuesFiles": ["env/prod.yaml"]}))).await;
+    chart(&stage, "torn", from, json!({"chart": "packed/torn.tgz"})).await;
+    let server = ChartServer::start(ChartServerOptions::default()).unwrap();
+    server.publish("demo", "7.0.0", &[]).unwrap();
+    repository(&stage, "repo", json!({"url": server.url()})).await;
+    chart(&stage, "namesake", ("HelmRepository", "repo"), json!({})).await;
+    let _agent = stage.agent().await;
+    let ready = condition(&at(&stage, "packed", "2.0.0").await, "Ready");
+    assert_eq!(ready["reason"], "ChartPullSucceeded");
+    assert_eq!(ready["message"], "pulled 'demo' chart with version '2.0.0'");
+    let status = at(&stage, "repacked", "2.0.0+1").await;
+    assert_eq!(condition(&status, "Ready")["reason"], "ChartPackageSucceeded");
+    let torn = "invalid chart reference: gzip: invalid header";
+    fails(&stage, "torn", "InvalidChartReference", torn).await;
+    at(&stage, "namesake", "7.0.0").await;
+}
+
+#[tokio::test]
+async fn charts_of_an_artifact_are_packaged_as_those_of_a_repository() {
+    let registry = Registry::start(RegistryOptions::default()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let push = |version: &str| {
+        let path = folder.path().join("charts/demo");
+        std::fs::create_dir_all(&path).unwrap();
+        let text = format!("{{apiVersion: v2, name: demo, version: {version}}}");
+        std::fs::write(path.join("Chart.yaml"), text).unwrap();
+        registry.push("org/app", "latest", folder.path(), "main@sha1:1").unwrap()
+    };
+    let first = push("1.0.0");
+    let stage = stage("artifact-chart", &[]).await;
+    let artifact = json!({"url": registry.url("org/app"), "interval": "1s", "insecure": true});
+    object(&stage, "OCIRepository", "app", artifact).await;
+    let from = ("OCIRepository", "app");
+    chart(&stage, "version", from, json!({"chart": "charts/demo"})).await;
+    let revision = json!({"chart": "charts/demo", "reconcileStrategy": "Revision"});
+    chart(&stage, "revision", from, revision).await;
+    let _agent = stage.agent().await;
+    let status = at(&stage, "version", "1.0.0").await;
+    assert_eq!(condition(&status, "Ready")["reason"], "ChartPackageSucceeded");
+    assert_eq!(status["observedSourceArtifactRevision"], format!("latest@{first}").as_str());
+    let digits = |digest: &str| digest["sha256:".len()..][..12].to_owned();
+    at(&stage, "revision", &format!("1.0.0+{}", digits(&first))).await;
+    let second = push("1.1.0");
+    at(&stage, "version", "1.1.0").await;
+    at(&stage, "revision", &format!("1.1.0+{}", digits(&second))).await;
+}
+
 #[tokio::test]
 async fn charts_of_a_registry_are_pulled_by_version_and_range() {
     let registry = Registry::start(RegistryOptions { login: true, tls: false }).await.unwrap();
     let push = |tag: &str, version: &str| {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("chart.tgz"), packed("demo", version, &[]).unwrap()).unwrap();
-        registry.oras_push("charts/demo", tag, folder.path(), &[("chart.tgz", CHART)]).unwrap();
+        registry.oras_push("charts/demo", tag, folder.path(), &[("chart.tgz", CHART)]).unwrap()
     };
-    push("1.0.0", "1.0.0");
+    let key = CosignKey::make().unwrap();
+    registry.sign("charts/demo", &push("1.0.0", "1.0.0"), &key, true).unwrap();
     push("1.0.1_build.5", "1.0.1+build.5");
     push("latest", "9.9.9");
     let stage = stage("registry", &[]).await;
@@ -303,10 +372,19 @@ async fn charts_of_a_registry_are_pulled_by_version_and_range() {
     chart(&stage, "build", from, json!({"version": "1.0.1+build.5"})).await;
     chart(&stage, "range", from, json!({"version": ">=1.0.0 <2.0.0", "interval": "1s"})).await;
     chart(&stage, "missing", from, json!({"version": "3.0.0"})).await;
+    let keys = json!({"apiVersion": "v1", "kind": "Secret", "stringData": {"cosign.pub": key.public()},
+                      "metadata": {"name": "keys", "namespace": stage.namespace}});
+    stage.apply(keys).await.unwrap();
+    let verify = json!({"provider": "cosign", "secretRef": {"name": "keys"}});
+    chart(&stage, "signed", from, json!({"version": "1.0.0", "verify": verify})).await;
+    chart(&stage, "unsigned", from, json!({"version": "1.0.1+build.5", "verify": verify})).await;
     chart(&stage, "nobody", ("HelmRepository", "nobody"), json!({"version": "1.0.0"})).await;
     let _agent = stage.agent().await;
     let status = at(&stage, "exact", "1.0.0").await;
     assert_eq!(condition(&status, "Ready")["message"], "pulled 'demo' chart with version '1.0.0'");
+    let verified = condition(&at(&stage, "signed", "1.0.0").await, "SourceVerified");
+    let message = "verified signature of version 1.0.0";
+    assert_eq!((&verified["status"], &verified["message"]), (&json!("True"), &json!(message)));
     at(&stage, "build", "1.0.1+build.5").await;
     at(&stage, "range", "1.0.1+build.5").await;
     push("1.2.0", "1.2.0");
@@ -319,6 +397,8 @@ async fn charts_of_a_registry_are_pulled_by_version_and_range() {
     };
     let missing = "chart pull error: failed to download chart for remote reference: tag '3.0.0' not found in 127.0.0.1:";
     until(&stage, "missing", missing, starts("ChartPullError", missing)).await;
+    let unsigned = "failed to verify the signature using provider 'cosign': no matching signatures were found for 'oci://";
+    until(&stage, "unsigned", unsigned, starts("VerificationError", unsigned)).await;
     let nobody = "failed to authenticate with the Helm repository: 127.0.0.1:";
     until(&stage, "nobody", nobody, starts("AuthenticationFailed", nobody)).await;
 }

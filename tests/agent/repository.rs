@@ -1,5 +1,5 @@
-//! What befalls a repository: what its GitRepository says of it, and that what was applied stays and nothing
-//! else waits.
+//! Events in the life of a repository: the status of its GitRepository, the applied objects, which stay, and
+//! other sources, which do not wait.
 
 use harness::{Change, HostKeyType, Mode, Proxy, eventually};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
@@ -15,7 +15,7 @@ async fn applied(name: &str) -> Stage<'static> {
     stage
 }
 
-/// The last good state is still enforced: an edit is put back though the source cannot be fetched.
+/// The last good state is still enforced: an edit is corrected although the source cannot be fetched.
 async fn is_enforced(stage: &Stage<'_>, value: &str) {
     let params = PatchParams { field_manager: Some("kubectl-edit".into()), ..PatchParams::default() };
     let edit = Patch::Merge(json!({"data": {"value": "edited"}}));
@@ -42,7 +42,7 @@ fn head(stage: &Stage<'_>) -> String {
     format!("main@sha1:{}", stage.repo.rev_parse("main").unwrap())
 }
 
-/// I22: a host with another key than the Secret knows is not talked to, and both fingerprints are told.
+/// I22: nothing is sent to a host whose key differs from the Secret's, and both fingerprints are reported.
 #[tokio::test]
 async fn a_host_key_that_is_not_known_is_told_with_both_fingerprints() {
     let stage = applied("hostkey").await;
@@ -86,7 +86,7 @@ async fn a_revoked_key_leaves_what_was_applied() {
     stage.ready("apps").await;
 }
 
-/// I24: an unrelated history is adopted, told, and pruned by.
+/// I24: an unrelated history is adopted, reported, and used for pruning.
 #[tokio::test]
 async fn a_forced_push_is_adopted_and_told() {
     let stage = applied("forced").await;
@@ -140,7 +140,7 @@ async fn a_missing_branch_is_told_with_those_that_are_there() {
     let stored = format!("stored artifact for revision '{revision}'");
     let healed = stage.event("that the same revision is back", |message| message == stored).await;
     assert_eq!((&healed.data["reason"], &healed.data["type"]), (&json!("Succeeded"), &json!("Normal")));
-    // What waits for a source says what the source says now, and not what it said first.
+    // A Kustomization that waits for a source repeats the source's current message, and not its first one.
     let follows = |status: &Value| {
         condition(status, "Ready")["message"]
             .as_str()
@@ -149,7 +149,7 @@ async fn a_missing_branch_is_told_with_those_that_are_there() {
     stage.until("lost", "another message", follows).await;
 }
 
-/// F07: however many sources wait for a host that is silent, those of other hosts do not.
+/// F07: sources that wait for a silent host do not delay those of other hosts, however many they are.
 #[tokio::test]
 async fn many_sources_of_a_silent_host_leave_room_for_others() {
     let stage = applied("mute").await;
@@ -166,8 +166,8 @@ async fn many_sources_of_a_silent_host_leave_room_for_others() {
     stage.ready("apps").await;
 }
 
-/// F07: a host that is away or hangs is told within `spec.timeout`; what was applied stays, and other hosts
-/// go on.
+/// F07: a host that is down or hangs is reported within `spec.timeout`. The applied objects stay, and other
+/// hosts continue.
 #[tokio::test]
 async fn a_host_that_hangs_holds_up_no_other() {
     let stage = applied("hang").await;
@@ -195,7 +195,7 @@ async fn a_host_that_hangs_holds_up_no_other() {
         value += 1;
         let new = config_map("c", &value.to_string());
         stage.push(&[("far/c.yaml", &new), ("apps/a.yaml", &config_map("a", &value.to_string()))]);
-        // The other host's revision is there, whatever this one does.
+        // The other host's revision is applied, whatever this one does.
         stage.ready("apps").await;
         let status = stage
             .until_source("far", told, |status| {
@@ -212,12 +212,12 @@ async fn a_host_that_hangs_holds_up_no_other() {
     }
 }
 
-/// S13: addresses that would run or reach what they should not are refused before anyone is connected to.
+/// S13: an address that would run a program, or reach a forbidden host, is refused before any connection.
 #[tokio::test]
 async fn addresses_that_lead_elsewhere_are_refused() {
     let stage = stage("urls", &[("apps/a.yaml", &config_map("a", "1"))]).await;
     let agent = stage.agent().await;
-    // What is no address of ours at all does not pass the schema.
+    // A text that is no supported address at all does not pass the schema.
     for url in ["ext::sh -c id", "file:///etc", "git@github.com:o/r.git", "/srv/git"] {
         let source = json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository",
                             "metadata": {"name": "refused"}, "spec": {"url": url, "interval": "1m"}});
@@ -251,8 +251,8 @@ async fn addresses_that_lead_elsewhere_are_refused() {
     assert!(!agent.output().contains("hunter2"));
 }
 
-/// What is left out by default, by `.sourceignore`, and by `spec.ignore`, which may take in again; a change
-/// of `spec.ignore` alone is applied at once.
+/// The files that are left out by default, by `.sourceignore`, and by `spec.ignore`, which may include them
+/// again. A change of `spec.ignore` alone is applied at once.
 #[tokio::test]
 async fn what_is_ignored_is_not_applied() {
     let names = ["kept", "example", "drone"];
@@ -272,7 +272,7 @@ async fn what_is_ignored_is_not_applied() {
     stage.push(&[(".sourceignore", "/apps/ex*.yaml\n.git-x/\n")]);
     stage.ready("apps").await;
     assert_eq!(there(&stage).await, ["ci", "drone", "kept"]);
-    // The object has the last word, at the same revision.
+    // The object wins, at the same revision.
     for (ignore, left) in [
         ("!/apps/example.yaml\n/apps/drone.yaml\n", vec!["ci", "example", "kept"]),
         ("/*\n!/apps/kept.yaml\n", vec!["kept"]),
@@ -301,7 +301,7 @@ async fn there(stage: &Stage<'_>) -> Vec<String> {
     names
 }
 
-/// A path that is a symbolic link leads elsewhere, to files of the same names, though none of them has
+/// A path that is a symbolic link leads elsewhere, to files of the same names, although none of them has
 /// changed.
 #[tokio::test]
 async fn a_path_that_is_a_link_is_followed_when_it_is_turned() {
@@ -321,7 +321,7 @@ async fn a_path_that_is_a_link_is_followed_when_it_is_turned() {
     assert_eq!(stage.data("a").await.unwrap()["value"], "2");
 }
 
-/// Pausing holds over a restart of the agent, wherever the source's tag leads by then.
+/// A suspended source stays at its revision over a restart of the agent, wherever its tag leads by then.
 #[tokio::test]
 async fn a_paused_source_stays_at_its_tag_over_a_restart() {
     let stage = applied("paused-tag").await;
@@ -343,7 +343,7 @@ async fn a_paused_source_stays_at_its_tag_over_a_restart() {
     assert_eq!(condition(&source, "Stalled"), json!(null), "{source}");
 }
 
-/// What is not supported is refused by name, all of it at once, and never passed over in silence.
+/// All unsupported fields are refused by name, all at once, and none is ignored silently.
 #[tokio::test]
 async fn what_is_not_supported_is_told() {
     let stage = stage("unsupported", &[("apps/a.yaml", &config_map("a", "1"))]).await;
@@ -383,7 +383,7 @@ async fn what_is_not_supported_is_told() {
     assert!(stage.data("a").await.is_none());
 }
 
-/// A source that Flux has put its finalizer on can be deleted, also while it is suspended.
+/// A source with Flux's finalizer can be deleted, even while it is suspended.
 #[tokio::test]
 async fn a_source_that_flux_has_held_goes_when_it_is_deleted() {
     let stage = applied("finalizer").await;
@@ -403,7 +403,7 @@ async fn a_source_that_flux_has_held_goes_when_it_is_deleted() {
     assert!(stage.data("a").await.is_some(), "what was applied stays");
 }
 
-/// What is fetched for a source that has gone, or is to come from elsewhere, is no longer wanted.
+/// A fetch for a source that is deleted, or that has another address by now, is dropped.
 #[tokio::test]
 async fn a_fetch_ends_with_its_source_and_with_another_spec() {
     let stage = stage("cut-off", &[]).await;

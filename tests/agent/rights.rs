@@ -76,6 +76,22 @@ async fn under_lockdown_an_account_decides_what_is_applied() {
     );
 }
 
+/// S04: who names no account has the rights of the default one of its own namespace, and never the agent's.
+#[tokio::test]
+async fn who_names_no_account_has_the_rights_of_the_default_one() {
+    let stage = stage("default-account", &[("apps/a.yaml", &config_map("a", "1"))]).await;
+    // The agent itself may apply anything.
+    let _agent = stage.agent_with(&["--default-service-account", "fallback"]).await;
+    stage.kustomization("apps", json!({})).await;
+    let message = stage.reason("apps", "AccessDenied").await;
+    let user = format!("system:serviceaccount:{}:fallback", stage.namespace);
+    assert!(message.contains(&user), "{message}");
+    assert!(stage.data("a").await.is_none());
+    let account = (stage.namespace.as_str(), "fallback");
+    stage.apply(bind("fallback", &stage.namespace, ("ClusterRole", "admin"), account)).await.unwrap();
+    stage.ready("apps").await;
+}
+
 /// S02: the roles that are shipped hold what the agent does, and nothing that it never does.
 #[tokio::test]
 async fn the_shipped_roles_are_what_the_agent_uses() {

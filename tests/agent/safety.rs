@@ -140,10 +140,7 @@ async fn quoted_by_a_webhook(stage: &Stage<'_>) {
         let data = &request["object"]["data"];
         Answer::Deny(format!("this is no password: {BUILT} ({data})"))
     });
-    stage.apply(webhook.validating(&stage.namespace, &["secrets"])).await.unwrap();
-    let label = json!({"apiVersion": "v1", "kind": "Namespace",
-                       "metadata": {"name": stage.namespace, "labels": {"webhook": stage.namespace}}});
-    stage.apply(label).await.unwrap();
+    stage.guarded(&webhook, &["secrets"]).await;
     eventually(PATIENCE, async || {
         let revision =
             stage.push(&[("apps/a.yaml", &secret("stringData", &json!({"password": BUILT, "n": "1"})))]);
@@ -156,11 +153,7 @@ async fn quoted_by_a_webhook(stage: &Stage<'_>) {
     })
     .await
     .unwrap();
-    // Before the webhook goes, since nothing could be written in its namespace after.
-    let configuration = webhook.validating(&stage.namespace, &[]);
-    let mut allowed = configuration;
-    allowed["webhooks"] = json!([]);
-    stage.apply(allowed).await.unwrap();
+    stage.unguarded(&webhook).await;
 }
 
 /// Sources whose credentials are no good.

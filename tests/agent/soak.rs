@@ -1,5 +1,5 @@
-//! A platform over a length of time, among commits, drift, hosts that come and go, and an agent that is
-//! killed: nothing is lost, and nothing grows. `make soak MINUTES=n` makes it long.
+//! A platform over a long time, with commits, drift, hosts that come and go, and an agent that is killed:
+//! nothing is lost, and nothing grows. `make soak MINUTES=n` runs it for long.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,18 +11,17 @@ use serde_json::json;
 
 use super::stage::{HOME, PATIENCE, Running, Stage, config_map, stage};
 
-/// How many Kustomizations there are, each with one object.
+/// The number of Kustomizations, each with one object.
 const COUNT: usize = 8;
-/// How long it goes on where nobody says otherwise. A short one shows that all of it works, a long one what
-/// grows.
+/// The default duration. A short run shows that everything works, a long one shows growth.
 const SHORT: Duration = Duration::from_secs(20);
-/// How soon drift is back where nothing is away.
+/// How soon drift is corrected if no host is down.
 const DRIFT: Duration = Duration::from_secs(5);
-/// How much more there may be at the end than in the middle: memory in KiB and in percent, open files,
-/// threads, bytes on the disk.
+/// The allowed growth between the middle and the end: memory in KiB and in percent, open files, threads,
+/// bytes on the disk.
 const MORE: (u64, u64, usize, u64, u64) = (8 * 1024, 20, 10, 4, 16 << 20);
 
-/// What the agent takes up.
+/// The resources that the agent uses.
 #[derive(Debug)]
 struct Size {
     memory_kib: u64,
@@ -31,7 +30,7 @@ struct Size {
     disk: u64,
 }
 
-/// The platform, its agent and what stands between it and others.
+/// The platform, its agent, and the proxies around it.
 struct Soak<'s> {
     stage: Stage<'s>,
     agent: Running,
@@ -39,7 +38,7 @@ struct Soak<'s> {
     state: tempfile::TempDir,
     host: Proxy,
     server: Proxy,
-    /// What Git says each object holds.
+    /// The content of each object in Git.
     wanted: BTreeMap<String, String>,
     uids: BTreeMap<String, String>,
 }
@@ -48,7 +47,7 @@ fn names() -> impl Iterator<Item = String> {
     (0..COUNT).map(|at| format!("k{at}"))
 }
 
-/// The bytes of all files below a folder, as far as they are not removed meanwhile.
+/// The size of all files below a folder that are not removed meanwhile.
 fn disk(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let size = |entry: std::fs::DirEntry| match entry.metadata() {
@@ -98,7 +97,7 @@ impl Soak<'_> {
         self.wanted.insert(name.to_owned(), value.to_owned());
     }
 
-    /// All is as Git says, and nothing was made anew.
+    /// Checks that everything is as in Git, and nothing was recreated.
     async fn settled(&self) {
         for name in names() {
             self.stage.ready(&name).await;
@@ -110,7 +109,7 @@ impl Soak<'_> {
         }
     }
 
-    /// Somebody changes an object; how long it takes until it is back.
+    /// Changes an object as somebody else; returns how long its correction takes.
     async fn drift(&self, name: &str) -> Duration {
         let edit = json!({"data": {"value": "edited"}});
         let params = PatchParams { field_manager: Some("kubectl-edit".into()), ..PatchParams::default() };
@@ -126,7 +125,7 @@ impl Soak<'_> {
         begin.elapsed()
     }
 
-    /// One commit and one drift, and in some rounds something that goes wrong in between.
+    /// Makes one commit and one drift, and in some rounds a fault in between.
     async fn round(&mut self, number: usize, may_kill: bool) -> Duration {
         let (changed, drifted) = (format!("k{}", number % COUNT), format!("k{}", (number + 3) % COUNT));
         match number % 4 {
@@ -173,7 +172,7 @@ async fn nothing_is_lost_and_nothing_grows() {
         soak.round(number, true).await;
         number += 1;
     }
-    // From here on it is one process, whose size is compared once it has done all of it.
+    // From here on it is one process, whose size is compared after it has done all kinds of work.
     let half = number;
     let mut middle = None;
     while begin.elapsed() < length || number < half + 8 {
@@ -190,6 +189,6 @@ async fn nothing_is_lost_and_nothing_grows() {
     assert!(end.memory_kib <= middle.memory_kib + memory + middle.memory_kib * percent / 100);
     assert!(end.open_files <= middle.open_files + files && end.threads <= middle.threads + threads);
     assert!(end.disk <= middle.disk + disk);
-    // A machine that others use as well says nothing about time.
+    // A machine that is shared with others proves nothing about time.
     assert!(minutes.is_none() || slowest <= DRIFT, "drift was back after {slowest:?} only");
 }

@@ -2,18 +2,17 @@
 //! a real sshd, and the real binary acting as its own ServiceAccount.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
+pub(crate) use harness::stage::{api, apply};
 use harness::{
-    Agent, AgentBuilder, ControlPlane, GitServer, KeyAlgorithm, KeyId, Repo, SshKey, eventually, shared,
+    Agent, AgentBuilder, Cage, ControlPlane, GitServer, KeyAlgorithm, KeyId, Repo, SshKey, Webhook,
+    eventually, shared,
 };
-use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams};
-use kube::core::GroupVersionKind;
-use kube::discovery;
+use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
 use lockgate::tested::manifests::{self, Installation};
-use lockgate_base::model::Object;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -27,12 +26,19 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// A namespace, a repository, and whoever asks for them.
 pub(crate) struct Stage<'p> {
     pub(crate) plane: &'p ControlPlane,
-    pub(crate) client: kube::Client,
-    pub(crate) namespace: String,
+    shared: harness::Stage,
     pub(crate) git: GitServer,
     pub(crate) repo: Repo,
     pub(crate) key: SshKey,
     pub(crate) deploy_key: KeyId,
+}
+
+impl std::ops::Deref for Stage<'_> {
+    type Target = harness::Stage;
+
+    fn deref(&self) -> &harness::Stage {
+        &self.shared
+    }
 }
 
 /// A running agent whose output is shown when the test fails.
@@ -52,10 +58,15 @@ impl Running {
     }
 }
 
+/// The binary under test: another one where `LOCKGATE` names it.
+pub(crate) fn program() -> PathBuf {
+    std::env::var_os("LOCKGATE").map_or_else(|| env!("CARGO_BIN_EXE_lockgate").into(), PathBuf::from)
+}
+
 /// An agent as a process, its state in the home directory that the harness gives it.
 pub(crate) fn builder(kubeconfig: &std::path::Path) -> AgentBuilder {
     let command = ["agent", "--namespace", HOME, "--state-dir", "state"];
-    Agent::new(env!("CARGO_BIN_EXE_lockgate")).kubeconfig(kubeconfig).args(command)
+    Agent::new(program()).kubeconfig(kubeconfig).args(command)
 }
 
 impl Drop for Running {
@@ -90,18 +101,13 @@ async fn try_stage<'p>(
     name: &str,
     files: &[(&str, &str)],
 ) -> anyhow::Result<Stage<'p>> {
-    static NUMBER: AtomicUsize = AtomicUsize::new(0);
-    let client = plane.client().await?;
-    let namespace = format!("{name}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    let shared = harness::Stage::new(plane, name).await?;
     let git = GitServer::start()?;
     let repo = git.create_repo("platform")?;
     let key = SshKey::generate(KeyAlgorithm::Ed25519)?;
     let deploy_key = git.authorize(&repo, &key.public)?;
     commit(&repo, "begin", files)?;
-    let stage = Stage { plane, client, namespace, git, repo, key, deploy_key };
-    stage
-        .apply(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": stage.namespace}}))
-        .await?;
+    let stage = Stage { plane, shared, git, repo, key, deploy_key };
     stage.secret("repo", json!({})).await?;
     stage.source("repo", json!({})).await?;
     Ok(stage)
@@ -123,50 +129,49 @@ async fn install(client: &kube::Client) -> anyhow::Result<()> {
 
 /// What is installed.
 pub(crate) fn installation() -> Installation {
-    Installation { namespace: HOME.into(), image: "lockgate:test".into(), lockdown: false, adopt: false }
+    Installation { image: "lockgate:test".into(), ..Installation::in_namespace(HOME) }
 }
 
-/// Applies an object of any kind as a user with another field manager than the agent's.
-pub(crate) async fn apply(client: &kube::Client, value: Value) -> anyhow::Result<DynamicObject> {
-    let object = Object::parse(value.clone())?;
-    let params = PatchParams::apply("test").force();
-    eventually(Duration::from_secs(20), async || {
-        let api = api_of(client, &object).await?;
-        Ok(api.patch(object.name(), &params, &Patch::Apply(&value)).await?)
-    })
-    .await
-    .with_context(|| object.id().subject())
+/// Waits until an object is gone, or on its way out.
+pub(crate) async fn gone(objects: &Api<DynamicObject>, name: &str) {
+    let result = eventually(PATIENCE, async || {
+        let found = objects.get_opt(name).await?;
+        let is_gone = found.is_none_or(|found| found.metadata.deletion_timestamp.is_some());
+        anyhow::ensure!(is_gone, "{name} is still there");
+        Ok(())
+    });
+    result.await.unwrap_or_else(|error| panic!("{error:#}"));
 }
 
-async fn api_of(client: &kube::Client, object: &Object) -> anyhow::Result<Api<DynamicObject>> {
-    let gvk = GroupVersionKind::gvk(object.group(), object.version(), object.kind());
-    let (resource, capabilities) = discovery::pinned_kind(client, &gvk).await?;
-    Ok(match capabilities.scope {
-        discovery::Scope::Namespaced => {
-            Api::namespaced_with(client.clone(), object.namespace().unwrap_or("default"), &resource)
-        }
-        discovery::Scope::Cluster => Api::all_with(client.clone(), &resource),
-    })
-}
-
-/// The API of a namespaced kind.
-pub(crate) fn api(
-    client: &kube::Client,
-    namespace: &str,
-    api_version: &str,
-    kind: &str,
-    plural: &str,
-) -> Api<DynamicObject> {
-    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    let gvk = GroupVersionKind::gvk(group, version, kind);
-    let resource = ApiResource::from_gvk_with_plural(&gvk, plural);
-    Api::namespaced_with(client.clone(), namespace, &resource)
+/// A patch in the name of a field manager.
+pub(crate) async fn patch(objects: &Api<DynamicObject>, name: &str, manager: &str, patch: Value) {
+    let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
+    let patched = objects.patch(name, &params, &Patch::Merge(patch)).await;
+    patched.unwrap_or_else(|error| panic!("{name} was not patched: {error}"));
 }
 
 impl Stage<'_> {
-    /// Applies an object.
-    pub(crate) async fn apply(&self, value: Value) -> anyhow::Result<DynamicObject> {
-        apply(&self.client, value).await
+    /// The stage in another namespace, which is there already.
+    pub(crate) fn moved_to(mut self, namespace: &str) -> Self {
+        namespace.clone_into(&mut self.shared.namespace);
+        self
+    }
+
+    /// Has all requests about some resources of the namespace pass a webhook.
+    pub(crate) async fn guarded(&self, webhook: &Webhook, resources: &[&str]) {
+        let labels = json!({"webhook": self.namespace});
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace",
+                               "metadata": {"name": self.namespace, "labels": labels}});
+        for object in [webhook.validating(&self.namespace, resources), namespace] {
+            self.apply(object).await.expect("the webhook was not set up");
+        }
+    }
+
+    /// Takes the webhook away again, since nothing could be written in the namespace once it is gone.
+    pub(crate) async fn unguarded(&self, webhook: &Webhook) {
+        let mut configuration = webhook.validating(&self.namespace, &[]);
+        configuration["webhooks"] = json!([]);
+        self.apply(configuration).await.expect("the webhook was not taken away");
     }
 
     /// The Secret of a source; `data` overrides what it holds.
@@ -206,21 +211,11 @@ impl Stage<'_> {
     }
 
     pub(crate) fn kustomizations(&self) -> Api<DynamicObject> {
-        api(
-            &self.client,
-            &self.namespace,
-            "kustomize.toolkit.fluxcd.io/v1",
-            "Kustomization",
-            "kustomizations",
-        )
+        self.api("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "kustomizations")
     }
 
     pub(crate) fn sources(&self) -> Api<DynamicObject> {
-        api(&self.client, &self.namespace, "source.toolkit.fluxcd.io/v1", "GitRepository", "gitrepositories")
-    }
-
-    pub(crate) fn config_maps(&self) -> Api<DynamicObject> {
-        api(&self.client, &self.namespace, "v1", "ConfigMap", "configmaps")
+        self.api("source.toolkit.fluxcd.io/v1", "GitRepository", "gitrepositories")
     }
 
     /// Starts the agent for this namespace, as its own ServiceAccount.
@@ -235,6 +230,14 @@ impl Stage<'_> {
             .await
             .expect("no kubeconfig for the agent");
         self.agent_as(&kubeconfig, arguments)
+    }
+
+    /// Starts the agent for this namespace with a bound on its memory.
+    pub(crate) async fn agent_in(&self, cage: &Cage) -> Running {
+        let kubeconfig = self.plane.service_account_kubeconfig(HOME, "lockgate").await;
+        let agent = cage.agent(program()).kubeconfig(&kubeconfig.expect("no kubeconfig for the agent"));
+        let agent = agent.args(["agent", "--namespace", HOME, "--state-dir", "state", "--watch-namespace"]);
+        Running::start(agent.args([&self.namespace]))
     }
 
     /// Starts an agent for all namespaces.
@@ -272,7 +275,7 @@ impl Stage<'_> {
 
     /// Waits until an event's message passes a test, and returns the event.
     pub(crate) async fn event(&self, what: &str, test: impl Fn(&str) -> bool) -> DynamicObject {
-        let events = api(&self.client, &self.namespace, "v1", "Event", "events");
+        let events = self.api("v1", "Event", "events");
         let result = eventually(PATIENCE, async || {
             let all = events.list(&ListParams::default()).await?.items;
             let messages: Vec<String> = all.iter().map(|event| event.data["message"].to_string()).collect();

@@ -1,5 +1,9 @@
 //! What a commit replaces: what goes before the new object comes, and what goes only once the new one is up.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use harness::{Answer, Webhook};
 use serde_json::{Value, json};
 
 use super::stage::{Stage, api, condition, stage};
@@ -76,4 +80,66 @@ async fn what_is_in_the_way_of_a_new_object_goes_first() {
     stage.push(&[("apps/service.yaml", &service("newer")), ("apps/wrong.yaml", &wrong.to_string())]);
     stage.reason("apps", "ReconciliationFailed").await;
     assert!(services.get_opt("new").await.unwrap().is_some());
+}
+
+/// A webhook that lets each host be in one Ingress only.
+fn each_host_once(webhook: &Webhook) {
+    let owners: Mutex<BTreeMap<String, String>> = Mutex::default();
+    webhook.answer(move |request| {
+        let mut owners = owners.lock().unwrap();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let name = text(&request["name"]);
+        if request["operation"] == "DELETE" {
+            if request["dryRun"] != true {
+                owners.retain(|_, owner| *owner != name);
+            }
+            return Answer::Allow;
+        }
+        let host = text(&request["object"]["spec"]["rules"][0]["host"]);
+        if let Some(owner) = owners.get(&host).filter(|owner| **owner != name) {
+            return Answer::Deny(format!(
+                "host \"{host}\" and path \"/\" is already defined in ingress {owner}"
+            ));
+        }
+        if request["dryRun"] != true {
+            owners.insert(host, name);
+        }
+        Answer::Allow
+    });
+}
+
+/// An Ingress under another name asks for the host that the old one has.
+#[tokio::test]
+async fn an_ingress_whose_host_a_webhook_guards_makes_room() {
+    let ingress = |name: &str| {
+        let backend = json!({"service": {"name": "web", "port": {"number": 80}}});
+        let paths = json!([{"path": "/", "pathType": "Prefix", "backend": backend}]);
+        json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": name},
+               "spec": {"rules": [{"host": "web.example.com", "http": {"paths": paths}}]}})
+        .to_string()
+    };
+    let stage = stage("hosts", &[]).await;
+    let webhook = Webhook::start().unwrap();
+    each_host_once(&webhook);
+    stage.guarded(&webhook, &["ingresses"]).await;
+    let ingresses = api(&stage.client, &stage.namespace, "networking.k8s.io/v1", "Ingress", "ingresses");
+    // The webhook is asked as soon as the server has taken note of it.
+    let attempt = kube::api::PatchParams { dry_run: true, ..kube::api::PatchParams::apply("test") };
+    let probe: Value = serde_json::from_str(&ingress("probe")).unwrap();
+    harness::eventually(super::stage::PATIENCE, async || {
+        ingresses.patch("probe", &attempt, &kube::api::Patch::Apply(&probe)).await?;
+        anyhow::ensure!(!webhook.requests().is_empty(), "the webhook is not asked");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    stage.push(&[("apps/ingress.yaml", &ingress("old"))]);
+    let _agent = stage.agent().await;
+    stage.kustomization("apps", json!({"retryInterval": "10m"})).await;
+    stage.ready("apps").await;
+    stage.push(&[("apps/ingress.yaml", &ingress("new"))]);
+    stage.ready("apps").await;
+    assert!(ingresses.get_opt("old").await.unwrap().is_none());
+    assert!(ingresses.get_opt("new").await.unwrap().is_some());
+    stage.unguarded(&webhook).await;
 }

@@ -1,4 +1,4 @@
-//! The kinds, the agent without a repository, other SSH servers, and the way back.
+//! The kinds, the agent without a repository, other SSH servers, and the uninstall.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn api(client: &kube::Client, group: &str, version: &str, kind: &str, plural: &s
     Api::namespaced_with(client.clone(), "default", &ApiResource::from_gvk_with_plural(&gvk, plural))
 }
 
-/// The kinds are taken by the API server, every version stores without loss, and the rules are Flux's.
+/// The API server accepts the kinds, every version stores without loss, and the rules are Flux's.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_kinds_serve_every_version_without_loss() {
     let site = Site::new().await;
@@ -118,8 +118,8 @@ async fn columns_are_what_people_know(client: &kube::Client) {
     }
 }
 
-/// `lockgate bootstrap git`: the key is printed, and the run goes on when the host lets it in. Then the way
-/// back.
+/// `lockgate bootstrap git`: the key is printed, and the run continues when the host accepts it. Then the
+/// installation is removed again.
 #[tokio::test(flavor = "multi_thread")]
 async fn any_ssh_server_will_do_and_the_way_back_leaves_the_workloads() {
     let site = Site::new().await;
@@ -173,7 +173,7 @@ async fn any_ssh_server_will_do_and_the_way_back_leaves_the_workloads() {
     let maps = site.all("v1", "ConfigMap", "configmaps").await;
     let kept = |name: &str| maps.iter().any(|map| map["metadata"]["name"] == name);
     assert!(kept("base") && kept("apps"), "the workloads are gone");
-    // The API server removes a kind a moment after it has let its deletion in.
+    // The API server removes a kind a moment after it has accepted its deletion.
     eventually(Duration::from_mins(1), async || {
         let mut left = site.versions().await;
         left.retain(|name| name.contains("\"lockgate") || name.contains("toolkit.fluxcd.io"));
@@ -187,7 +187,7 @@ async fn any_ssh_server_will_do_and_the_way_back_leaves_the_workloads() {
     assert!(again.stderr.contains("nothing was changed"), "{}", again.stderr);
 }
 
-/// Uninstalling under a running agent prunes nothing; purging does.
+/// An uninstall under a running agent prunes nothing; with `--purge` it does.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_purge_takes_everything_and_a_removal_nothing_even_under_a_running_agent() {
     let site = Site::new().await;
@@ -209,18 +209,18 @@ async fn a_purge_takes_everything_and_a_removal_nothing_even_under_a_running_age
     assert!(site.secrets().await.is_empty());
 }
 
-/// A removal that was cut off, or left the Secrets, has taken the sources already: the key is found without
-/// them.
+/// An uninstall that was cut off, or kept the Secrets, has already deleted the sources: the key is found
+/// without them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_purge_finds_the_key_without_its_source_and_leaves_other_secrets() {
     let site = Site::new().await;
-    // Without the label of ours, so that it stays.
+    // The namespace lacks our label, so it stays.
     site.create(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flux-system"}})).await;
     assert!(killed_at(site.bootstrap(&[]), "✔ deploy key ").await);
     let labels = json!({"app.kubernetes.io/part-of": "lockgate"});
     for (name, labels, key) in [
         ("theirs", json!({}), "identity"),
-        // Labelled by somebody else, who may do that.
+        // Somebody else has set the label, which is allowed.
         ("theirs-too", labels.clone(), "identity"),
         ("no-key", labels, "text"),
     ] {
@@ -244,7 +244,7 @@ async fn a_purge_finds_the_key_without_its_source_and_leaves_other_secrets() {
     assert_eq!(names, ["no-key", "theirs", "theirs-too"]);
 }
 
-/// What another tool has put there to be told of the end still holds it.
+/// A finalizer of another tool still holds the object.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_removal_takes_off_its_own_finalizer_and_names_those_of_others() {
     let site = Site::new().await;
@@ -277,7 +277,7 @@ async fn a_removal_takes_off_its_own_finalizer_and_names_those_of_others() {
     }
 }
 
-/// Whoever installs again at once waits until what was removed is gone.
+/// A new installation right after an uninstall waits until the old objects are gone.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_still_on_its_way_out_is_waited_for() {
     let site = Site::new().await;
@@ -317,8 +317,8 @@ async fn what_is_still_on_its_way_out_is_waited_for() {
     }
 }
 
-/// A namespace that nobody is left to let go of is not waited for: what holds it is named, and what cures it
-/// does.
+/// A namespace whose finalizers nobody is left to remove is not waited for: the message names the finalizer
+/// and the cure.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_that_is_held_for_ever_is_named_with_its_cure() {
     let site = Site::new().await;
@@ -342,7 +342,7 @@ async fn a_namespace_that_is_held_for_ever_is_named_with_its_cure() {
     done(site.lockgate(&["install"])).await;
 }
 
-/// What is exported is what would be applied, and needs neither cluster nor host.
+/// The export equals the objects that would be applied, and needs neither cluster nor host.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_asks_nobody() {
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_lockgate"));

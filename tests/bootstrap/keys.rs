@@ -65,7 +65,11 @@ async fn a_recreated_cluster_deletes_the_key_of_the_last() {
     site.recreate().await;
     assert!(killed_at(site.bootstrap(&NAMED), "✔ deploy key ").await);
     assert_eq!(site.hub.keys().len(), kept.len() + 2, "nothing is deleted unless it is asked for");
+    let asked = site.hub.requests().len();
     let (run, _agent) = site.with_agent(site.bootstrap(&PRUNING), &[]).await;
+    // A look at the key that goes, and its end.
+    let requests = site.hub.requests().split_off(asked);
+    assert_eq!(requests.len(), 6 + 2, "{requests:#?}");
     let deleted = format!("deleted \"{}\" ed25519 SHA256:", old.title);
     assert!(run.stderr.contains(&deleted), "{}", run.stderr);
     for (title, reason) in [

@@ -1,21 +1,21 @@
-//! Runs that are killed: when a step is told, and in the middle of each write.
+//! Runs that are killed: after the report of a step, and in the middle of each write.
 
 use harness::{Fault, Webhook};
 use serde_json::{Value, json};
 
 use super::site::{LIMIT, Site, ended, killed_at, killed_when};
 
-/// Where a run is killed.
+/// The point at which a run is killed.
 enum Point {
-    /// As soon as it tells of a step.
+    /// As soon as it reports a step.
     Told(&'static str),
     /// While the API server is about to create an object of a kind.
     Creating(&'static str),
-    /// When the key is registered, and the answer is on its way.
+    /// When the key is registered, and before the answer arrives.
     Registered,
 }
 
-/// What admission is asked about: enough of the kinds that a run writes.
+/// The resources that admission covers: enough of the kinds that a run writes.
 const RESOURCES: [&str; 7] = [
     "namespaces",
     "secrets",
@@ -36,13 +36,13 @@ async fn watch_writes(site: &Site) -> Webhook {
     webhook
 }
 
-/// Whether the request is about an object of a kind that is to be created in earnest.
+/// Whether the request creates an object of a kind, and is no dry run.
 fn creates(request: &Value, kind: &str) -> bool {
     request["operation"] == "CREATE" && request["kind"]["kind"] == kind && request["dryRun"] == json!(false)
 }
 
-/// B03: a run that was killed anywhere is gone on with by the same command; there is one key and one Secret
-/// at the end.
+/// B03: the same command continues a run that was killed anywhere. At the end there is one key and one
+/// Secret.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_was_killed_is_finished_by_the_next() {
     let site = Site::new().await;

@@ -13,6 +13,9 @@ const REPO: (&str, &str) = ("GET", "/repos/barolab/foobar-infra");
 const LIST: (&str, &str) = ("GET", "/repos/barolab/foobar-infra/keys");
 const POST: (&str, &str) = ("POST", "/repos/barolab/foobar-infra/keys");
 
+/// What is told where the owner's policy forbids deploy keys.
+const POLICY: &str = "deploy keys are disabled by policy; an owner allows them at ";
+
 /// B04: each refusal of GitHub has its cause in one line, what to do about it, and an exit code.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_refusal_of_github_is_told_with_its_fix() {
@@ -41,7 +44,7 @@ async fn every_refusal_of_github_is_told_with_its_fix() {
             "administration=write",
         ),
         (POST, Fault::KeyInUse, 1, "in use at another repository", "--secret-name"),
-        (POST, Fault::KeysDisabled, 1, "deploy keys are disabled", "Member privileges"),
+        (POST, Fault::KeysDisabled, 1, POLICY, ""),
         (POST, Fault::Status(422, limit), 1, "Validation Failed: the limit is 100 keys", ""),
     ];
     for ((method, path), fault, code, told, fix) in cases {
@@ -89,25 +92,29 @@ async fn an_app_stands_in_for_a_token() {
     let site = Site::new().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("app.pem");
-    let file = file.to_str().unwrap();
-    let made = std::process::Command::new("ssh-keygen")
-        .args(["-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "", "-f", file])
-        .status()
-        .unwrap();
-    assert!(made.success());
-    let app = |installation: &'static str| ["--app-id", "12345", "--app-installation-id", installation];
-    let app = |installation| {
-        let mut command = site.bootstrap(&app(installation));
-        command.args(["--app-private-key-file", file]).env_remove("GITHUB_TOKEN");
+    std::fs::write(&file, harness::app_key().unwrap()).unwrap();
+    let app = |more: &[&str]| {
+        let mut command = site.bootstrap(&[&["--app-id", "12345"], more].concat());
+        command.arg("--app-private-key-file").arg(&file).env_remove("GITHUB_TOKEN");
         command
     };
-    let unknown = ended(app("77")).await;
+    let numbered = ["--app-installation-id", "77"];
+    let unknown = ended(app(&numbered)).await;
     assert_eq!(unknown.code, 1, "{}", unknown.stderr);
     assert!(unknown.stderr.contains("the App cannot sign in: Not Found"), "{}", unknown.stderr);
     assert!(unknown.stderr.contains("under --app-installation-id"), "{}", unknown.stderr);
+    // The installation is found by the repository where its number is not given.
+    let nowhere = ended(app(&[])).await;
+    assert!(
+        nowhere.code == 1 && nowhere.stderr.contains("that the App is installed for"),
+        "{}",
+        nowhere.stderr
+    );
     let owner = "barolab".into();
     site.hub.add_app(App { id: "12345".into(), installation: 77, owner, administration: Access::Write });
-    assert!(killed_at(app("77"), "✔ deploy key ").await);
+    assert!(killed_at(app(&numbered), "✔ deploy key ").await);
+    assert_eq!(site.hub.keys().len(), 1);
+    assert!(killed_at(app(&[]), "✔ deploy key ").await);
     assert_eq!(site.hub.keys().len(), 1);
     let alone = ended(site.bootstrap(&["--app-id", "12345"])).await;
     assert!(alone.code == 2 && alone.stderr.contains("--app-private-key-file"), "{}", alone.stderr);

@@ -1,5 +1,4 @@
-//! Another key, and other host keys, in the place of those that are there: the agent is let in at each
-//! moment.
+//! The rotation of keys and host keys: the repository accepts the agent at each moment.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,7 +19,7 @@ fn data(secret: &Value, key: &str) -> String {
     String::from_utf8(STANDARD.decode(secret["data"][key].as_str().unwrap()).unwrap()).unwrap()
 }
 
-/// The public line of the key in use, which GitHub lets in.
+/// The public line of the key in use, which GitHub accepts.
 async fn in_use(site: &Site) -> String {
     let secrets = site.secrets().await;
     let secret = secrets.iter().find(|secret| secret["metadata"]["name"] == "flux-system").unwrap();
@@ -30,7 +29,7 @@ async fn in_use(site: &Site) -> String {
     line.trim().to_owned()
 }
 
-/// One key at GitHub, one Secret, and nothing noted as unfinished.
+/// Checks for one key at GitHub, one Secret, and no mark of an unfinished rotation.
 async fn is_finished(site: &Site) {
     let (keys, secrets) = (site.hub.keys(), site.secrets().await);
     assert_eq!((keys.len(), secrets.len()), (1, 1), "{keys:?} {secrets:?}");
@@ -39,7 +38,8 @@ async fn is_finished(site: &Site) {
     in_use(site).await;
 }
 
-/// S09: wherever a rotation is killed, the Secret has a key that works, and the same command finishes.
+/// S09: wherever a rotation is killed, the Secret has a working key, and the same command finishes the
+/// rotation.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_replaced_and_a_run_that_was_killed_is_finished() {
     let site = Site::new().await;
@@ -69,7 +69,7 @@ async fn a_key_is_replaced_and_a_run_that_was_killed_is_finished() {
     is_finished(&site).await;
     assert_eq!(in_use(&site).await, third, "a rotation that was begun is finished, and no other begun");
 
-    // Bootstrap does the same, and finishes what was begun.
+    // Bootstrap also rotates, and finishes an unfinished rotation.
     assert!(killed_at(site.bootstrap(&["--replace-secret"]), "✔ rotation ").await);
     assert_eq!(site.hub.keys().len(), 2);
     let fourth = in_use(&site).await;
@@ -81,8 +81,8 @@ async fn a_key_is_replaced_and_a_run_that_was_killed_is_finished() {
     assert_ne!(in_use(&site).await, fourth);
 }
 
-/// A host key that GitHub publishes no more is renewed by bootstrap alone; elsewhere the user says which is
-/// right.
+/// Bootstrap alone renews a host key that GitHub no longer publishes; for other hosts the user names the
+/// right one.
 #[tokio::test(flavor = "multi_thread")]
 async fn host_keys_are_renewed() {
     let site = Site::new().await;

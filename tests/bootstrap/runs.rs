@@ -43,6 +43,8 @@ async fn a_cluster_is_set_up_by_one_command_and_again_by_none() {
         assert!(run.stderr.contains(line), "no {line:?} in\n{}", run.stderr);
     }
 
+    // Before keys were named, rehearsed and pruned it were as many.
+    assert_eq!(site.hub.requests().len(), 8, "{:#?}", site.hub.requests());
     let keys = site.hub.keys();
     let secrets = site.secrets().await;
     let [key] = keys.as_slice() else { panic!("{keys:?}") };
@@ -69,7 +71,8 @@ async fn a_cluster_is_set_up_by_one_command_and_again_by_none() {
     );
     assert_eq!(site.versions().await, before);
     let requests = site.hub.requests();
-    assert!(requests.len() > asked && requests[asked..].iter().all(|request| request.method == "GET"));
+    assert_eq!(requests.len() - asked, 6, "{:#?}", &requests[asked..]);
+    assert!(requests[asked..].iter().all(|request| request.method == "GET"));
 
     assert_eq!(empty.path().read_dir().unwrap().count(), 0, "something was written to disk");
     no_trace_of_the_key(&agent, secret);
@@ -314,4 +317,47 @@ async fn flags_are_remembered_and_what_overrides_them_is_told() {
     let run = ended(command).await;
     assert_eq!(run.code, 2, "{}", run.stderr);
     assert!(run.stderr.contains(&format!("was set up with --api-url {api}")), "{}", run.stderr);
+}
+
+/// A sync that Git holds stays as Git has it, and yet remembers the flags: nobody takes them off again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_that_git_holds_remembers_the_flags() {
+    let site = Site::new().await;
+    let url = format!("ssh://{}@{}/barolab/foobar-infra", site.git.user(), site.git.address());
+    let metadata = json!({"name": "foobar-infra", "namespace": "flux-system"});
+    let source = json!({
+        "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "metadata": metadata,
+        "spec": {"interval": "3s", "url": url, "ref": {"branch": "main"}, "secretRef": {"name": "flux-system"}},
+    });
+    let root = json!({
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "metadata": metadata,
+        "spec": {
+            "interval": "10m", "path": format!("./{PATH}"), "prune": true,
+            "sourceRef": {"kind": "GitRepository", "name": "foobar-infra"},
+        },
+    });
+    let text = format!("{source}\n---\n{root}\n");
+    site.repo.commit("main", "hold the sync", &[(&format!("{PATH}/gotk-sync.yaml"), Some(text))]).unwrap();
+    let named = |name: &'static str| ["--name", "foobar-infra", "--cluster-name", name];
+    let (_, _agent) = site.with_agent(site.bootstrap(&named("eu-west9")), &[]).await;
+    let live = async || {
+        let all = site.all("source.toolkit.fluxcd.io/v1", "GitRepository", "gitrepositories").await;
+        all.into_iter().find(|source| source["metadata"]["name"] == "foobar-infra").unwrap()
+    };
+    let remembers = async |name: &str| {
+        let source = live().await;
+        assert_eq!(source["metadata"]["labels"]["kustomize.toolkit.fluxcd.io/name"], "foobar-infra");
+        assert_eq!(source["spec"]["interval"], "3s", "it is as Git has it");
+        let flags = source["metadata"]["annotations"]["lockgate.dev/flags"].as_str().unwrap().to_owned();
+        let flags: Value = serde_json::from_str(&flags).unwrap();
+        assert_eq!(flags["cluster-name"], name);
+        source["metadata"]["generation"].clone()
+    };
+    let generation = remembers("eu-west9").await;
+    let again = done(site.bootstrap(&[])).await;
+    assert!(again.stderr.contains("nothing was changed"), "{}", again.stderr);
+    assert!(again.stderr.contains("--cluster-name eu-west9"), "{}", again.stderr);
+    done(site.bootstrap(&named("eu-west10"))).await;
+    a_commit_is_applied(&site).await;
+    assert_eq!(remembers("eu-west10").await, generation, "somebody has fought over it");
 }

@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use harness::{ControlPlane, GitHub, GitServer, Options, Repo};
-use kube::api::{Api, DynamicObject, ListParams};
-use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -70,6 +68,7 @@ impl Site {
         command
             .args(arguments)
             .env_remove("GITHUB_TOKEN")
+            .env_remove("GIT_PASSWORD")
             .env("KUBECONFIG", self.plane.admin_kubeconfig())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -88,6 +87,15 @@ impl Site {
         arguments.extend(["--api-url", api.as_str(), "--ssh-host", host.as_str()]);
         arguments.extend(more);
         let mut command = self.lockgate(&arguments);
+        command.env("GITHUB_TOKEN", TOKEN);
+        command
+    }
+
+    /// `lockgate bootstrap github` for the repository, without what is for SSH alone.
+    pub(crate) fn login_at_github(&self, more: &[&str]) -> Command {
+        let api = self.hub.url();
+        let arguments = ["bootstrap", "github", "barolab/foobar-infra", "--path", PATH, "--api-url", &api];
+        let mut command = self.lockgate(&[&arguments[..], more].concat());
         command.env("GITHUB_TOKEN", TOKEN);
         command
     }
@@ -149,26 +157,14 @@ impl Site {
 
     /// Creates an object.
     pub(crate) async fn create(&self, value: Value) {
-        let object: DynamicObject = serde_json::from_value(value).unwrap();
-        let types = object.types.clone().unwrap();
-        let (group, version) = types.api_version.split_once('/').unwrap_or(("", &types.api_version));
-        let gvk = GroupVersionKind::gvk(group, version, &types.kind);
-        let (client, resource) = (self.plane.client().await.unwrap(), ApiResource::from_gvk(&gvk));
-        let api: Api<DynamicObject> = match &object.metadata.namespace {
-            Some(namespace) => Api::namespaced_with(client, namespace, &resource),
-            None => Api::all_with(client, &resource),
-        };
-        api.create(&kube::api::PostParams::default(), &object).await.unwrap();
+        let client = self.plane.client().await.unwrap();
+        harness::stage::create(&client, value).await.unwrap();
     }
 
     /// All objects of a kind.
     pub(crate) async fn all(&self, api_version: &str, kind: &str, plural: &str) -> Vec<Value> {
-        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        let resource =
-            ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
-        let api: Api<DynamicObject> = Api::all_with(self.plane.client().await.unwrap(), &resource);
-        let list = api.list(&ListParams::default()).await.unwrap();
-        list.items.into_iter().map(|item| serde_json::to_value(item).unwrap()).collect()
+        let client = self.plane.client().await.unwrap();
+        harness::stage::all(&client, api_version, kind, plural).await.unwrap()
     }
 
     /// The Secrets of the agent's namespace.

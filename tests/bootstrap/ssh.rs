@@ -1,4 +1,4 @@
-//! What this machine asks a server over SSH, with a Secret in any form that the agent takes.
+//! The check of a repository over SSH from this machine, with a Secret in any form that the agent accepts.
 
 use std::process::Command;
 
@@ -15,7 +15,7 @@ fn site() -> (GitServer, Repo, SshUrl) {
     (git, repo, url)
 }
 
-/// A text as OpenSSH changes it in a file.
+/// A key file's text after a change by OpenSSH.
 fn ssh_keygen(text: &str, arguments: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
@@ -72,7 +72,7 @@ fn a_key_that_cannot_be_used_and_a_host_that_is_another_are_told_apart() {
     let key = SshKey::generate(KeyAlgorithm::EcdsaP384).unwrap();
     git.authorize(&repo, &key.public).unwrap();
     let known_hosts = git.known_hosts_file().unwrap();
-    // libssh2 alone reads this form, and only once it is used.
+    // Only libssh2 reads this form, and only when the key is used.
     let encrypted = ssh_keygen(&key.legacy, &["-q", "-p", "-m", "PEM", "-P", "", "-N", "open sesame"]);
     let with = |password: &str| {
         let fields =

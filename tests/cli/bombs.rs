@@ -3,11 +3,11 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::process::Command;
 
+use harness::Cage;
 use harness::measure::ended;
 
-use super::chart_mistakes::{DATA_LIMIT, RESIDENT_LIMIT};
+use super::chart_mistakes::RESIDENT_LIMIT;
 
 /// A repository whose build must end, with the message.
 struct Bomb {
@@ -17,10 +17,9 @@ struct Bomb {
     told: &'static str,
 }
 
-/// An object of a kind whose values no variable is taken from: the command keeps ConfigMaps of the tree for
-/// that.
+/// An object that the command looks into for the values of variables as well.
 fn object(name: &str, rest: &str) -> String {
-    format!("apiVersion: example.com/v1\nkind: Bomb\nmetadata: {{name: {name}}}\n{rest}---\n")
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n{rest}---\n")
 }
 
 fn bomb(name: &'static str, files: Vec<(String, String)>, told: &'static str) -> Bomb {
@@ -104,6 +103,7 @@ fn each_bound_stops_a_kustomization_within_256_mebibytes() {
         substituted(),
     ];
     bombs.extend(["#", "##", "%", "%%"].map(pattern));
+    let cage = Cage::new(RESIDENT_LIMIT * 1024);
     for bomb in bombs {
         let folder = tempfile::tempdir().unwrap();
         for (path, text) in &bomb.files {
@@ -117,11 +117,9 @@ fn each_bound_stops_a_kustomization_within_256_mebibytes() {
         fs::write(folder.path().join("k.yaml"), object).unwrap();
         let variable = bomb.variable.unwrap_or_default();
         fs::write(folder.path().join("v.yaml"), format!("V: \"{variable}\"\n")).unwrap();
-        let script = format!(
-            "ulimit -d {DATA_LIMIT}; exec \"$0\" build --root root --kustomization k.yaml --substitute-from v.yaml"
-        );
-        let mut command = Command::new("bash");
-        command.args(["-c", &script, env!("CARGO_BIN_EXE_lockgate")]).current_dir(folder.path());
+        let mut command = cage.command(env!("CARGO_BIN_EXE_lockgate"));
+        command.args(["build", "--root", "root", "--kustomization", "k.yaml"]);
+        command.args(["--substitute-from", "v.yaml"]).current_dir(folder.path());
         let (status, told, cost) =
             ended(&mut command, File::create(folder.path().join("out")).unwrap()).unwrap();
         let name = bomb.name;

@@ -81,7 +81,7 @@ fn objects(run: &Ended) -> Vec<Value> {
     documents.into_iter().map(|document| document.value).collect()
 }
 
-/// The arguments of the Deployment's container: the substituted values.
+/// The arguments of the Deployment's container, which are the substituted values.
 fn arguments(run: &Ended) -> Vec<String> {
     let objects = objects(run);
     let deployment = objects.iter().find(|object| object["kind"] == "Deployment").unwrap();
@@ -154,7 +154,7 @@ fn values_come_from_files_standard_input_and_flags() {
         let run = lockgate(root, &[&app[..], more].concat(), input);
         assert_eq!(arguments(&run), expected, "{more:?}");
     }
-    // What is given wins over what is built on the way.
+    // Given values win over values of objects that were built on the way.
     let run = lockgate(root, &["build", "--recursive", "east", "--substitute-from", "-"], &map);
     assert_eq!(arguments(&run), ["cluster", "inline", "plain"]);
 }
@@ -167,7 +167,7 @@ fn a_name_is_looked_for_below_the_folder() {
     assert_eq!(arguments(&run)[0], "west");
     let run = lockgate(root, &["build", "--kustomization", "-"], APP);
     assert!(run.code == 1 && run.stderr.contains("ConfigMap/cluster-variables"), "{}", run.stderr);
-    // The repository is that of the file, wherever the command runs.
+    // The repository is the one that contains the file, wherever the command runs.
     let file = root.join("west/app.yaml");
     let run = lockgate(Path::new("/"), &["build", "--kustomization", file.to_str().unwrap()], "");
     assert_eq!(arguments(&run)[0], "west");
@@ -196,7 +196,7 @@ fn a_region_is_built_whole_in_order() {
     assert_eq!(objects(&run).len(), 1);
 }
 
-/// Without --keep-going nothing is printed where something does not build.
+/// Without --keep-going nothing is printed if a part does not build.
 #[test]
 fn what_builds_is_printed_beside_what_does_not() {
     let repository = repository();
@@ -217,7 +217,7 @@ fn what_builds_is_printed_beside_what_does_not() {
     assert!(run.code == 2 && run.stderr.contains("--recursive"), "{}", run.stderr);
 }
 
-/// Whoever builds one Kustomization sees what its parent would have changed, and that its files are
+/// A build of one Kustomization alone shows what its parent would have changed, and that its files are
 /// elsewhere.
 #[test]
 fn a_kustomization_alone_is_told_what_is_missing() {
@@ -306,8 +306,7 @@ fn what_is_wrong_names_object_file_and_cure() {
     }
 }
 
-/// A path that climbs out of the root and back in, or is absolute, leads to what is in it, and to nothing
-/// else.
+/// A path that climbs out of the root and back in, or is absolute, leads only to files inside the root.
 #[test]
 fn a_path_may_leave_the_root_and_come_back() {
     let folder = tempfile::tempdir().unwrap();
@@ -335,8 +334,8 @@ fn a_path_may_leave_the_root_and_come_back() {
     assert!(run.stderr.contains("../../secret: leads outside the source"), "{}", run.stderr);
 }
 
-/// Both regions of the sample platform: every layer after the one below it, with its own values, and the same
-/// every time.
+/// Both regions of the sample platform: every layer comes after the one below it, with its own values, and
+/// the result is the same every time.
 #[test]
 fn the_sample_platform_is_built_whole() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -356,7 +355,7 @@ fn the_sample_platform_is_built_whole() {
     }
 }
 
-/// What the release that is named serves no more is told, and built all the same.
+/// A version that the named release no longer serves is reported, and its objects are built all the same.
 #[test]
 fn versions_that_a_release_serves_no_more_are_warned_of() {
     let folder = tempfile::tempdir().unwrap();

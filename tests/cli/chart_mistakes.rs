@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::lockgate;
 
 /// The data that the process may map, in KiB: 256 MiB besides the stack of as much, which is reserved whole.
-pub(crate) const DATA_LIMIT: u64 = 2 * 256 * 1024;
+const DATA_LIMIT: u64 = 2 * 256 * 1024;
 /// What may be resident of it, in KiB.
 pub(crate) const RESIDENT_LIMIT: u64 = 256 * 1024;
 
@@ -68,6 +68,12 @@ fn each_mistake_of_a_chart_has_its_message() {
         ("{apiVersion: v2, version: 1.0.0}", "validation: chart.metadata.name is required"),
         ("{apiVersion: v2, name: demo}", "validation: chart.metadata.version is required"),
         ("{apiVersion: v3, name: demo, version: 1.0.0}", "unsupported chart version"),
+        ("{apiVersion: v2, name: a/b, version: 1.0.0}", "validation: chart.metadata.name \"a/b\" is invalid"),
+        ("{apiVersion: v2, name: demo, version: x}", "validation: chart.metadata.version \"x\" is invalid"),
+        (
+            "{apiVersion: v2, name: demo, version: 1.0.0, type: x}",
+            "validation: chart.metadata.type must be application or library",
+        ),
         (
             "{apiVersion: v2, name: demo, version: 1.0.0, kubeVersion: '>=1.99.0'}",
             "chart requires kubeVersion: >=1.99.0 which is incompatible with Kubernetes v1.36.0",

@@ -122,6 +122,135 @@ old: 1 pruned";
     assert_eq!((run.code, run.stdout.as_str()), (1, "deployment/shop/web\n"));
 }
 
+/// Colours are for people who look at a terminal and have not said otherwise.
+#[test]
+fn colours_are_for_a_terminal() {
+    let repository = repository();
+    let drawn = |variables: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lockgate"));
+        command.current_dir(repository.path()).args(["diff", "--from", "HEAD~1", "--to", "HEAD", "cluster"]);
+        command.env("TERM", "xterm").env_remove("NO_COLOR").envs(variables.iter().copied());
+        let (status, drawn) = harness::on_terminal(command).unwrap();
+        assert_eq!(status.code(), Some(1), "{drawn}");
+        drawn
+    };
+    let coloured = drawn(&[]);
+    for part in [
+        "\x1b[33m~ Deployment/shop/web\x1b[0m",
+        "\x1b[31m-           image: web:1\x1b[0m",
+        "\x1b[32m+           image: web:2\x1b[0m",
+    ] {
+        assert!(coloured.contains(part), "{part:?}: {coloured:?}");
+    }
+    for variables in [[("NO_COLOR", "1")], [("TERM", "dumb")]] {
+        let plain = drawn(&variables);
+        assert!(plain.contains("~ Deployment/shop/web") && !plain.contains('\x1b'), "{plain:?}");
+    }
+    assert!(drawn(&[("NO_COLOR", "")]).contains('\x1b'), "an empty NO_COLOR says nothing");
+}
+
+/// A repository in whose working tree objects and Kustomizations are dropped that prune, or do not.
+fn dropping(disabled: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    git(root, &["init", "-q"]);
+    let kustomization =
+        |name: &str, more: &str| KUSTOMIZATION.replace("NAME", name).replace("prune: true", more);
+    let map = |name: &str, annotation: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: shop, annotations: {{{annotation}}}}}\n"
+        )
+    };
+    for (path, text) in [
+        ("cluster/kept.yaml", kustomization("kept", "prune: false")),
+        ("cluster/pruned.yaml", kustomization("pruned", "prune: true")),
+        ("cluster/orphaned.yaml", kustomization("orphaned", "prune: true, deletionPolicy: Orphan")),
+        (
+            "cluster/stays.yaml",
+            kustomization("stays", "prune: true").replace(
+                "namespace: flux-system}",
+                &format!("namespace: flux-system, annotations: {{{disabled}}}}}"),
+            ),
+        ),
+        ("kept/a.yaml", map("kept", "")),
+        ("kept/b.yaml", map("other", "")),
+        ("pruned/a.yaml", map("gone", "")),
+        ("pruned/b.yaml", map("marked", disabled)),
+        ("pruned/c.yaml", map("moved", "")),
+        ("orphaned/a.yaml", map("orphan", "")),
+        ("stays/a.yaml", map("below", "")),
+        ("cluster/cluster.yaml", kustomization("cluster", "prune: true")),
+        (
+            "cluster/kustomization.yaml",
+            "resources: [cluster.yaml, kept.yaml, pruned.yaml, orphaned.yaml, stays.yaml]\n".into(),
+        ),
+    ] {
+        write(root, path, &text);
+    }
+    git(root, &["add", "-A"]);
+    git(root, &["commit", "-qm", "one"]);
+    for path in ["kept/a.yaml", "pruned/a.yaml", "pruned/b.yaml"] {
+        fs::remove_file(root.join(path)).unwrap();
+    }
+    fs::rename(root.join("pruned/c.yaml"), root.join("kept/c.yaml")).unwrap();
+    write(root, "pruned/d.yaml", &map("last", ""));
+    write(root, "cluster/kustomization.yaml", "resources: [cluster.yaml, kept.yaml, pruned.yaml]\n");
+    folder
+}
+
+/// What is dropped goes where the Kustomization prunes and nobody else takes it over, as the agent does it.
+#[test]
+fn what_is_dropped_between_two_commits_goes_only_where_it_is_pruned() {
+    let disabled = "kustomize.toolkit.fluxcd.io/prune: disabled";
+    let folder = dropping(disabled);
+    let root = folder.path();
+    let run = lockgate(root, &["diff", "--from", "HEAD", "cluster"], "");
+    let lines: Vec<&str> = run.stdout.lines().map(|line| line.split("  HEAD (").next().unwrap()).collect();
+    let let_go = "it is let go and not deleted, as spec.prune or the object itself says";
+    let expected = format!(
+        "\
+Kustomization/flux-system/cluster
+- Kustomization/flux-system/orphaned (pruned)
+= Kustomization/flux-system/stays: kept: {disabled}
+cluster: 1 pruned, 1 kept
+Kustomization/flux-system/kept
++ ConfigMap/shop/moved
+= ConfigMap/shop/kept: kept: {let_go}
+kept: 1 created, 1 kept
+Kustomization/flux-system/pruned
++ ConfigMap/shop/last
+- ConfigMap/shop/gone (pruned)
+= ConfigMap/shop/marked: kept: {disabled}
+= ConfigMap/shop/moved: kept: Kustomization/flux-system/kept holds it, or what would go with it
+pruned: 1 created, 1 pruned, 2 kept
+Kustomization/flux-system/orphaned
+= ConfigMap/shop/orphan: kept: {let_go}
+orphaned: 1 kept
+Kustomization/flux-system/stays
+= ConfigMap/shop/below: kept: {let_go}
+stays: 1 kept"
+    );
+    assert_eq!((run.code, lines.join("\n").as_str(), run.stderr.as_str()), (1, expected.as_str(), ""));
+}
+
+/// A release of Kubernetes that serves a version no more.
+#[test]
+fn versions_that_a_release_has_taken_away_are_warned_of() {
+    let repository = repository();
+    let root = repository.path();
+    let budget =
+        "apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nmetadata: {name: b, namespace: shop}\n";
+    write(root, "apps/budget.yaml", budget);
+    let warned = |version: &str| {
+        lockgate(root, &["diff", "--from", "HEAD", "cluster", "--kube-version", version], "").stderr
+    };
+    assert_eq!(
+        warned("1.25"),
+        "! PodDisruptionBudget/shop/b: policy/v1beta1 is gone since Kubernetes 1.25, use policy/v1\n"
+    );
+    assert_eq!(warned("1.24"), "");
+}
+
 #[test]
 fn a_comparison_is_printed_for_programs_and_for_pull_requests() {
     let repository = repository();

@@ -34,7 +34,7 @@ async fn what_was_applied_is_what_the_server_accepted() {
     assert_eq!(managers, Some(&json!("kustomize-controller")));
 }
 
-/// Deletes an object, waits until it is gone, and applies it anew.
+/// Deletes an object, waits until it is gone, and applies it again.
 async fn recreate(
     cluster: &Cluster,
     object: &Object,
@@ -91,7 +91,7 @@ async fn what_is_to_be_pruned_is_asked_by_its_labels() {
     let ours = stage.cluster.apply(&stage.config_map("ours", json!({}))).await.unwrap().reference;
     let missing = ObjectReference::to(&stage.config_map("missing", json!({})));
     let no_kind = ObjectReference::to(&stage.object("x.io/v1", "Bar", "b", json!({})));
-    // The version is one that is not served; the object is the same.
+    // This version is not served, but the object is the same.
     let other_version = ObjectReference { version: "v9".into(), ..ours.clone() };
     let answers = stage.cluster.identify(&[ours, missing, no_kind, other_version]).await;
     let names: Vec<_> = answers.iter().map(|answer| answer.as_ref().unwrap().as_ref()).collect();
@@ -168,7 +168,7 @@ async fn with_a_definition_go_its_objects_and_their_watch() {
     assert!(stage.cluster.gone(&[of_definition.reference], SOON).await.is_empty());
     assert_eq!(stage.cluster.get(&of_widget.reference).await, Ok(None));
     assert_eq!(stage.cluster.delete(&of_widget.reference, &of_widget.uid, None).await, Ok(Deleted::Gone));
-    // The watch has time to find that its kind is gone. Then both come back, and so does the watch.
+    // The watch has time to notice that its kind is gone. Then both come back, and so does the watch.
     tokio::time::sleep(2 * QUIET).await;
     settled(&stage, &definition).await;
     settled(&stage, &widget).await;
@@ -183,12 +183,12 @@ async fn with_a_definition_go_its_objects_and_their_watch() {
     .await
     .unwrap();
     let params = PatchParams { field_manager: Some("someone".into()), ..PatchParams::default() };
-    let widgets = stage.api(widget.api_version(), "Widget", "widgets", true);
+    let widgets = stage.api(widget.api_version(), "Widget", "widgets");
     widgets.patch("w", &params, &Patch::Merge(json!({"spec": {"size": 2}}))).await.unwrap();
     loop {
         match stage.change().await {
             HeldChange::Drifted { id, .. } if id == widget.id() => break,
-            // The definition and the widget went before they came back.
+            // The definition and the widget were deleted before they came back.
             _ => {}
         }
     }

@@ -1,5 +1,4 @@
-//! A server that asks to be left alone: a stand-in that answers as the API server's priority and fairness
-//! does.
+//! A busy server: a stand-in that answers like the API server's priority and fairness.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +10,8 @@ use axum::response::IntoResponse as _;
 use lockgate::tested::{Client, preflight};
 use lockgate_core::pipeline::ports::ApiFailure;
 
-/// A client of a server that puts off the first `put_off` requests, and the count of those that it received.
+/// A client of a server that puts off the first `put_off` requests, and the number of requests that it
+/// received.
 async fn busy(put_off: usize, retry_after: &'static str) -> (Client, Arc<AtomicUsize>) {
     let received = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&received);

@@ -31,7 +31,7 @@ async fn a_changed_value_is_drift() {
     let mut stage = Stage::new().await;
     let id = held(&mut stage).await;
     stage.edit("someone", "c", json!({"data": {"a": "other"}})).await;
-    let HeldChange::Drifted { id: changed, owner: of, by } = stage.change().await else {
+    let HeldChange::Drifted { id: changed, owner: of, by, .. } = stage.change().await else {
         panic!("drift is told");
     };
     assert_eq!((changed, of, by.as_deref()), (id.clone(), owner(), Some("someone")));
@@ -76,7 +76,7 @@ async fn a_lost_owner_label_is_told() {
     stage
         .edit("someone", "c", json!({"metadata": {"labels": {"kustomize.toolkit.fluxcd.io/name": null}}}))
         .await;
-    assert_eq!(stage.change().await, HeldChange::Gone { id, owner: owner() });
+    assert_eq!(stage.change().await, HeldChange::Gone { id, owner: owner(), policy: None });
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn a_deleted_object_is_told() {
     let mut stage = Stage::new().await;
     let id = held(&mut stage).await;
     stage.config_maps().delete("c", &DeleteParams::default()).await.unwrap();
-    assert_eq!(stage.change().await, HeldChange::Gone { id: id.clone(), owner: owner() });
+    assert_eq!(stage.change().await, HeldChange::Gone { id: id.clone(), owner: owner(), policy: None });
     assert!(!stage.cluster.intact(&[id]));
 }
 

@@ -1,4 +1,5 @@
-//! What a dry run tells: whether an object is there, what would become of it, and why not.
+//! The results of a dry run: whether an object exists, what an apply would change, and the causes of
+//! refusals.
 
 use std::collections::HashSet;
 
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{SOON, Stage, deployment};
 
-/// Whether a cause is the one that is expected.
+/// Whether a cause is the expected one.
 type Judge = fn(&Cause) -> bool;
 
 async fn refusal(stage: &Stage, object: Object) -> Refusal {
@@ -112,7 +113,7 @@ async fn a_terminating_namespace_is_no_missing_right() {
         .edit(|value| value["metadata"]["finalizers"] = json!(["example.com/hold"]))
         .unwrap();
     stage.cluster.apply(&held).await.unwrap();
-    let namespaces = stage.api("v1", "Namespace", "namespaces", false);
+    let namespaces = stage.in_cluster("v1", "Namespace", "namespaces");
     namespaces.delete(&stage.namespace, &DeleteParams::default()).await.unwrap();
     let refusal = refusal(&stage, stage.config_map("late", json!({}))).await;
     assert_eq!(refusal.terminating_namespace(), Some(stage.namespace.as_str()), "{refusal}");

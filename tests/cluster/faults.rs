@@ -26,7 +26,7 @@ async fn a_dead_group_holds_up_no_other(plane: &ControlPlane) {
         "metadata": {"name": "v1beta1.metrics.k8s.io"},
         "spec": {"group": "metrics.k8s.io", "version": "v1beta1", "groupPriorityMinimum": 100, "versionPriority": 100,
                  "insecureSkipTLSVerify": true, "service": {"name": "gone", "namespace": "default"}}});
-    let services = stage.api("apiregistration.k8s.io/v1", "APIService", "apiservices", false);
+    let services = stage.in_cluster("apiregistration.k8s.io/v1", "APIService", "apiservices");
     services.create(&PostParams::default(), &dynamic(service)).await.unwrap();
     let kind = |group: &str, version: &str, kind: &str| Gvk {
         group: group.into(),
@@ -87,7 +87,7 @@ async fn a_place_in_the_watch_that_is_too_old_is_no_loss(plane: &ControlPlane) {
     plane.compact_etcd().await.unwrap();
     plane.restart_apiserver().await.unwrap();
     proxy.set(Mode::Pass).await;
-    assert_eq!(stage.change().await, HeldChange::Gone { id: lost.id(), owner: owner() });
+    assert_eq!(stage.change().await, HeldChange::Gone { id: lost.id(), owner: owner(), policy: None });
     until_intact(&stage, &kept).await;
     assert!(stage.is_quiet().await);
 }

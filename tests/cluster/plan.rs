@@ -1,5 +1,5 @@
-//! What the plan makes of real observations: created, kept, configured, made anew, and the edits of kubectl
-//! undone.
+//! The plan for real observations: created, kept, configured and recreated objects, and corrected edits of
+//! kubectl.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Stage, deployment};
 
-/// The steps for a build, each object with its own.
+/// The steps for the objects of a build.
 async fn steps(stage: &Stage, build: &[Object], options: &PlanOptions) -> Vec<(ObjectId, Step)> {
     let known: HashSet<ObjectId> = HashSet::new();
     let observations = stage.cluster.observe(build, &known).await;
@@ -20,7 +20,7 @@ async fn steps(stage: &Stage, build: &[Object], options: &PlanOptions) -> Vec<(O
     planned.entries.into_iter().map(|entry| (entry.object.id(), entry.step)).collect()
 }
 
-/// Objects of many kinds as people write them, with defaults left out and values in other notations than the
+/// Objects of many kinds as people write them, without defaults, and with values in other notations than the
 /// server's.
 fn platform(stage: &Stage) -> Vec<Object> {
     let labels = json!({"app": "web"});

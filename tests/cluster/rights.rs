@@ -18,27 +18,23 @@ async fn account(stage: &Stage, name: &str, rules: serde_json::Value) {
     let meta = json!({"name": name, "namespace": stage.namespace});
     let params = PostParams::default();
     let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta});
-    stage
-        .api("v1", "ServiceAccount", "serviceaccounts", true)
-        .create(&params, &dynamic(account))
-        .await
-        .unwrap();
+    stage.api("v1", "ServiceAccount", "serviceaccounts").create(&params, &dynamic(account)).await.unwrap();
     let rbac = "rbac.authorization.k8s.io/v1";
     let role = json!({"apiVersion": rbac, "kind": "Role", "metadata": meta, "rules": rules});
-    stage.api(rbac, "Role", "roles", true).create(&params, &dynamic(role)).await.unwrap();
+    stage.api(rbac, "Role", "roles").create(&params, &dynamic(role)).await.unwrap();
     let binding = json!({"apiVersion": rbac, "kind": "RoleBinding", "metadata": meta,
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
         "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": stage.namespace}]});
-    stage.api(rbac, "RoleBinding", "rolebindings", true).create(&params, &dynamic(binding)).await.unwrap();
+    stage.api(rbac, "RoleBinding", "rolebindings").create(&params, &dynamic(binding)).await.unwrap();
 }
 
-/// The cluster on behalf of a Kustomization of the stage's namespace that names the account.
+/// The cluster as a Kustomization of the stage's namespace sees it that names the account.
 fn acting(stage: &Stage, account: &str) -> Cluster {
     let owner = Kustomization::named(&stage.namespace, "tenant");
     stage.cluster.acting_for(owner, Some(account)).unwrap()
 }
 
-/// Asks until the API server's authorizer has caught up with the new role.
+/// Applies an object again and again until the API server's authorizer has caught up with the new role.
 async fn apply(cluster: &Cluster, object: &lockgate_base::model::Object) {
     harness::eventually(SOON, async || Ok(cluster.apply(object).await?)).await.unwrap();
 }
@@ -81,8 +77,7 @@ async fn an_account_that_may_not_watch_settles_by_looking() {
     let mine = stage.config_map("mine", json!({}));
     apply(&tenant, &mine).await;
     let reference = lockgate_core::pipeline::ports::ObjectReference::to(&mine);
-    // Its owner labels name another Kustomization than the one that is acted for, so the shared watch shows
-    // it nothing.
+    // Its owner labels name another Kustomization than the acting one, so the shared watch does not show it.
     assert_eq!(tenant.settle(&[reference], SOON).await, Settled::Healthy);
     let hidden = lockgate_core::pipeline::ports::ObjectReference::to(&super::deployment(&stage, "d", "d"));
     let settled = tenant.settle(&[hidden], SOON).await;
@@ -153,7 +148,7 @@ async fn all_missing_rights_are_told_at_once() {
     .unwrap();
 }
 
-/// Only those count whose account an administrator has bound as Flux's installation does.
+/// Only controllers count whose account an administrator has bound as Flux's installation does.
 #[tokio::test]
 async fn running_controllers_of_flux_are_found() {
     let stage = Stage::new().await;

@@ -1,10 +1,11 @@
-//! Waiting for health: by the shared watches, and by a feed for what they do not show.
+//! Waiting for health: with the shared watches, and with a feed for objects that they do not show.
 
 use std::time::{Duration, Instant};
 
+use lockgate_base::model::Object;
 use lockgate_core::health::Health;
 use lockgate_core::pipeline::ports::{Expect, ObjectReference, Settle as _, Settled, Writes as _};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{QUIET, SOON, Stage, deployment};
 
@@ -37,7 +38,7 @@ async fn a_changed_deployment_is_not_healthy_by_its_old_status() {
         .edit(|value| value["spec"]["template"]["spec"]["nodeSelector"] = json!({"no-such-node": "true"}))
         .unwrap();
     stage.cluster.apply(&broken).await.unwrap();
-    // The scheduler says soon, but not at once, why no node takes the pod.
+    // The scheduler reports soon, but not at once, why no node takes the pod.
     harness::eventually(SOON, async || {
         let settled = stage.cluster.settle(std::slice::from_ref(&first.reference), QUIET).await;
         let Settled::TimedOut(unhealthy) = settled else { panic!("the new pods cannot run: {settled:?}") };
@@ -61,7 +62,7 @@ async fn what_is_not_ours_is_followed_as_well() {
     let reference = ObjectReference::to(&foreign);
     let wait = stage.cluster.settle(std::slice::from_ref(&reference), SOON);
     let create = async {
-        // It is waited for before it is there.
+        // The wait begins before the object exists.
         tokio::time::sleep(QUIET).await;
         stage.cluster.apply(&foreign).await.unwrap();
     };
@@ -82,8 +83,7 @@ async fn a_missing_object_is_named_when_the_time_is_up() {
     assert!(began.elapsed() < SOON, "a zero timeout does not wait");
 }
 
-/// The cluster deletes a Job that has ended, where it is told so, and a wait for it must come to its end all
-/// the same.
+/// The cluster deletes a finished Job if its spec says so, and a wait for it must end all the same.
 #[tokio::test]
 async fn a_job_that_was_deleted_after_it_had_ended_is_not_missed() {
     let stage = Stage::new().await;
@@ -97,7 +97,7 @@ async fn a_job_that_was_deleted_after_it_had_ended_is_not_missed() {
 #[tokio::test]
 async fn what_has_failed_is_not_waited_for() {
     let stage = Stage::new().await;
-    // No node takes its pod, and its controller gives it up after a second.
+    // No node takes its pod, and its controller gives up after a second.
     let stuck = deployment(&stage, "d", "d")
         .edit(|value| {
             value["spec"]["progressDeadlineSeconds"] = json!(1);
@@ -113,7 +113,75 @@ async fn what_has_failed_is_not_waited_for() {
     assert!(matches!(unhealthy[0].health, Health::Failed(_)), "{:?}", unhealthy[0].health);
 }
 
-/// A suspended Job is healthy, and what comes after its work must not begin.
+/// A Deployment whose pods have a status, as a kubelet writes it.
+fn told(stage: &Stage, name: &str, kind: &str, status: &Value) -> Object {
+    let annotations = json!({"harness/pod": kind, "harness/status": status.to_string()});
+    let deployment = deployment(stage, name, name);
+    deployment.edit(|value| value["spec"]["template"]["metadata"]["annotations"] = annotations).unwrap()
+}
+
+#[tokio::test]
+async fn each_reason_for_which_a_pod_is_not_ready_is_told() {
+    let stage = Stage::new().await;
+    let container = |state: Value, restarts: u32| {
+        json!({"phase": "Running",
+            "conditions": [{"type": "Ready", "status": "False", "reason": "ContainersNotReady"}],
+            "containerStatuses": [{"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": restarts, "state": state}]})
+    };
+    let ended = |code: u32, reason: &str, message: &str| json!({"terminated": {"exitCode": code, "reason": reason, "message": message}});
+    let waiting = |reason: &str, message: &str| json!({"waiting": {"reason": reason, "message": message}});
+    let init = json!({"phase": "Pending", "conditions": [{"type": "Initialized", "status": "False", "reason": "ContainersNotInitialized"}],
+        "initContainerStatuses": [{"name": "db", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": ended(2, "Error", "no host")}],
+        "containerStatuses": [{"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": waiting("PodInitializing", "")}]});
+    let cases = [
+        (
+            "ended",
+            "told",
+            container(ended(253, "Error", "no config"), 3),
+            "container c ended with exit code 253, restarted 3 times: no config",
+        ),
+        (
+            "oom",
+            "told",
+            container(ended(137, "OOMKilled", ""), 1),
+            "container c ended with exit code 137 (OOMKilled), restarted once",
+        ),
+        (
+            "config",
+            "told",
+            container(waiting("CreateContainerConfigError", "secret \"s\" not found"), 0),
+            "container c: CreateContainerConfigError: secret \"s\" not found",
+        ),
+        ("init", "told", init, "init container db ended with exit code 2: no host"),
+        (
+            "unready",
+            "unready",
+            container(json!({"running": {}}), 0),
+            "container c runs and is not ready: Readiness probe failed: connection refused",
+        ),
+        (
+            "sandbox",
+            "sandbox",
+            container(waiting("ContainerCreating", ""), 0),
+            "FailedCreatePodSandBox: Failed to create pod sandbox: no address is left",
+        ),
+    ];
+    for (name, kind, status, text) in cases {
+        let object = told(&stage, name, kind, &status);
+        let reference = stage.cluster.apply(&object).await.unwrap().reference;
+        harness::eventually(SOON, async || {
+            let settled = stage.cluster.settle(std::slice::from_ref(&reference), Duration::ZERO).await;
+            let Settled::TimedOut(unhealthy) = settled else { anyhow::bail!("{settled:?}") };
+            let cause = unhealthy[0].cause.as_deref().unwrap_or_default();
+            anyhow::ensure!(cause.starts_with("pod ") && cause.ends_with(text), "{cause}");
+            Ok(())
+        })
+        .await
+        .unwrap();
+    }
+}
+
+/// A suspended Job is healthy, and the stage after it must not begin.
 #[tokio::test]
 async fn work_is_waited_for_until_it_is_done() {
     let stage = Stage::new().await;

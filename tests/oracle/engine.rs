@@ -1,6 +1,7 @@
 //! Templates and charts rendered by lockgate and by the real helm.
 
 mod charts;
+mod flags;
 mod generated;
 mod rules;
 

@@ -23,13 +23,13 @@ use serde_json::{Value as Json, json};
 
 use super::Peer;
 
-/// What `now` gives on both sides, in seconds since 1970.
+/// The result of `now` on both sides, in seconds since 1970.
 pub(crate) const NOW: i64 = 1_700_000_000;
 
-/// What a template gave: its text, or why there is none.
+/// The result of a template: its text, or its error.
 pub(crate) type Answer = Result<Vec<u8>, String>;
 
-/// The program that is built from a Go module of this folder.
+/// The program that is built from a Go module in this folder.
 pub(crate) fn built(module: &str) -> PathBuf {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/build.sh");
     let built = Command::new(script).arg(module).stderr(Stdio::inherit()).output().expect("the script runs");
@@ -37,7 +37,7 @@ pub(crate) fn built(module: &str) -> PathBuf {
     String::from_utf8(built.stdout).expect("a path").trim().into()
 }
 
-/// The real engine, answering one request at a time.
+/// The real engine, which answers one request at a time.
 pub(crate) struct Helm(Peer);
 
 impl Helm {
@@ -47,12 +47,12 @@ impl Helm {
         Self(Peer::start(program))
     }
 
-    /// Sends a request and gives the answer to it.
+    /// Sends a request and returns its answer.
     pub(crate) fn request(&mut self, request: &Json) -> Json {
         self.0.request(request)
     }
 
-    /// Renders one template of a chart that has no other.
+    /// Renders one template of a chart without other templates.
     pub(crate) fn ask(&mut self, template: &[u8], values: &Json) -> Answer {
         let request =
             json!({"templates": {"templates/a": STANDARD.encode(template)}, "values": values, "now": NOW});
@@ -65,7 +65,7 @@ impl Helm {
     }
 }
 
-/// A value as YAML and JSON files are read: every number a float.
+/// A value as from YAML and JSON files, in which every number is a float.
 pub(crate) fn value_of(json: &Json) -> Value {
     match json {
         Json::Null => Value::Nil,
@@ -95,7 +95,7 @@ pub(crate) fn ours(template: &[u8], values: &Json) -> Answer {
     Ok(printed.remove(path.as_bytes()).expect("the template was printed"))
 }
 
-/// Both answers where they differ.
+/// Both answers, if they differ.
 pub(crate) fn difference(helm: &mut Helm, template: &[u8], values: &Json) -> Option<String> {
     let (theirs, ours) = (helm.ask(template, values), ours(template, values));
     if theirs == ours {

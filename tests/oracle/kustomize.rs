@@ -1,8 +1,8 @@
-//! Folders built by lockgate and by the real kustomize: hand-written ones, one field and option each, and
-//! random ones that put everything together.
+//! Folders built by lockgate and by the real kustomize: hand-written ones, each for one field and option, and
+//! random ones that combine everything.
 //!
-//! No expected result is written down. `KDIFF` names a folder into which every difference is put: `in/`,
-//! `target`, what kustomize makes of it and what lockgate does.
+//! The tests contain no expected results. `KDIFF` names a folder that receives every difference: `in/`,
+//! `target`, the output of kustomize and that of lockgate.
 
 mod generate;
 mod merges;
@@ -29,12 +29,12 @@ pub(crate) struct Case {
     pub(crate) target: String,
 }
 
-/// How files are encoded.
+/// The encoding of files.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Encoding {
     Utf8,
-    /// With a byte order mark, YAML files of one document each: of several kustomize sees the first alone,
-    /// and lockgate refuses them.
+    /// UTF-16 with a byte order mark, for YAML files of one document each: of several documents kustomize
+    /// sees only the first, and lockgate refuses them.
     Utf16,
 }
 
@@ -49,7 +49,7 @@ impl Encoding {
     }
 }
 
-/// The texts of the documents that a build prints, or why it fails.
+/// The texts of the documents of a build, or its error.
 type Printed = Result<Vec<String>, String>;
 
 fn ours(case: &Case, encoding: Encoding) -> Printed {
@@ -62,7 +62,7 @@ fn ours(case: &Case, encoding: Encoding) -> Printed {
         }
     };
     let tree = Tree::in_memory(case.files.iter().map(|(path, text)| (path.clone(), bytes(path, text))));
-    // The other one holds them in a file system of their own.
+    // The Go program has the files in a file system of their own.
     let tree = tree.standing_at("/");
     let recipe = KustomizeRecipe { path: case.target.clone(), flavour: Flavour::Cli };
     let output = build(&tree, &recipe).map_err(|error| error.to_string())?;
@@ -106,7 +106,7 @@ fn describe(case: &Case, theirs: &Printed, ours: &Printed) -> String {
     out
 }
 
-/// The lines between the common start and the common end.
+/// The lines between the common beginning and the common end.
 pub(crate) fn line_differences(theirs: &str, ours: &str) -> Vec<String> {
     let (theirs, ours): (Vec<&str>, Vec<&str>) = (theirs.lines().collect(), ours.lines().collect());
     let start = theirs.iter().zip(&ours).take_while(|(a, b)| a == b).count();
@@ -138,15 +138,15 @@ fn keep(case: &Case, theirs: &Printed, ours: &Printed) {
     write(&folder.join("ours.txt"), &text(ours));
 }
 
-/// Folders that kustomize renders and lockgate does not print as it does, by the name of the case, each with
-/// its reason.
+/// Folders that kustomize renders and lockgate prints differently, by the name of the case, each with its
+/// reason.
 const DIFFERENCES: [(&str, &str); 0] = [];
 
-/// Of how many folders that kustomize renders one may be printed in another way: 2 %.
+/// One in this many folders that kustomize renders may be printed differently: 2 %.
 const ONE_OF: usize = 50;
 
-/// Builds all cases with both. Every difference must stand in the list, and all that stand there must still
-/// be ones.
+/// Builds all cases with both. Every difference must be in the list, and every entry of the list must still
+/// differ.
 fn run(made: impl Iterator<Item = Case>, encoding: Encoding) {
     let mut oracle = Oracle::start();
     let (mut count, mut rendered, mut different, mut unknown) = (0, 0, 0, Vec::new());
@@ -170,9 +170,9 @@ fn run(made: impl Iterator<Item = Case>, encoding: Encoding) {
     assert!(different * ONE_OF <= rendered, "{different} of {rendered} folders are too many");
 }
 
-/// Reads the cases of a file: `## name [folder]` begins a case, `-- path` a file in it; without one it is
-/// `kustomization.yaml`. Files before the first case are part of every case. A file ends with a line feed
-/// where no line with a backslash says otherwise.
+/// Reads the cases of a file: `## name [folder]` begins a case, `-- path` a file in it; without a path the
+/// file is `kustomization.yaml`. Files before the first case are part of every case. A file ends with a line
+/// feed, unless a line with a backslash ends it.
 fn read_cases(name: &str, text: &str) -> Vec<Case> {
     let (mut shared, mut cases): (Files, Vec<Case>) = (Files::new(), Vec::new());
     let mut path: Option<String> = None;
@@ -201,7 +201,7 @@ fn read_cases(name: &str, text: &str) -> Vec<Case> {
     cases
 }
 
-/// All cases that are written by hand.
+/// All hand-written cases.
 fn written_by_hand() -> Vec<Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/kustomize");
     let files = std::fs::read_dir(folder).expect("the cases are there").filter_map(Result::ok);
@@ -215,7 +215,7 @@ fn written_by_hand() -> Vec<Case> {
     paths.iter().flat_map(cases).collect()
 }
 
-/// As many cases as are wanted, from the seed on.
+/// This many cases, from the seed on.
 fn generated(make: fn(&mut Random, u64) -> Case, count: usize) -> impl Iterator<Item = Case> {
     let first = seed();
     let random = (0..).map(move |number| {

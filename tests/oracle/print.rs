@@ -8,7 +8,7 @@ use super::random::Random;
 use super::yaml::{normal, scalar};
 use super::{Oracle, cases, seed};
 
-/// Parts of texts that a printer has to mind: blanks, breaks, quotes, marks, and signs of every width.
+/// Difficult parts of texts for a printer: blanks, breaks, quotes, marks, and signs of every width.
 const PARTS: &[&str] = &[
     "a",
     "word",
@@ -57,7 +57,7 @@ const PARTS: &[&str] = &[
     "}",
 ];
 
-/// Beginnings that decide what a text is taken for.
+/// Beginnings that decide the type of a text.
 const BEGINNINGS: &[&str] =
     &["- ", "? ", ": ", "# ", "---", "...", " ", "\n", "\n ", "  \n", "!x", "&x", "*x", "%", "|", ">"];
 
@@ -167,8 +167,7 @@ fn values_are_printed_as_go_prints_them() {
         for (name, layout) in layouts {
             let ours = print(&value, layout);
             let mut theirs = printed_by_go(&mut oracle, name, &value);
-            // The order of go-yaml v2 has circles, such as 9, 10, 1e-7, in which it depends on chance who
-            // comes first.
+            // The order of go-yaml v2 has cycles, such as 9, 10, 1e-7, in which chance decides the first one.
             for _ in 0..20 {
                 if theirs == ours || theirs.len() != ours.len() {
                     break;
@@ -212,8 +211,8 @@ fn what_is_printed_reads_back_equal() {
     }
 }
 
-/// Whether a value holds none of what go-yaml itself does not read back: line breaks of Unicode that it
-/// writes in quotes, tabs with which v3 begins the line of a block scalar, and keys that v3 drops.
+/// Whether go-yaml itself reads a value back. It fails on line breaks of Unicode that it writes in quotes, on
+/// tabs with which v3 begins the line of a block scalar, and on keys that v3 drops.
 fn is_plain_enough(value: &Value) -> bool {
     let text_is = |text: &str| !text.contains(['\u{2028}', '\u{85}', '\t']) && text != "<<";
     match value {

@@ -1,5 +1,5 @@
-//! The table of merge keys against the OpenAPI document that kustomize has built in. `UPDATE=1` writes it
-//! anew.
+//! The table of merge keys against the OpenAPI document that is built into kustomize. `UPDATE=1` rewrites the
+//! table.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -32,7 +32,7 @@ fn the_schema_that_is_built_in_is_that_of_kustomize() {
 
 /// The document in the form of the table.
 fn table(document: &Value) -> String {
-    // By kind, version and group: the scope and the definition.
+    // The scope and the definition by kind, version and group.
     let mut kinds: BTreeMap<[&str; 3], (&str, &str)> = BTreeMap::new();
     let mut definitions = BTreeMap::new();
     for (name, definition) in map(&document["definitions"]) {
@@ -71,7 +71,7 @@ fn table(document: &Value) -> String {
     text
 }
 
-/// What stands behind a field's name: where it leads, and by which keys it is merged.
+/// The text behind a field's name: its definition, and its merge keys.
 fn shape(field: &Value) -> String {
     let leads = |value: &Value| {
         let path = value["$ref"].as_str().unwrap_or_default();

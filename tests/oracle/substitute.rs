@@ -30,7 +30,7 @@ const VALUES: &[(&str, &str)] = &[
     ("Y", "yes"),
 ];
 
-/// One expression that is likely to be well formed.
+/// One expression that is probably well formed.
 fn expression(random: &mut Random) -> String {
     let name = random.pick(&["A", "E", "M", "P", "N", "Q", "U", "Y"]).to_string();
     let word = match random.below(8) {
@@ -98,8 +98,8 @@ fn variables_are_replaced_as_flux_replaces_them() {
         let same = match (&theirs, &ours) {
             (Ok(theirs), Ok(ours)) => theirs == ours,
             (Err(_), Err(_)) => true,
-            // What is no object any more is refused here, and later by Flux. Half a character is refused here
-            // only.
+            // lockgate refuses here a text that is no object any more, and Flux refuses it later. Only
+            // lockgate refuses half a character.
             (Ok(theirs), Err(_)) => {
                 Object::parse(theirs.clone()).is_err()
                     || theirs.to_string().contains(char::REPLACEMENT_CHARACTER)

@@ -1,4 +1,4 @@
-//! Random YAML read by lockgate and by the Go readers; what lockgate writes read back by both.
+//! Random YAML, read by lockgate and by the Go readers, and lockgate's output, read back by both.
 
 mod pools;
 
@@ -17,7 +17,7 @@ pub(crate) fn scalar(random: &mut Random) -> String {
     (0..=random.below(5)).map(|_| *random.pick(PIECES)).collect()
 }
 
-/// A scalar as it may stand in a flow or block: plain, quoted, tagged, or a block scalar.
+/// A scalar for a flow or block: plain, quoted, tagged, or a block scalar.
 fn spelled(random: &mut Random, indent: usize) -> String {
     let text = scalar(random);
     match random.below(12) {
@@ -48,7 +48,7 @@ fn key(random: &mut Random) -> String {
     }
 }
 
-/// A block node of a document, the first line of which the cursor stands before.
+/// A block node of a document. The cursor is in front of its first line.
 fn block(random: &mut Random, indent: usize, depth: usize, anchors: &mut usize) -> String {
     let pad = " ".repeat(indent);
     let mut out = String::new();
@@ -112,14 +112,14 @@ fn compare(oracle: &mut Oracle, text: &str) -> Result<bool, String> {
                 theirs.iter().map(normal).collect::<Vec<_>>() == ours.iter().map(normal).collect::<Vec<_>>()
             }
             (Err(_), Err(_)) => true,
-            // Both need an object at the top; go-yaml does not look at what follows a scalar there.
+            // Both need an object at the top; go-yaml does not read the text behind a scalar there.
             (Ok(only), Err(_)) | (Err(_), Ok(only))
                 if only.iter().all(|value| !value.is_object() && !value.is_array()) =>
             {
                 true
             }
-            // lockgate refuses null as a key, which kyaml drops, and further what has no form in JSON even
-            // where a later entry of the same name takes its place.
+            // lockgate refuses null as a key, which kyaml drops. It also refuses a value that JSON cannot
+            // hold, even if a later entry of the same name replaces it.
             (_, Err(error)) => error.message.contains("quote"),
             _ => false,
         };
@@ -152,7 +152,7 @@ fn run(count: usize, mut text: impl FnMut(&mut Random) -> String) {
         if random.one_in(4) {
             text.pop();
         }
-        // There YAML 1.2 and libyaml differ about where a plain scalar or the name of an anchor ends.
+        // In these, YAML 1.2 and libyaml disagree about the end of a plain scalar or of an anchor's name.
         if [
             "[:",
             "] :",

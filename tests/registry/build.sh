@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds what the tests of OCI artifacts run: the registry of CNCF distribution, `oras`, and `push`, which pushes as
-# `flux push artifact` does, each from the Go module beside this script, into ${LOCKGATE_CACHE}/registry/<hash of what is
+# Builds what the tests of OCI artifacts run: the registry of CNCF distribution, `oras`, `cosign`, and `push`, which
+# pushes as `flux push artifact` does, each from the Go module beside this script, into ${LOCKGATE_CACHE}/registry/<hash of what is
 # built>. Prints that directory on stdout, progress on stderr.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -16,13 +16,14 @@ build() {
   mv "$out/.$2.new" "$out/$2"
 }
 
-if [[ ! -x "$out/registry" || ! -x "$out/oras" || ! -x "$out/push" ]]; then
+if [[ ! -x "$out/registry" || ! -x "$out/oras" || ! -x "$out/cosign" || ! -x "$out/push" ]]; then
   command -v go >/dev/null || { echo "registry: Go is needed to build it: install Go 1.26 or later" >&2; exit 1; }
   mkdir -p "$out"
   exec 9>"$cache/lock"
   flock 9
   build distribution registry github.com/distribution/distribution/v3/cmd/registry
   build oras oras oras.land/oras/cmd/oras
+  build cosign cosign github.com/sigstore/cosign/v3/cmd/cosign
   build push push .
 fi
 echo "$out"

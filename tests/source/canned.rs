@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
-/// An answer: status and headers as they go over the wire, and the body.
+/// An answer: status and headers as sent, and the body.
 pub(crate) type Answer = (&'static str, Vec<u8>);
 
 pub(crate) struct Canned {

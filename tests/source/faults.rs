@@ -1,4 +1,4 @@
-//! Hosts that are down, hang, drip or break off: an error in time, and nobody else held up.
+//! Hosts that are down, hang, drip or break off: the error comes in time, and no other host is delayed.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use lockgate_git::{FetchFinding, GitRequest, GitUrl};
 use super::peer::{Mode, Peer};
 use super::site::{Site, branch, stores};
 
-/// The limit that is given to fetches which must run into it.
+/// The time limit of fetches that must exceed it.
 const LIMIT: Duration = Duration::from_secs(2);
-/// After this a fetch counts as hung. Far above the limit, since the machine may be busy.
+/// A fetch that takes longer than this hangs. It is far above the limit, since the machine may be busy.
 const HUNG: Duration = Duration::from_secs(30);
 
 fn at(site: &Site, port: u16) -> GitRequest {
@@ -63,7 +63,7 @@ async fn every_peer_that_hangs_or_breaks_off_is_an_error_in_time() {
             "{mode:?}: {error}"
         );
     }
-    // Nothing half-fetched is taken for whole.
+    // A half-fetched commit is not taken for a whole one.
     let update = site.update(site.request(branch("main"))).await;
     assert_eq!(update.snapshot.tree.reader().text("big.txt").unwrap().len(), 300_000);
 }
@@ -92,7 +92,7 @@ async fn more_dead_fetches_than_threads_hold_no_other_host_up() {
     let dead = Peer::start(Mode::Silent);
     let mut waiting = Vec::new();
     for number in 0..100 {
-        // A repository each, so that they do not wait for each other's store.
+        // Each fetch has its own repository, so that none waits for another's store.
         let url = format!("ssh://git@127.0.0.1:{}/o/{number}.git", dead.port);
         let request = GitRequest { url: GitUrl::parse(&url).unwrap(), timeout: HUNG, ..at(&site, dead.port) };
         let git = site.git.clone();
@@ -111,7 +111,7 @@ async fn more_dead_fetches_than_threads_hold_no_other_host_up() {
 async fn a_caller_that_goes_away_frees_its_thread() {
     let site = Site::new();
     let dead = Peer::start(Mode::Silent);
-    // Four may run for one host. Were they not ended, the ones after them would wait for ever.
+    // Only four fetches may run for one host. If they were not ended, later ones would wait for ever.
     for _ in 0..3 {
         let fetches = (0..4).map(|number| {
             let url = format!("ssh://git@127.0.0.1:{}/o/{number}.git", dead.port);
@@ -123,7 +123,7 @@ async fn a_caller_that_goes_away_frees_its_thread() {
         assert!(futures::future::join_all(fetches).await.iter().all(Result::is_err));
     }
     let silent = error(&site, at(&site, dead.port)).await;
-    // Not "waiting for an earlier fetch": it got a thread and talked to the host.
+    // The message is not "waiting for an earlier fetch": this fetch got a thread and talked to the host.
     assert!(silent.to_string().contains("agreeing on SSH encryption"), "{silent}");
 }
 
@@ -133,14 +133,14 @@ async fn waiting_for_an_earlier_fetch_of_the_same_repository_has_an_end_too() {
     let dead = Peer::start(Mode::Silent);
     let (git, first) = (site.git.clone(), GitRequest { timeout: HUNG * 10, ..at(&site, dead.port) });
     let first = tokio::spawn(async move { git.fetch(first).await });
-    // Let the first one take the store.
+    // The first fetch gets the store.
     tokio::time::sleep(Duration::from_millis(200)).await;
     let second = error(&site, at(&site, dead.port)).await;
     assert!(second.to_string().contains("while waiting for an earlier fetch"), "{second}");
     first.abort();
 }
 
-/// What is fetched of all sources has a bound together, and a source that goes gives its room back.
+/// All sources together have a limit, and a deleted source gives its space back.
 #[tokio::test]
 async fn what_does_not_fit_the_disk_is_told_and_leaves_room_for_others() {
     let site = Site::new();

@@ -283,6 +283,24 @@ async fn an_archive_that_is_not_what_the_index_names_is_refused() {
 }
 
 #[tokio::test]
+async fn charts_take_their_room_of_the_one_disk_of_all_sources() {
+    let server = ChartServer::start(ChartServerOptions::default()).unwrap();
+    server.publish("demo", "1.0.0", &[("values.yaml", &"a: 1\n".repeat(1000))]).unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let disk = Disk::of(6000);
+    let helm = Helm::new(state.path(), &disk).unwrap();
+    let index = updated(access(&server.url())).await;
+    let ask = || chart(access(&server.url()), &index, "demo", "1.0.0");
+    let held = helm.archive(ask()).await.unwrap();
+    // Another adapter on the same disk has what is left.
+    let other = Helm::new(&state.path().join("other"), &disk).unwrap();
+    let told = other.archive(ask()).await.unwrap_err().to_string();
+    assert!(told.contains("give the agent more with --disk-limit"), "{told}");
+    drop(held);
+    assert!(other.archive(ask()).await.is_ok(), "what is let go of is there again");
+}
+
+#[tokio::test]
 async fn a_repository_that_does_not_answer_is_given_up_in_time() {
     for (mode, told) in [
         (Mode::Silent, "timed out after 1s while receiving the index (127.0.0.1:"),

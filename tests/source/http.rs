@@ -1,4 +1,4 @@
-//! Hosts that answer over HTTP with something else than they should.
+//! HTTP hosts that give unexpected answers.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::site::{credentials, stores};
 const LISTING: &str = "200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement";
 const RESULT: &str = "200 OK\r\nContent-Type: application/x-git-upload-pack-result";
 
-/// A host with one branch at a commit that nobody has.
+/// A host with one branch, at a commit that it does not have.
 fn listing(branch: &[u8]) -> Answer {
     let id = "1".repeat(40);
     let first =
@@ -116,11 +116,11 @@ async fn damaged_packs_are_refused() {
 #[tokio::test]
 async fn a_branch_that_is_not_utf8_hides_no_other() {
     let error = fetch(listing(b"latin\xe9"), pack(b"")).await;
-    // `main` was found and asked for, which this host cannot serve.
+    // `main` was found and requested, but this host cannot serve it.
     assert!(error.to_string().contains("what it sent is damaged"), "{error}");
 }
 
-/// A host that sends its clients on to another port of itself, where somebody else may listen.
+/// A host that redirects its clients to another port of itself, where somebody else may listen.
 #[tokio::test]
 async fn credentials_do_not_follow_a_redirect_to_another_port() {
     let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

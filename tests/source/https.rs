@@ -1,4 +1,4 @@
-//! Repositories over HTTPS: who is let in, and whose certificate is trusted.
+//! Repositories over HTTPS: accepted credentials and trusted certificates.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ async fn basic_bearer_and_private_authorities() {
     assert_eq!(update.snapshot.tree.reader().text("a.yaml").unwrap(), "kind: A");
     let again = site.git.fetch(knowing(&trusted, &update.snapshot.revision)).await;
     assert!(matches!(again, Ok(FetchFinding::Unchanged(_))));
-    // Incrementally, as over SSH.
+    // The second fetch is incremental, as over SSH.
     site.commit("main", "Second", &[("a.yaml", "kind: B")]);
     let update = site.update(knowing(&trusted, &update.snapshot.revision)).await;
     assert_eq!((update.subject.as_deref(), update.rewritten.as_deref()), (Some("Second"), None));

@@ -1,4 +1,4 @@
-//! Which deploy keys get in, which hosts are trusted, and what is said otherwise.
+//! Deploy keys that are accepted, hosts that are trusted, and the messages about others.
 
 use std::io::Write as _;
 use std::process::Command;
@@ -53,7 +53,7 @@ async fn every_type_and_form_of_key_gets_in() {
 async fn every_p521_key_gets_in() {
     let site = Site::new();
     site.commit("main", "First", &[("a.yaml", "kind: A")]);
-    // OpenSSH writes every second one in a form that one of the libraries does not read.
+    // OpenSSH writes every second key in a form that one of the libraries does not read.
     for _ in 0..6 {
         let key = SshKey::generate(KeyAlgorithm::EcdsaP521).unwrap();
         site.host.authorize(&site.repo, &key.public).unwrap();
@@ -133,7 +133,7 @@ async fn an_unexpected_host_key_is_refused_with_both_fingerprints() {
         site.error(site.trusting(&format!("{}{revoked}", site.host_key(&name, HostKeyType::Ed25519)))).await;
     assert!(error.to_string().contains("is revoked"), "{error}");
 
-    // A host that no longer has any key of the known type.
+    // This host no longer has any key of the known type.
     site.host.set_host_keys(&[HostKeyType::Rsa]).unwrap();
     let error = site.error(site.trusting(&old)).await;
     assert!(error.to_string().contains("(rsa), known_hosts has SHA256:"), "{error}");

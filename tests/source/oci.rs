@@ -37,6 +37,7 @@ pub(crate) fn request(url: &str) -> OciRequest {
         media_type: None,
         whole: false,
         ignore: None,
+        keys: None,
         timeout: Duration::from_mins(1),
         known: None,
     }

@@ -15,12 +15,12 @@ use super::peer::{Mode, Peer};
 
 /// An answer: status and headers as they go over the wire, and the body.
 #[derive(Clone)]
-struct Answer(String, Vec<u8>);
+pub(crate) struct Answer(String, Vec<u8>);
 
 /// A registry that answers as a test says, and remembers what it was asked: the line and the `Authorization`
 /// header.
-struct Fake {
-    port: u16,
+pub(crate) struct Fake {
+    pub(crate) port: u16,
     asked: Arc<Mutex<Vec<(String, Option<String>)>>>,
 }
 
@@ -100,7 +100,7 @@ fn status(line: &str) -> Answer {
 }
 
 /// A registry of one artifact with this layer; `twist` changes its answers.
-fn serving(layer: &[u8], twist: impl Fn(&str, Answer) -> Answer + Send + Sync + 'static) -> Fake {
+pub(crate) fn serving(layer: &[u8], twist: impl Fn(&str, Answer) -> Answer + Send + Sync + 'static) -> Fake {
     let layer = layer.to_vec();
     let manifest = serde_json::json!({
         "schemaVersion": 2,
@@ -121,7 +121,7 @@ fn serving(layer: &[u8], twist: impl Fn(&str, Answer) -> Answer + Send + Sync + 
 }
 
 /// A layer with one file.
-fn layer() -> Vec<u8> {
+pub(crate) fn layer() -> Vec<u8> {
     let mut header = tar::Header::new_gnu();
     header.set_size(1);
     header.set_mode(0o644);
@@ -315,8 +315,9 @@ async fn tags_come_in_pages_and_a_list_that_cannot_be_had_is_told() {
     );
 }
 
-/// A proxy that connects its clients with whoever they ask for, and counts them.
-fn connecting_proxy() -> (u16, Arc<Mutex<Vec<String>>>) {
+/// A proxy that connects its clients with whoever they ask for, or with `port` of this machine, and remembers
+/// what they ask for.
+pub(crate) fn connecting_proxy(leads_to: Option<u16>) -> (u16, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let asked = Arc::new(Mutex::new(Vec::new()));
@@ -335,6 +336,7 @@ fn connecting_proxy() -> (u16, Arc<Mutex<Vec<String>>>) {
                 let Some(host) = head.strip_prefix("CONNECT ").and_then(|rest| rest.split(' ').next()) else {
                     return;
                 };
+                let host = leads_to.map_or_else(|| host.to_owned(), |port| format!("127.0.0.1:{port}"));
                 let Ok(mut server) = TcpStream::connect(host) else { return };
                 client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
                 let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
@@ -349,7 +351,7 @@ fn connecting_proxy() -> (u16, Arc<Mutex<Vec<String>>>) {
 #[tokio::test]
 async fn a_registry_is_reached_through_the_proxy_of_a_secret() {
     let fake = serving(&layer(), |_, answer| answer);
-    let (port, asked) = connecting_proxy();
+    let (port, asked) = connecting_proxy(None);
     let bytes = |value: &str| lockgate_base::model::Secret::new(value.as_bytes().to_vec());
     let data =
         [("address", format!("http://127.0.0.1:{port}")), ("username", "u".into()), ("password", "p".into())];

@@ -1,4 +1,4 @@
-//! A peer that misbehaves: it listens on loopback and treats each connection as it was told to.
+//! A peer that misbehaves: it listens on loopback and treats each connection as its variant says.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -6,20 +6,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// What happens to a connection. `Through` modes pass bytes to a real server at the port.
+/// The treatment of a connection. Some variants pass bytes to a real server at the port.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Mode {
-    /// Accepts and says nothing.
+    /// Accepts, and sends nothing.
     Silent,
-    /// One byte of an endless greeting every 50 ms.
+    /// Sends one byte of an endless greeting every 50 ms.
     Drip,
     /// Sends bytes that no protocol knows, then closes.
     Garbage,
-    /// Passes this many bytes from the server on, then nothing any more.
+    /// Passes this many bytes of the server, and then nothing more.
     BlackholeAfter { port: u16, bytes: usize },
-    /// Passes this many bytes from the server on, then cuts the connection.
+    /// Passes this many bytes of the server, and then cuts the connection.
     CutAfter { port: u16, bytes: usize },
-    /// Passes bytes from the server on one by one, with a pause after each.
+    /// Passes the bytes of the server one by one, with a pause after each.
     Throttle { port: u16 },
 }
 

@@ -1,4 +1,4 @@
-//! Which commit a reference leads to, as the repository changes.
+//! The commit of a reference, as the repository changes.
 
 use harness::Change;
 use lockgate_git::FailureClass;
@@ -37,12 +37,12 @@ async fn a_rewritten_history_is_adopted_and_told() {
     let old = site.commit("main", "Second", A);
     let request = site.request(branch("main"));
     let before = site.update(request.clone()).await;
-    // Amended.
+    // The commit is amended.
     site.repo.set_branch("main", "main~1").unwrap();
     site.commit("main", "Second, amended", B);
     let after = site.update(knowing(&request, &before.snapshot.revision)).await;
     assert_eq!(after.rewritten.as_deref(), Some(old.as_str()));
-    // Rebased by several commits, so that the old one's parent is not next to the new tip.
+    // The branch is rebased by several commits, so that the old commit's parent is not next to the new tip.
     let old = site.commit("main", "Third", A);
     let before = site.update(knowing(&request, &after.snapshot.revision)).await;
     site.repo.set_branch("main", "main~2").unwrap();
@@ -52,7 +52,7 @@ async fn a_rewritten_history_is_adopted_and_told() {
     let after = site.update(knowing(&request, &before.snapshot.revision)).await;
     assert_eq!(after.rewritten.as_deref(), Some(old.as_str()));
     let amended = after.snapshot.revision.hex().to_owned();
-    // Unrelated.
+    // The new history is unrelated.
     site.repo.force_orphan("main", "Anew", &[("a.yaml", Some("kind: A"))]).unwrap();
     let unrelated = site.update(knowing(&request, &after.snapshot.revision)).await;
     assert_eq!(unrelated.rewritten.as_deref(), Some(amended.as_str()));
@@ -109,7 +109,7 @@ async fn tags_versions_and_names() {
     assert_eq!(after.snapshot.revision.to_string(), format!("v1.0.0@sha1:{second}"));
     let error = site.error(site.request(semver(">=3.0.0"))).await;
     assert!(error.to_string().starts_with("no match found for semver: >=3.0.0"), "{error}");
-    // A tag of something that is no commit.
+    // This tag points to an object that is no commit.
     let blob = site.repo.rev_parse("main:a.yaml").unwrap();
     site.repo.tag("blob", &blob).unwrap();
     let error = site.error(site.request(tag("blob"))).await;
@@ -147,7 +147,7 @@ async fn commits_by_id_with_and_without_the_hosts_help() {
         let error = site.error(site.request(at(&"0123456789".repeat(4), None))).await;
         assert_eq!(error.class(), FailureClass::ReferenceNotFound, "{error}");
     }
-    // A commit never changes: once known, nobody is asked.
+    // A commit never changes, so a known one needs no request.
     let request = site.request(at(&first, None));
     let known = site.update(request.clone()).await.snapshot.revision;
     site.host.revoke(site.deploy_key).unwrap();
@@ -155,7 +155,7 @@ async fn commits_by_id_with_and_without_the_hosts_help() {
     assert!(matches!(site.git.fetch(request).await, Ok(FetchFinding::Unchanged(_))));
 }
 
-/// A paused source after a restart: it stays at its revision, wherever its reference leads by now.
+/// A suspended source after a restart stays at its revision, wherever its reference leads by now.
 #[tokio::test]
 async fn a_revision_is_fetched_again_though_its_reference_has_gone_on() {
     let site = Site::new();
@@ -171,7 +171,7 @@ async fn a_revision_is_fetched_again_though_its_reference_has_gone_on() {
         (branch("main"), "main"),
         (branch("gone"), "gone"),
     ];
-    // As it was, and after every reference has gone on or away.
+    // First the references are unchanged, then every one has moved or is gone.
     for moved in [false, true] {
         if moved {
             let second = site.commit("main", "Second", B);
@@ -187,7 +187,7 @@ async fn a_revision_is_fetched_again_though_its_reference_has_gone_on() {
             for (reference, name) in &references {
                 let revision = lockgate_base::model::Revision::git(Some(name), &first);
                 let staying = RefRequest { revision: Some(revision.clone()), ..reference.clone() };
-                // Another process than the one that had fetched it.
+                // A process fetches that has not fetched before.
                 let state = tempfile::tempdir().unwrap();
                 let git = lockgate_git::GitFetcher::new(state.path()).unwrap();
                 let Ok(FetchFinding::Updated(update)) = git.fetch(site.request(staying)).await else {
@@ -203,7 +203,7 @@ async fn a_revision_is_fetched_again_though_its_reference_has_gone_on() {
 #[tokio::test]
 async fn only_what_changed_is_sent_and_old_trees_outlive_their_store() {
     let site = Site::new();
-    // Random text, so that nothing compresses.
+    // The text is random, so that nothing compresses.
     let noise = noise(400_000);
     site.commit("main", "First", &[("big.txt", &noise), ("a.yaml", "kind: A")]);
     let request = site.request(branch("main"));
@@ -211,7 +211,7 @@ async fn only_what_changed_is_sent_and_old_trees_outlive_their_store() {
     assert!(first.received > 200_000, "{} bytes", first.received);
     let mut latest = first.clone();
     let mut received = Vec::new();
-    // More fetches than one store is used for.
+    // More fetches than one store serves.
     for number in 0..25 {
         site.commit("main", "Next", &[("big.txt", &noise), ("a.yaml", &format!("kind: A{number}"))]);
         latest = site.update(knowing(&request, &latest.snapshot.revision)).await;
@@ -226,7 +226,7 @@ async fn only_what_changed_is_sent_and_old_trees_outlive_their_store() {
     assert_eq!(stores(), 2);
     drop(first);
     assert_eq!(stores(), 1);
-    // Another GitRepository with the same address and key finds the objects here.
+    // Another GitRepository with the same address and key finds the objects in the store.
     let other = site.update(request).await;
     assert!(other.received < 4_000, "{} bytes", other.received);
     drop((latest, other));

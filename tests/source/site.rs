@@ -1,4 +1,4 @@
-//! What each of these tests starts from: a host, a repository that one key may read, and an agent's folder.
+//! The start of each of these tests: a host, a repository that one key may read, and an agent's folder.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ impl Site {
         Self { host, repo, identity: key.openssh, deploy_key, folder, git }
     }
 
-    /// Commits exactly these files to a branch; a content of `-> target` is a symbolic link.
+    /// Commits exactly these files to a branch; a content of `-> target` makes a symbolic link.
     pub(crate) fn commit(&self, branch: &str, message: &str, files: &[(&str, &str)]) -> String {
         let mut changes = vec![Change::DeleteAll];
         changes.extend(files.iter().map(|(path, content)| match content.strip_prefix("-> ") {
@@ -75,9 +75,9 @@ impl Site {
         GitRequest { credentials, ..self.request(branch("main")) }
     }
 
-    /// A request for another address, behind which may be the same host.
+    /// A request for another address, which may lead to the same host.
     pub(crate) fn at(&self, address: SocketAddr) -> GitRequest {
-        // Without a port, the names of known_hosts stand for every port.
+        // Names without a port in known_hosts stand for every port.
         let known_hosts: String =
             HostKeyType::ALL.iter().map(|kind| self.host_key("127.0.0.1", *kind)).collect();
         GitRequest {
@@ -98,7 +98,7 @@ impl Site {
         }
     }
 
-    /// Fetches what must be new.
+    /// Fetches a revision that must be new.
     pub(crate) async fn update(&self, request: GitRequest) -> Update {
         match self.git.fetch(request).await.unwrap() {
             FetchFinding::Updated(update) => update,
@@ -106,7 +106,7 @@ impl Site {
         }
     }
 
-    /// Fetches what must fail.
+    /// Makes a fetch that must fail.
     pub(crate) async fn error(&self, request: GitRequest) -> SourceError {
         self.git.fetch(request).await.unwrap_err()
     }
@@ -124,7 +124,7 @@ pub(crate) fn branch(name: &str) -> RefRequest {
     RefRequest { branch: Some(name.into()), ..RefRequest::default() }
 }
 
-/// The request of an agent that has this revision.
+/// The request of an agent that already has this revision.
 pub(crate) fn knowing(request: &GitRequest, revision: &Revision) -> GitRequest {
     GitRequest { known: Some(revision.clone()), ..request.clone() }
 }

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Whether a version of a package is refused that has one advisory with these patched and unaffected
-/// versions, and what is printed.
+/// Checks a version of a package against one advisory with these patched and unaffected versions. Returns
+/// whether it is refused, and the output.
 fn checked(version: &str, versions: &str, about: &str) -> (bool, String) {
     let folder = tempfile::tempdir().unwrap();
     let advisories = folder.path().join("database/crates/a");

@@ -1,4 +1,4 @@
-//! The table of cases: each stands in it once, and each test that it names is there.
+//! The table of cases: each case is in it once, and each test in it exists.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,10 +6,10 @@ use std::path::Path;
 
 const TABLE: &str = include_str!("../CASES.md");
 
-/// The kinds of cases, with how many there are of each.
+/// The kinds of cases, and the number of each.
 const KINDS: [(char, usize); 4] = [('I', 40), ('F', 24), ('S', 20), ('B', 11)];
 
-/// The rows of the table: a case, what it is about, and what holds it.
+/// The rows of the table: a case, its subject, and the test that holds it.
 fn rows(table: &str) -> Vec<[&str; 3]> {
     let is_case = |name: &str| name.len() == 3 && name[1..].bytes().all(|byte| byte.is_ascii_digit());
     let rows = table.lines().map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
@@ -20,7 +20,7 @@ fn rows(table: &str) -> Vec<[&str; 3]> {
     .collect()
 }
 
-/// What is wrong with a cell that says what holds a case, where `source` gives a file's text.
+/// The mistake in a cell that names a test, if there is one. `source` returns a file's text.
 fn problem(holds: &str, source: impl Fn(&str) -> Option<String>) -> Option<String> {
     if holds.starts_with("not yet: ") && holds.len() > "not yet: ".len() {
         return None;
@@ -39,7 +39,7 @@ fn problem(holds: &str, source: impl Fn(&str) -> Option<String>) -> Option<Strin
 /// Whether a text has a test of this name.
 fn has_test(text: &str, name: &str) -> bool {
     let Some((before, _)) = text.split_once(&format!("fn {name}(")) else { return false };
-    // What stands before the name in its own line, and the line above that.
+    // The text before the name in its own line, and the line above that.
     before
         .split('\n')
         .rev()

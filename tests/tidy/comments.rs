@@ -1,20 +1,20 @@
-//! Comments that can be read: no wider than code, and each sentence with a subject.
+//! Comments that are easy to read: no wider than code, and with a subject in each sentence.
 
 use super::{File, files};
 
-/// How wide a line of a comment may be, as rustfmt's `max_width` is for code.
+/// The widest line of a comment, as rustfmt's `max_width` is for code.
 const MAX_COLUMNS: usize = 110;
 
-/// How a sentence begins that leaves its subject to the line before.
+/// Openings of sentences that leave their subject to the line before.
 const HEADLESS: [&str; 4] = ["The same of ", "The same as ", "As above", "Those that "];
 
-/// The text of a line that is a comment and nothing else.
+/// The comment of a line without code.
 fn comment(line: &str) -> Option<&str> {
     let rest = line.trim_start().strip_prefix("//")?;
     Some(rest.trim_start_matches(['/', '!']).trim_start())
 }
 
-/// What is wrong with the comments of a file.
+/// The faults of a file's comments.
 fn faults(path: &str, text: &str) -> Vec<String> {
     let mut faults = Vec::new();
     let mut begins = true;

@@ -1,4 +1,4 @@
-//! What the documents name is there.
+//! Every path in the documents exists.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ const DOCUMENTS: [(&str, &str); 4] = [
     ("SECURITY.md", include_str!("../../SECURITY.md")),
 ];
 
-/// Folders at the top. What a document writes in code and begins so is a path of the repository.
+/// Top-level folders. A word in code that begins with one of them is a path of the repository.
 const TOP: [&str; 7] = ["benches/", "bootstrap/", "crates/", "examples/", "fuzz/", "src/", "tests/"];
 
 /// The paths that a document names, in code or as the target of a link.

@@ -1,4 +1,4 @@
-//! What the crates offer that nobody takes: rustc reports no dead code behind `pub`.
+//! The unused exports of the crates: rustc reports no dead code behind `pub`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,20 +6,20 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{ImplItem, Item, Visibility};
 
-/// The names that a file offers, and those that it takes.
+/// The names that a file exports, and the names that it uses.
 #[derive(Debug, Default)]
 struct Names {
     /// Functions, methods and constants.
     values: BTreeSet<String>,
-    /// Types, which must be `pub` where the file's own `pub` things show them.
+    /// Types, which must be `pub` if other `pub` items of the file mention them.
     types: BTreeSet<String>,
-    /// How often each identifier stands in the file.
+    /// The number of occurrences of each identifier in the file.
     taken: BTreeMap<String, usize>,
 }
 
-/// The `pub` items and methods of `files` that no other of them names, `path: name` each; of types those that
-/// their own file does not name either. Handing a name on is no use of it. Of the files for which
-/// `is_looked_at` is false only the uses count.
+/// The `pub` items and methods of `files` that no other file names, as `path: name`; types are only listed if
+/// their own file does not name them either. A re-export is no use. Of the files for which `is_looked_at` is
+/// false, only the uses count.
 pub(super) fn unused<'a>(
     files: impl IntoIterator<Item = (&'a str, &'a str)>,
     is_looked_at: impl Fn(&str) -> bool,
@@ -37,7 +37,7 @@ pub(super) fn unused<'a>(
     }
     let mut unused = Vec::new();
     for (path, names) in files.iter().filter(|(path, _)| is_looked_at(path)) {
-        // The definition itself stands in the own file.
+        // One occurrence is the definition itself, in its own file.
         let is_taken_elsewhere = |name: &str| takers.get(name).is_some_and(|takers| *takers > 1);
         let is_shown = |name: &str| names.taken.get(name).is_some_and(|times| *times > 1);
         let values = names.values.iter().filter(|name| !is_taken_elsewhere(name));
@@ -82,7 +82,7 @@ impl<'a> Visit<'a> for Names {
             Item::Struct(item) => self.offer(&item.vis, &item.ident, true),
             Item::Trait(item) => self.offer(&item.vis, &item.ident, true),
             Item::Type(item) => self.offer(&item.vis, &item.ident, true),
-            // What a type does is no use of it.
+            // An impl block of a type is no use of it.
             Item::Impl(item) => {
                 item.trait_.iter().for_each(|(_, path, _)| self.visit_path(path));
                 item.items.iter().for_each(|item| self.visit_impl_item(item));

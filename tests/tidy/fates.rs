@@ -1,13 +1,14 @@
-//! The table of what becomes of each field names the tests that show it. They are there, and know the field.
+//! The table of the fate of each field names the tests that show it. These tests exist, and mention the
+//! field.
 
 use super::files;
 
-/// Where the table is.
+/// The path of the table.
 const TABLE: &str = "crates/core/src/pipeline/tests/fields.rs";
 /// The cases that `LAID_OVER` runs.
 const LAID_OVER: &str = include_str!("../kustomize/flux.txt");
 
-/// The fields that are served, each with the test that shows it, as the table writes both.
+/// The served fields, each with the test that shows it, in the table's words.
 fn served(table: &str) -> Vec<(&str, &str)> {
     let lines = table.lines().filter_map(|line| {
         let (field, fate) = line.trim().strip_prefix("(\"")?.split_once("\", Served(")?;

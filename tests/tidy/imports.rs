@@ -1,4 +1,4 @@
-//! Which file uses which, read from the syntax: `use` and paths, also through `super::`, aliases, groups,
+//! The uses between files, read from the syntax: `use` and paths, also through `super::`, aliases, groups,
 //! macros and re-exports.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,14 +10,14 @@ use syn::{Attribute, Item, ItemMod, UseTree, Visibility};
 /// A module of a crate, from its root: `["plan", "drift"]`; the root itself is empty.
 pub(super) type Module = Vec<String>;
 
-/// What one file says.
+/// The content of one file.
 #[derive(Debug, Default)]
 struct Unit {
     /// The modules that it declares, in order, without those for tests.
     children: Vec<String>,
     /// The names that it defines.
     items: BTreeSet<String>,
-    /// The names that it hands on, and the paths that they have inside of it. `*` hands on all.
+    /// The names that it re-exports, with their paths inside of it. `*` re-exports all.
     reexports: Vec<(String, Module)>,
     /// The paths that it uses.
     uses: BTreeSet<Module>,
@@ -25,14 +25,14 @@ struct Unit {
     idents: BTreeSet<String>,
 }
 
-/// The files of one crate, and what they use of each other.
+/// The files of one crate, and the uses between them.
 #[derive(Debug, Default)]
 pub(super) struct Crate {
     units: BTreeMap<Module, Unit>,
 }
 
 impl Crate {
-    /// Reads the files of a crate: `(path below its src/, text)`. Those for tests are to be left out.
+    /// Reads the files of a crate: `(path below its src/, text)`. The caller leaves out files for tests.
     pub(super) fn read<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let unit = |(path, text): (&str, &str)| {
             let syntax = syn::parse_file(text).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -43,7 +43,7 @@ impl Crate {
         Self { units: files.into_iter().map(unit).collect() }
     }
 
-    /// For each file, the files that it uses. Handing a name on is no use of it.
+    /// For each file, the files that it uses. A re-export is no use.
     pub(super) fn edges(&self) -> BTreeMap<&Module, BTreeSet<&Module>> {
         let targets = |(module, unit): (&'_ Module, &'_ Unit)| {
             let handed_on = unit.reexports.iter().filter(|(name, _)| unit.idents.contains(name));
@@ -64,8 +64,8 @@ impl Crate {
         self.units.get(module).map_or(&[], |unit| &unit.children)
     }
 
-    /// The file in which the thing stands that `path` names inside of `module`; `None` for a name of another
-    /// crate, or of a local thing.
+    /// The file that contains the item which `path` names inside of `module`; `None` for a name of another
+    /// crate, or of a local item.
     fn resolve(&self, module: &[String], path: &[String], depth: usize) -> Option<Module> {
         let mut rest = path;
         let mut at: Module = match rest.first()?.as_str() {
@@ -102,7 +102,7 @@ impl Crate {
         Some(found.into_iter().next().unwrap_or(at))
     }
 
-    /// The circles: sets of files of which each uses all others, by way of each other.
+    /// The circles: sets of files each of which uses all others, directly or through each other.
     pub(super) fn circles(&self) -> Vec<Vec<&Module>> {
         let edges = self.edges();
         let reached = |from: &Module| {
@@ -130,8 +130,8 @@ impl Crate {
         circles
     }
 
-    /// Where files use what is declared below them: the module whose children stand in the wrong order, who
-    /// uses whom, and an order that would be right.
+    /// The modules whose children are in the wrong order: a child uses another that is declared below it.
+    /// Each has these uses, and a right order.
     pub(super) fn upward(&self) -> Vec<Upward<'_>> {
         let mut between: BTreeMap<&[String], BTreeSet<(&str, &str)>> = BTreeMap::new();
         for (from, targets) in self.edges() {
@@ -159,19 +159,19 @@ impl Crate {
     }
 }
 
-/// Children of a module that stand in the wrong order.
+/// The children of a module in the wrong order.
 #[derive(Debug)]
 pub(super) struct Upward<'c> {
     /// The module that declares them.
     pub(super) module: &'c [String],
     /// `one uses other`, where the other is declared below.
     pub(super) uses: Vec<String>,
-    /// An order in which each uses only those above it, as near to today's as can be; without those in a
-    /// circle.
+    /// An order in which each uses only those above it, as close to the present one as possible; without
+    /// those in a circle.
     pub(super) order: Vec<&'c str>,
 }
 
-/// The names in an order in which each stands behind those that it uses.
+/// The names in an order in which each comes after those that it uses.
 fn sorted<'c>(names: &'c [String], uses: &BTreeSet<(&str, &str)>) -> Vec<&'c str> {
     let mut order: Vec<&str> = Vec::new();
     while let Some(next) = names.iter().find(|name| {
@@ -200,7 +200,7 @@ fn for_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(is_test)
 }
 
-/// The attributes of an item, where it can be for tests only.
+/// The attributes of an item, if it can be for tests only.
 fn attributes(item: &Item) -> &[Attribute] {
     match item {
         Item::Const(item) => &item.attrs,
@@ -218,7 +218,7 @@ fn attributes(item: &Item) -> &[Attribute] {
     }
 }
 
-/// The paths of a `use`, each with the name that it has from there on.
+/// The paths of a `use`, each with its local name.
 fn flatten(tree: &UseTree, prefix: &Module, found: &mut Vec<(String, Module)>) {
     let with = |name: &syn::Ident| prefix.iter().cloned().chain([name.to_string()]).collect::<Module>();
     match tree {
@@ -234,7 +234,7 @@ fn flatten(tree: &UseTree, prefix: &Module, found: &mut Vec<(String, Module)>) {
 }
 
 impl Unit {
-    /// The paths in what a macro is given, which is no syntax yet.
+    /// The paths in the input of a macro, which is not parsed yet.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut path: Module = Vec::new();
         let mut colons = 0;
@@ -326,7 +326,7 @@ impl<'a> Visit<'a> for Unit {
     }
 }
 
-/// A crate of samples: `(path, text)`.
+/// A sample crate: `(path, text)`.
 #[cfg(test)]
 fn sample(files: &[(&str, &str)]) -> Crate {
     Crate::read(files.iter().copied())

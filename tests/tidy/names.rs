@@ -1,11 +1,11 @@
-//! One name, one meaning: a type that other files can name shares its name with no other such type.
+//! One name, one meaning: a type that is visible to other files shares its name with no other such type.
 
 use std::collections::BTreeMap;
 
 use super::{File, files};
 
-/// How many names may have more than one meaning. A command's `Arguments` and `Git` as a source and as what
-/// fetches it are such names; a reader tells them apart by the module.
+/// The most names that may have several meanings. Such names are a command's `Arguments`, and `Git` for a
+/// source and for its fetcher; a reader tells them apart by the module.
 const MOST: usize = 12;
 
 /// The types of a file that other files can name.
@@ -17,11 +17,12 @@ fn offered(code: &str) -> Vec<&str> {
         let name = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()?;
         matches!(word, "struct" | "enum" | "trait" | "type").then_some(name)
     }
-    // At the beginning of a line: a type inside of a function or a trait has no name outside.
+    // Only items at the beginning of a line count: a type inside of a function or a trait has no name
+    // outside.
     code.lines().filter_map(of).collect()
 }
 
-/// The names that several types have, each with the files of those.
+/// The names of several types, each with the files of those types.
 fn shared<'f>(files: impl IntoIterator<Item = (&'f str, String)>) -> BTreeMap<String, Vec<&'f str>> {
     let mut places: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (path, code) in files {

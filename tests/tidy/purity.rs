@@ -1,5 +1,5 @@
-//! The pure crates do no I/O: their manifests name no crate that does, and clippy refuses what std and the
-//! runtime offer.
+//! The pure crates do no I/O: their manifests name no crate with I/O, and clippy refuses that of std and of
+//! the runtime.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ use std::{env, fs};
 /// The crates that do no I/O.
 const PURE: [&str; 3] = ["base", "render", "core"];
 
-/// What such a crate does not depend on: networks, clusters, repositories, runtimes, the system, randomness.
+/// Crates that these must not depend on: networks, clusters, repositories, runtimes, the system, randomness.
 const IO_CRATES: [&str; 19] = [
     "axum",
     "getrandom",
@@ -31,10 +31,10 @@ const IO_CRATES: [&str; 19] = [
     "libc",
 ];
 
-/// Of the runtime, what decides nothing about when and where something runs.
+/// The features of the runtime that decide nothing about when and where something runs.
 const RUNTIME: [&str; 2] = ["macros", "sync"];
 
-/// Ways to the world, each of which a pure crate's clippy.toml refuses.
+/// Functions that reach the outside, each of which a pure crate's clippy.toml refuses.
 const PROBES: [&str; 14] = [
     "use std::{fs, net}; pub fn f() -> bool { fs::read(\"x\").is_ok() && net::TcpStream::connect(\"x\").is_ok() }",
     "use std::fs::read_to_string as text; pub fn f() -> bool { text(\"x\").is_ok() }",
@@ -52,8 +52,7 @@ const PROBES: [&str; 14] = [
     "type Socket = std::net::UdpSocket; pub fn f(socket: &Socket) -> bool { socket.recv(&mut []).is_ok() }",
 ];
 
-/// What a manifest names that a pure crate must not: `[dependencies]` only, since tests may sleep and read
-/// files.
+/// The forbidden crates in a manifest. Only `[dependencies]` count, since tests may sleep and read files.
 fn io_crates(manifest: &str) -> Vec<String> {
     let dependencies = manifest.split("\n[dependencies]\n").nth(1).unwrap_or_default();
     let dependencies = dependencies.split("\n[").next().unwrap_or_default();
@@ -135,7 +134,7 @@ fn clippy_refuses_what_std_offers_for_io() {
 
 #[test]
 fn the_pure_crates_refuse_the_same_things() {
-    // A crate's clippy.toml replaces the root's, so the keys of the root stand in each.
+    // A crate's clippy.toml replaces the root's, so each contains the root's keys.
     let text = |path: &str| fs::read_to_string(root().join(path)).unwrap();
     for name in PURE {
         let own = text(&format!("crates/{name}/clippy.toml"));

@@ -1,17 +1,17 @@
-//! Rust source as the rules of the house read it: without comments, texts and tests.
+//! Rust source in the form that the rules of the house use: without comments, texts and tests.
 
 /// The code of a file with the content of comments, texts and character literals blanked out. Line breaks
-/// stay, so that line numbers are those of the file.
+/// stay, so line numbers are those of the file.
 pub(super) fn code(text: &str) -> String {
     blank(text, true)
 }
 
-/// The code of a file with comments blanked out, and texts left as they are.
+/// The code of a file with comments blanked out. Texts stay.
 pub(super) fn code_with_texts(text: &str) -> String {
     blank(text, false)
 }
 
-/// `code` without what is compiled for tests only.
+/// `code` without items that are compiled for tests only.
 pub(super) fn without_tests(code: &str) -> String {
     let mut result = code.to_owned();
     while let Some(start) = result.find("#[cfg(test)]") {
@@ -23,7 +23,7 @@ pub(super) fn without_tests(code: &str) -> String {
     result
 }
 
-/// A function, and how many lines it takes from its `fn` to its closing brace.
+/// A function, and the number of lines from its `fn` to its closing brace.
 pub(super) struct Function {
     pub(super) name: String,
     pub(super) line: usize,
@@ -49,7 +49,7 @@ pub(super) fn functions(code: &str) -> Vec<Function> {
     found
 }
 
-/// Where `word` stands in `text` with no other letter of an identifier beside it.
+/// The place of `word` in `text`, without another letter of an identifier beside it.
 pub(super) fn word_at(text: &str, word: &str) -> Option<usize> {
     let ident_edge =
         |edge: Option<char>, inner: Option<char>| inner.is_some_and(is_ident) && edge.is_some_and(is_ident);
@@ -63,8 +63,7 @@ fn is_ident(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Where the item that starts at `start` ends: behind its closing brace, or behind a `;` that comes before
-/// any brace.
+/// The end of the item that starts at `start`: behind its closing brace, or behind a `;` before any brace.
 fn item_end(code: &str, start: usize) -> usize {
     let (mut braces, mut others) = (0_usize, 0_usize);
     for (at, c) in code[start..].char_indices() {
@@ -106,7 +105,7 @@ fn blank(text: &str, texts_too: bool) -> String {
     result
 }
 
-/// What stands at the start of a text, and its length in bytes.
+/// The token at the start of a text, and its length in bytes.
 enum Token {
     Comment(usize),
     Text(usize),
@@ -120,7 +119,7 @@ fn token(text: &str, previous: Option<char>) -> Token {
     if text.starts_with("/*") {
         return Token::Comment(block_comment(text));
     }
-    // `r"`, `r#"`, `br"`: only where the letter is not the end of an identifier.
+    // `r"`, `r#"`, `br"` count only if the letter is not the end of an identifier.
     let after_ident = previous.is_some_and(is_ident);
     if !after_ident && let Some(length) = raw_text(text) {
         return Token::Text(length);

@@ -1,26 +1,27 @@
-//! A tar.gz, read member by member from a stream: charts and layers of artifacts alike. Nothing is written
-//! here, so no path can lead out; whoever reads says what a name may be and how much is too much.
+//! Reads a tar.gz member by member from a stream, for charts and for the layers of artifacts. Nothing is
+//! written here, so no path can lead out of a folder. The reader decides which names are allowed and which
+//! sizes are too large.
 
 use std::io::{self, Read, Write};
 
 use flate2::read::MultiGzDecoder;
 use tar::{Archive, EntryType};
 
-/// What a stream of gzip begins with.
+/// The first bytes of a gzip stream.
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// The most that a note about a member may hold: a long name, a long target, records of PAX. The reader of
-/// tar keeps them in memory before it shows the member. Go's archive/tar has the same limit.
+/// The most bytes that a note about a member may hold: a long name, a long target, PAX records. The tar
+/// reader keeps notes in memory before it shows the member. Go's archive/tar has the same limit.
 const NOTE: u64 = 1 << 20;
-/// The size of a header, and what members are padded to.
+/// The size of a header. Members are padded to a multiple of it.
 const BLOCK: usize = 512;
 
-/// A stream of tar that ends with an error before a note that is too large.
+/// A tar stream that ends with an error before a note that is too large.
 struct Notes<R> {
     stream: R,
-    /// The header that is read on, as far as it has come.
+    /// The bytes of the next header that have been read so far.
     header: Vec<u8>,
-    /// How much is left of the content behind the last header, with its padding.
+    /// The remaining bytes of the content behind the last header, with its padding.
     content: u64,
 }
 
@@ -29,7 +30,7 @@ impl<R: Read> Notes<R> {
         Self { stream, header: Vec::with_capacity(BLOCK), content: 0 }
     }
 
-    /// Takes in what was read.
+    /// Follows the bytes that were read.
     fn see(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let passed = bytes.len().min(usize::try_from(self.content).unwrap_or(usize::MAX));
@@ -40,7 +41,7 @@ impl<R: Read> Notes<R> {
             bytes = &bytes[wanted..];
             if self.header.len() == BLOCK {
                 let header = tar::Header::from_byte_slice(&self.header);
-                // What is no header ends the archive, or is told by the reader.
+                // Bytes that are no header end the archive, or the reader reports them.
                 let size = header.entry_size().unwrap_or(0);
                 let kind = header.entry_type();
                 let is_note = kind.is_gnu_longname()
@@ -69,18 +70,18 @@ impl<R: Read> Read for Notes<R> {
     }
 }
 
-/// Why an archive cannot be read. What the reader of its members says stays of its own type.
+/// Why an archive cannot be read. An error of the member visitor keeps its own type.
 #[derive(Debug, thiserror::Error)]
 pub enum Damage {
     /// It is not compressed.
     #[error("gzip: invalid header")]
     NotGzip,
-    /// What is compressed is no tar, or one that ends too early; or the stream itself failed.
+    /// The decompressed stream is no tar, or one that ends too early; or the stream itself failed.
     #[error("{0}")]
     Broken(#[from] io::Error),
 }
 
-/// What a member of an archive is.
+/// The kind of an archive's member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemberKind {
     /// A file.
@@ -97,17 +98,17 @@ pub enum MemberKind {
 
 /// A member of an archive.
 pub struct Member<'a> {
-    /// Its name as it is written.
+    /// The name as it is written.
     pub name: Vec<u8>,
-    /// What it is.
+    /// The kind of the member.
     pub form: MemberKind,
-    /// How many bytes it says that it holds.
+    /// The number of bytes in its header.
     pub size: u64,
     content: &'a mut dyn Read,
 }
 
 impl Member<'_> {
-    /// Hands its bytes on, as many as it says that it has.
+    /// Copies its bytes to `sink`, as many as its header says.
     pub fn copy_to(&mut self, sink: &mut dyn Write) -> io::Result<()> {
         let copied = io::copy(&mut self.content.take(self.size), sink)?;
         if copied < self.size {
@@ -118,8 +119,8 @@ impl Member<'_> {
     }
 }
 
-/// Shows each member of an archive to `visit`. What it does not read is passed over. At most `limit` bytes
-/// are unpacked; an archive with more ends there, as one that is cut off.
+/// Calls `visit` with each member of an archive, and skips content that it does not read. At most `limit`
+/// bytes are unpacked. An archive with more ends there, like one that is cut off.
 pub fn members<E: From<Damage>>(
     mut archive: impl Read,
     limit: u64,
@@ -135,7 +136,7 @@ pub fn members<E: From<Damage>>(
     for entry in reader.entries().map_err(Damage::Broken)? {
         let mut entry = entry.map_err(Damage::Broken)?;
         let form = match entry.header().entry_type() {
-            // Notes about the archive, and no member of it.
+            // These are notes about the archive, and no members of it.
             EntryType::XGlobalHeader | EntryType::XHeader => continue,
             EntryType::Directory => MemberKind::Folder,
             EntryType::Symlink => MemberKind::Symlink,
@@ -184,7 +185,7 @@ mod tests {
         assert_eq!(found, [("a".into(), b"abc".to_vec()), ("b/c".into(), b"abc".to_vec())]);
     }
 
-    /// A name of a member that takes so many bytes comes in a note of its own.
+    /// A member with such a long name has a note for it.
     #[test]
     fn a_note_that_is_too_large_is_not_read() {
         let noted = |length: usize| {

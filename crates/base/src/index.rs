@@ -97,6 +97,11 @@ impl ChartIndex {
         self.charts.is_empty()
     }
 
+    /// How many versions of charts it offers.
+    pub fn offers(&self) -> usize {
+        self.charts.values().map(Vec::len).sum()
+    }
+
     /// How many entries are left out, as helm leaves them out: they have no version, or one that cannot be
     /// read.
     pub fn left_out(&self) -> usize {

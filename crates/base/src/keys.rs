@@ -37,6 +37,9 @@ pub const FIELD_MANAGER: &str = "kustomize-controller";
 pub const STATUS_MANAGER: &str = "gotk-kustomize-controller";
 /// The Lease of the agent that watches all namespaces; one that watches a single one adds its name.
 pub const LEASE: &str = "lockgate-leader";
+/// Annotation of the Lease that says which pod (`pod/NAME`) or process holds it, in a form in which its end
+/// can be seen.
+pub const LEASE_HOLDER: &str = "lockgate.dev/holder";
 /// The namespace that repositories written for Flux name.
 pub const DEFAULT_NAMESPACE: &str = "flux-system";
 /// The annotation of an OCI artifact with the address of what it was made from.

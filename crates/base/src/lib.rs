@@ -1,7 +1,7 @@
-//! The words of lockgate: plain values with their invariants, the files of a revision, and the keys of the
-//! ecosystem.
+//! The vocabulary of lockgate: plain values with their invariants, the files of a revision, and the keys of
+//! the ecosystem.
 //!
-//! The modules stand in the order of their dependencies: each uses only those above it.
+//! The modules are in the order of their dependencies: each uses only those above it.
 
 pub mod keys;
 pub mod model;

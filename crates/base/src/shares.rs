@@ -1,18 +1,17 @@
-//! Fair shares of what is bounded: places of which there are so many, taken by holders, each of which stands
-//! for a namespace.
+//! Fair shares of a limited number of places. Each holder of places represents a namespace.
 //!
-//! While others wait, no holder gets more than half of them; and the last free one is for a holder that has
-//! none. Of fewer than four each holder may take all.
+//! While others wait, no holder gets more than half of the places, and the last free place goes to a holder
+//! that has none. If there are fewer than four places, each holder may take all of them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// Below this number of places there is nothing to keep for others.
+/// With fewer places than this none is kept for others.
 const LEAST: usize = 4;
 
-/// Who holds how many places.
+/// The holders, each with its number of places.
 #[derive(Debug)]
 pub struct Shares {
     limit: usize,
@@ -21,12 +20,12 @@ pub struct Shares {
 }
 
 impl Shares {
-    /// So many places, at least one.
+    /// `limit` places, at least one.
     pub fn new(limit: usize) -> Self {
         Self { limit: limit.max(1), taken: 0, held: BTreeMap::new() }
     }
 
-    /// Whether a holder may take a place now. `others_wait` says that another holder would like one as well.
+    /// Whether a holder may take a place now. `others_wait` says that another holder waits for one.
     pub fn may_take(&self, holder: &str, others_wait: bool) -> bool {
         let free = self.limit.saturating_sub(self.taken);
         match self.held.get(holder).copied().unwrap_or_default() {
@@ -52,25 +51,25 @@ impl Shares {
         }
     }
 
-    /// How many places are taken.
+    /// The number of places that are taken.
     pub const fn taken(&self) -> usize {
         self.taken
     }
 }
 
-/// Places that are waited for. Clones share them.
+/// Places that callers wait for. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Permits(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
     shares: Shares,
-    /// Whether all may take all, whoever they are.
+    /// Whether any holder may take all places.
     is_common: bool,
     next: u64,
-    /// The callers that wait, the longest first.
+    /// The callers that wait, in the order of their arrival.
     waiting: VecDeque<Waiter>,
-    /// The callers that have a place and do not know yet.
+    /// The callers that have a place and have not seen that yet.
     granted: BTreeSet<u64>,
 }
 
@@ -82,12 +81,12 @@ struct Waiter {
 }
 
 impl Permits {
-    /// So many places in fair shares.
+    /// `limit` places in fair shares.
     pub fn fair(limit: usize) -> Self {
         Self::new(limit, false)
     }
 
-    /// So many places for whoever comes first.
+    /// `limit` places in the order of arrival, for any caller.
     pub fn common(limit: usize) -> Self {
         Self::new(limit, true)
     }
@@ -115,7 +114,7 @@ impl Permits {
 }
 
 impl State {
-    /// Gives places to all who may have one.
+    /// Gives places to all waiters who may have one.
     fn grant(&mut self) {
         while let Some(index) = self.waiting.iter().position(|waiter| self.may_take(&waiter.holder)) {
             let Some(waiter) = self.waiting.remove(index) else { return };
@@ -178,12 +177,12 @@ impl Drop for Take {
         if state.granted.remove(&ticket) {
             state.shares.give_back(&self.holder);
         }
-        // Others may have been held back because this one waited.
+        // Other waiters may have been held back because this one waited.
         state.grant();
     }
 }
 
-/// A place. It is given back when it is dropped.
+/// A place, which is given back on drop.
 #[derive(Debug)]
 pub struct Permit {
     permits: Permits,
@@ -209,7 +208,7 @@ mod tests {
         }
     }
 
-    /// As many places as a holder gets at once.
+    /// All the places that a holder gets at once.
     fn all(permits: &Permits, holder: &Arc<str>) -> Vec<Permit> {
         std::iter::from_fn(|| now(&mut pin!(permits.take(holder)))).collect()
     }
@@ -237,7 +236,7 @@ mod tests {
         let (hog, other): (Arc<str>, Arc<str>) = ("hog".into(), "other".into());
         let mut held = all(&permits, &hog);
         let last = now(&mut pin!(permits.take(&other))).unwrap();
-        // Both want more, the hog first.
+        // Both want more places, the hog first.
         let (mut hogs, mut others) = (pin!(permits.take(&hog)), pin!(permits.take(&other)));
         assert!(now(&mut hogs).is_none() && now(&mut others).is_none());
         held.truncate(5);
@@ -259,7 +258,7 @@ mod tests {
             let mut given_up = pin!(permits.take(&b));
             assert!(now(&mut given_up).is_none());
             held.pop();
-            // It has been given the place and is dropped before it looks.
+            // The waiter has been given the place and is dropped before it sees that.
         }
         assert_eq!(permits.state().shares.taken(), 1);
         assert!(now(&mut pin!(permits.take(&a))).is_some());

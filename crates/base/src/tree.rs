@@ -1,9 +1,8 @@
-//! A source's files as they stand at one revision: read-only, content-addressed, with no way out.
+//! The files of a source at one revision: read-only, content-addressed, with no way out.
 //!
-//! Paths are relative to the root, with `/` between their parts and no leading slash; `""` is the root. A
-//! [`Tree`] is filled from Git objects or a folder by an adapter; what is read from it through a
-//! [`TreeReader`] is remembered, so that a later revision can be asked whether anything that mattered has
-//! changed.
+//! Paths are relative to the root, with `/` between their parts and no leading slash; `""` is the root. An
+//! adapter fills a [`Tree`] from Git objects or from a folder. A [`TreeReader`] remembers everything that is
+//! read through it, so that a later revision can be asked whether any of that has changed.
 
 mod folder;
 
@@ -19,26 +18,26 @@ pub use folder::{ContentId, Extent, Folder, FolderItem, TreeEntry, WeakFolder};
 
 /// The largest file that is read, in bytes.
 pub const FILE_LIMIT: u64 = 16 * 1024 * 1024;
-/// How many symbolic links one path may go through (Linux's limit).
+/// The most symbolic links on one path (Linux's limit).
 const LINK_LIMIT: usize = 40;
-/// How many folders a path may go through in what is fetched. Trees are walked by functions that call
-/// themselves, on threads with small stacks.
+/// The most folders on a path of a fetched tree. Recursive functions walk trees, on threads with small
+/// stacks.
 pub const LEVELS: usize = 500;
 
 /// A tree and the revision it was taken at.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// What `status.artifact.revision` says.
+    /// The content of `status.artifact.revision`.
     pub revision: Revision,
     /// The files.
     pub tree: Tree,
-    /// The revision of what it was made from, where its maker says so.
+    /// The revision of the origin of the files, if its maker names one.
     pub origin: Option<String>,
 }
 
-/// Where the bytes of files are kept. The content of an id never changes, so reading is repeatable.
+/// The store of the bytes of files. The content of an id never changes, so reading is repeatable.
 pub trait Blobs: Send + Sync {
-    /// The bytes of a file, or a fragment of a message why the store cannot give them.
+    /// The bytes of a file, or a message fragment that says why the store cannot return them.
     fn read(&self, id: &ContentId) -> Result<Arc<[u8]>, String>;
 }
 
@@ -47,20 +46,20 @@ pub trait Blobs: Send + Sync {
 pub struct Tree {
     root: Folder,
     blobs: Arc<dyn Blobs>,
-    /// The absolute path of the root, without a slash at the end, where it has one.
+    /// The absolute path of the root without a slash at the end, if the tree has one.
     location: Option<Arc<str>>,
 }
 
-/// Why a path cannot be read. Each message names the path as it was asked for.
+/// Why a path cannot be read. Each message names the path of the request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TreeError {
-    /// Nothing is there.
+    /// The path does not exist.
     #[error("{0}: no such file or directory")]
     NotFound(String),
     /// The path, or a symbolic link on it, leads above the root.
     #[error("{path}: leads outside the source ('{target}')")]
     Outside {
-        /// As asked for.
+        /// The requested path.
         path: String,
         /// The absolute path, or the link's target that leads out.
         target: String,
@@ -68,7 +67,7 @@ pub enum TreeError {
     /// Symbolic links that lead to each other.
     #[error("{0}: too many levels of symbolic links")]
     LinkLoop(String),
-    /// A folder where a file was wanted.
+    /// The path is a folder, and a file was requested.
     #[error("{0}: is a directory")]
     IsDirectory(String),
     /// A Git submodule.
@@ -80,7 +79,7 @@ pub enum TreeError {
     /// Larger than [`FILE_LIMIT`].
     #[error("{path}: is {size} bytes, more than the limit of {FILE_LIMIT}")]
     TooLarge {
-        /// As asked for.
+        /// The requested path.
         path: String,
         /// In bytes.
         size: u64,
@@ -91,14 +90,14 @@ pub enum TreeError {
     /// The object store failed, or a folder could not be listed.
     #[error("{path}: {message}")]
     Store {
-        /// As asked for.
+        /// The requested path.
         path: String,
-        /// What the store said.
+        /// The message of the store.
         message: String,
     },
 }
 
-/// What a path leads to, after symbolic links.
+/// The kind of entry that a path leads to, after symbolic links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resolved {
     /// A file.
@@ -108,7 +107,7 @@ pub enum Resolved {
 }
 
 impl Tree {
-    /// A tree of `(path, entry)` pairs. Paths are as the module's description says; folders follow from
+    /// A tree of `(path, entry)` pairs, with paths as in the module's description; folders follow from the
     /// files.
     pub fn new(files: impl IntoIterator<Item = (String, TreeEntry)>, blobs: Arc<dyn Blobs>) -> Self {
         Self::of(Folder::of_paths(files), blobs)
@@ -119,7 +118,7 @@ impl Tree {
         Self { root, blobs, location: None }
     }
 
-    /// A tree of the same files' store with another root.
+    /// A tree with the same store and another root.
     #[must_use]
     pub fn with_root(&self, root: Folder) -> Self {
         Self { root, ..self.clone() }
@@ -130,7 +129,7 @@ impl Tree {
         &self.root
     }
 
-    /// A tree held in memory, for tests and for content that was made and not fetched.
+    /// A tree in memory, for tests and for generated content.
     pub fn in_memory<P: Into<String>, C: Into<Vec<u8>>>(files: impl IntoIterator<Item = (P, C)>) -> Self {
         let mut store = BTreeMap::new();
         let mut entries = Vec::new();
@@ -154,7 +153,7 @@ impl Tree {
         self.with_root(self.root.filtered(&mut String::new(), &keep))
     }
 
-    /// The folder of this path as a tree of its own. Links in it stay as they are, so those that lead out of
+    /// The folder at this path as a tree of its own. Links in it stay as they are, so links that lead out of
     /// it lead nowhere.
     #[must_use]
     pub fn folder(&self, path: &str) -> Self {
@@ -165,7 +164,7 @@ impl Tree {
         Self::of(folder, Arc::clone(&self.blobs))
     }
 
-    /// This tree with these files in place of those of their names, or beside them.
+    /// This tree with these files added, or in place of files at the same paths.
     #[must_use]
     pub fn with_files(&self, files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
         let over = Self::in_memory(files);
@@ -175,15 +174,15 @@ impl Tree {
         Self { root, blobs: Arc::new(blobs), location: self.location.clone() }
     }
 
-    /// This tree, whose root is the folder of this absolute path. A path may then be absolute, or climb out
-    /// of the tree and back in; nothing that is not in the tree is looked at for that.
+    /// This tree, with an absolute path for its root. Paths may then be absolute, or climb out of the tree
+    /// and back in. No file outside the tree is read for that.
     #[must_use]
     pub fn standing_at(&self, path: &str) -> Self {
         Self { location: Some(normal_absolute(path).into()), ..self.clone() }
     }
 
-    /// Tells what a folder holds, and all below it, from anything else; `None` where there is no folder of
-    /// this path.
+    /// Identifies the content of a folder with everything below it; `None` if there is no folder at this
+    /// path.
     pub fn folder_id(&self, path: &str) -> Option<Digest> {
         match self.root.at(path)? {
             FoundInFolder::Folder(folder) => Some(folder.id()),
@@ -191,7 +190,7 @@ impl Tree {
         }
     }
 
-    /// A reader that remembers what it was asked.
+    /// A reader that remembers its questions.
     pub fn reader(&self) -> TreeReader<'_> {
         TreeReader { tree: self, seen: RefCell::default() }
     }
@@ -235,7 +234,7 @@ impl Tree {
                     return Ok((next, Resolved::File));
                 }
                 Some(FoundInFolder::Folder(_)) => at = next,
-                // A file where the path goes on, or nothing at all.
+                // The path continues behind a file, or the entry does not exist.
                 Some(FoundInFolder::Entry(TreeEntry::File(_))) | None => {
                     return Err(TreeError::NotFound(path.into()));
                 }
@@ -248,7 +247,7 @@ impl Tree {
         let (resolved, node) = self.resolve(path).ok()?;
         let id = match node {
             Resolved::File => self.content(&resolved)?.clone(),
-            // Names only: what a listing shows. The content of files below is asked for by their own paths.
+            // A listing shows only names. The content of files below has paths of its own.
             Resolved::Directory => listing_id(&self.children(&resolved)),
         };
         Some((resolved, id))
@@ -262,7 +261,7 @@ impl Tree {
         }
     }
 
-    /// The names in a folder, each once and with whether it is a folder.
+    /// The names in a folder, each once, and whether each is a folder.
     fn children(&self, directory: &str) -> Vec<(String, bool)> {
         let Some(FoundInFolder::Folder(folder)) = self.root.at(directory) else { return vec![] };
         let is_folder = |item: &FolderItem| {
@@ -281,23 +280,23 @@ impl fmt::Debug for Tree {
     }
 }
 
-/// Where a path leads to, after symbolic links, and what is there: what is read next is read at that place.
-/// `None` where there is nothing.
+/// The place that a path leads to after symbolic links, and the content there. Later reads take place there.
+/// `None` if there is nothing.
 type Answer = Option<(String, ContentId)>;
 
-/// What a render asked of a tree and what it was answered, so that it need not be repeated on a tree that
-/// would answer the same.
+/// The questions of a render to a tree, with the answers. A render need not be repeated on a tree that would
+/// give the same answers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Footprint(BTreeMap<String, Answer>);
 
-/// Reads from a [`Tree`] and remembers every path it was asked for.
+/// Reads from a [`Tree`] and remembers every requested path.
 pub struct TreeReader<'t> {
     tree: &'t Tree,
     seen: RefCell<BTreeMap<String, Answer>>,
 }
 
 impl TreeReader<'_> {
-    /// `relative` as seen from the folder `base`, made normal. What is not in the tree by its letters is
+    /// `relative` as seen from the folder `base`, normalised. A path outside the tree, by its text, is
     /// refused.
     pub fn resolve(&self, base: &str, relative: &str) -> Result<String, TreeError> {
         let Some(location) = self.tree.location.as_deref() else { return resolve(base, relative) };
@@ -313,7 +312,7 @@ impl TreeReader<'_> {
         }
     }
 
-    /// What `path` leads to; `None` when nothing is there.
+    /// The kind of entry at `path`; `None` if nothing is there.
     pub fn node(&self, path: &str) -> Result<Option<Resolved>, TreeError> {
         self.note(path);
         match self.tree.resolve(path) {
@@ -342,14 +341,14 @@ impl TreeReader<'_> {
         Ok(bytes)
     }
 
-    /// A file that is read as YAML, as text.
+    /// The text of a file that is read as YAML.
     pub fn text(&self, path: &str) -> Result<String, TreeError> {
         let bytes = self.bytes(path)?;
         let text = yaml::decoded(&bytes).map_err(|error| TreeError::NotText(path.into(), error))?;
         Ok(text.into_owned())
     }
 
-    /// The names in a folder in byte order, each with whether it is a folder or leads to one.
+    /// The names in a folder in byte order, and whether each is a folder or leads to one.
     pub fn list(&self, path: &str) -> Result<Vec<(String, Resolved)>, TreeError> {
         self.note(path);
         let (resolved, node) = self.tree.resolve(path)?;
@@ -361,7 +360,7 @@ impl TreeReader<'_> {
             let node = if is_directory {
                 Resolved::Directory
             } else {
-                // A link that leads nowhere or out is an error only when it is read.
+                // A link that leads nowhere or out of the tree is an error only when it is read.
                 self.node(&join(path, &name)).ok().flatten().unwrap_or(Resolved::File)
             };
             names.push((name, node));
@@ -369,13 +368,13 @@ impl TreeReader<'_> {
         Ok(names)
     }
 
-    /// The path of a file or folder after symbolic links, for telling whether two paths are one.
+    /// The path of a file or folder after symbolic links, which shows whether two paths are one.
     pub fn canonical(&self, path: &str) -> Result<String, TreeError> {
         self.note(path);
         self.tree.resolve(path).map(|(resolved, _)| resolved)
     }
 
-    /// What was asked so far.
+    /// The questions so far.
     pub fn footprint(&self) -> Footprint {
         Footprint(self.seen.borrow().clone())
     }
@@ -387,7 +386,7 @@ impl TreeReader<'_> {
     }
 }
 
-/// `relative` as seen from the folder `base`, made normal. Absolute paths and those that lead above the root
+/// `relative` as seen from the folder `base`, normalised. Absolute paths and paths that lead above the root
 /// are refused.
 pub fn resolve(base: &str, relative: &str) -> Result<String, TreeError> {
     if relative.starts_with('/') {
@@ -406,12 +405,12 @@ pub fn resolve(base: &str, relative: &str) -> Result<String, TreeError> {
     Ok(parts.join("/"))
 }
 
-/// `path` as seen from the root, made normal as text: what climbs above the root stops there.
+/// `path` as seen from the root, normalised as text: a path that climbs above the root stops there.
 pub fn within_root(path: &str) -> String {
     normal_absolute(path).trim_start_matches('/').to_owned()
 }
 
-/// An absolute path made normal as text: no `.`, `..` or slash at the end; what is above `/` is `/`.
+/// An absolute path, normalised as text: without `.`, `..` or a slash at the end. The parent of `/` is `/`.
 fn normal_absolute(path: &str) -> String {
     let mut normal = String::with_capacity(path.len());
     for part in path.split('/') {
@@ -447,7 +446,7 @@ fn listing_id(children: &[(String, bool)]) -> ContentId {
     Digest::of_parts(parts).bytes().to_vec()
 }
 
-/// The content of a tree over which files were laid.
+/// The content of a tree with files laid over it.
 struct Both {
     over: Arc<dyn Blobs>,
     under: Arc<dyn Blobs>,

@@ -23,8 +23,15 @@ pub(crate) mod tests;
 pub use actors::Actors;
 pub use decode::decode;
 pub use kind::{Column, Grant, Kind, KindInfo, Resource, Role};
-pub use kinds::git_repository::{GitReference, GitRepository, GitRepositorySpec};
+pub use kinds::git_repository::{GitReference, GitRepository, GitRepositorySpec, PROVIDER_GITHUB};
 pub use kinds::helm_chart::{HelmChart, HelmChartSpec, ReconcileStrategy};
+pub use kinds::helm_release::actions::{
+    CrdsPolicy, Install, RemediationStrategy, Remedy, Rollback, TestAction, Uninstall, Upgrade,
+};
+pub use kinds::helm_release::chart::is_as_wanted;
+pub use kinds::helm_release::status::{HelmReleaseStatus, ReleaseSnapshot};
+pub use kinds::helm_release::values::{KustomizeRenderer, PostRenderer, ValuesFrom};
+pub use kinds::helm_release::{ChartTemplate, ChartTemplateSpec, HelmRelease, HelmReleaseSpec};
 pub use kinds::helm_repository::{HelmRepository, HelmRepositorySpec, RepositoryType};
 pub use kinds::kustomization::{
     CommonMetadata, Decryption, DeletionPolicy, DependsOn, HealthCheck, HealthCheckExpr, HistoryEntry,
@@ -42,6 +49,7 @@ pub use ownership::Ownership;
 pub use reference::{DEFAULT_SOURCE, LocalReference, SourceReference};
 pub use source::{
     Artifact, LayerOperation, LayerSelector, Selection, Source, SourceInfo, SourceSpec, SourceStatus,
+    Verification,
 };
 pub use status::Status;
 pub use unknown::unknown;

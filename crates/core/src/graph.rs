@@ -1,7 +1,7 @@
-//! `dependsOn`: the order, cycles, who waits for whom, and what is at the root of a wait.
+//! `dependsOn`: the order, cycles, who waits for whom, and the root cause of a wait.
 //!
-//! Nothing here is decided once and kept: every question walks the edges that it needs, so that one object
-//! can change without the rest being computed anew.
+//! No answer is kept. Every question walks the edges that it needs, so that one object can change without
+//! recomputing the rest.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
@@ -9,16 +9,16 @@ use std::fmt;
 use crate::api::{Metadata, Status};
 use lockgate_base::model::{ConditionStatus, Ref};
 
-/// What there is, and what each depends on. Whoever has it can ask for cycles and root causes.
+/// The existing objects and their dependencies. Each implementation can find cycles and root causes.
 pub trait Dependencies {
     /// Whether the object exists.
     fn contains(&self, key: &Ref) -> bool;
 
-    /// What an object depends on, in the order in which it says so.
+    /// The dependencies of an object, in the order of its spec.
     fn dependencies<'a>(&'a self, key: &Ref) -> Box<dyn Iterator<Item = &'a Ref> + 'a>;
 
-    /// The shortest cycle that the object is a member of, from itself on. One that only depends on a cycle is
-    /// not a member.
+    /// The shortest cycle that the object is a member of, beginning with the object. An object that only
+    /// depends on a cycle is not a member.
     fn cycle_of(&self, key: &Ref) -> Option<Cycle> {
         let mut came_from: HashMap<&Ref, Option<&Ref>> = HashMap::new();
         let mut queue = VecDeque::new();
@@ -46,9 +46,9 @@ pub trait Dependencies {
         self.dependencies(key).filter(|dependency| !self.contains(dependency) || !ready(dependency)).collect()
     }
 
-    /// From a direct dependency that is not ready to the one at the root of it, which waits for no other: for
-    /// `foobar` it is `kube-network`, `kube-security`. Empty when nothing blocks. Where several block, the
-    /// first that is named is followed; a cycle ends the walk.
+    /// The path from a direct dependency that is not ready to the root of the wait, which waits for no other:
+    /// for `foobar` it is `kube-network`, `kube-security`. The path is empty if nothing blocks. If several
+    /// dependencies block, the path follows the first that the object names. A cycle ends the path.
     fn root_cause<'a>(&'a self, key: &Ref, ready: impl Fn(&Ref) -> bool) -> Vec<&'a Ref> {
         let mut chain: Vec<&Ref> = Vec::new();
         let mut seen = HashSet::from([key.clone()]);
@@ -73,14 +73,14 @@ impl Dependencies for Graph {
     }
 }
 
-/// The graph of `dependsOn`. It never fails as a whole: a cycle concerns its members only, and a dependency
-/// that does not exist concerns those that name it.
+/// The graph of `dependsOn`. It never fails as a whole: a cycle concerns only its members, and a missing
+/// dependency concerns only the objects that name it.
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
     nodes: HashMap<Ref, Node>,
 }
 
-/// A Kustomization, or the name of one that is depended on and does not exist.
+/// A Kustomization, or a missing one that others depend on.
 #[derive(Debug, Clone, Default)]
 struct Node {
     exists: bool,
@@ -88,12 +88,12 @@ struct Node {
     dependents: BTreeSet<Ref>,
 }
 
-/// The Kustomizations of a cycle, from one of them on, each once.
+/// The Kustomizations of a cycle, each once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cycle(pub Vec<Ref>);
 
 impl fmt::Display for Cycle {
-    /// `cycle: a -> b -> a`; with namespaces, and with kinds, where they are not all the same.
+    /// `cycle: a -> b -> a`; with namespaces or kinds if these differ.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_one = |same: fn(&Ref, &Ref) -> bool| self.0.windows(2).all(|pair| same(&pair[0], &pair[1]));
         let one_namespace = is_one(|a, b| a.namespace == b.namespace);
@@ -116,7 +116,7 @@ impl FromIterator<(Ref, Vec<Ref>)> for Graph {
 }
 
 impl Graph {
-    /// The graph of Kustomizations and what each depends on.
+    /// The graph of Kustomizations and their dependencies.
     pub fn new(nodes: impl IntoIterator<Item = (Ref, Vec<Ref>)>) -> Self {
         let mut graph = Self::default();
         for (key, dependencies) in nodes {
@@ -125,7 +125,7 @@ impl Graph {
         graph
     }
 
-    /// Adds a Kustomization, or changes what it depends on. A dependency that is named twice counts once.
+    /// Adds a Kustomization, or replaces its dependencies. A dependency that is named twice counts once.
     pub fn set(&mut self, key: Ref, mut dependencies: Vec<Ref>) {
         let mut seen = HashSet::new();
         dependencies.retain(|dependency| seen.insert(dependency.clone()));
@@ -138,7 +138,7 @@ impl Graph {
         node.dependencies = dependencies;
     }
 
-    /// Removes a Kustomization. Those that depend on it still do.
+    /// Removes a Kustomization. Its dependents keep their edges to it.
     pub fn remove(&mut self, key: &Ref) {
         self.unlink(key);
         if let Some(node) = self.nodes.get_mut(key) {
@@ -147,13 +147,13 @@ impl Graph {
         self.forget_unnamed(key);
     }
 
-    /// Which Kustomizations depend on this one, directly, by name. The one asked for need not exist.
+    /// The Kustomizations that depend on this one directly. It need not exist.
     pub fn dependents(&self, key: &Ref) -> impl Iterator<Item = &Ref> {
         self.nodes.get(key).into_iter().flat_map(|node| &node.dependents)
     }
 
-    /// All that exist by levels: each depends on earlier levels only, and stands by name within its own.
-    /// Those in a cycle or behind one make up the last.
+    /// All existing Kustomizations by levels. Each depends on earlier levels only, and a level is sorted by
+    /// name. The last level consists of those in a cycle or behind one.
     pub fn levels(&self) -> Vec<Vec<&Ref>> {
         let mut open: HashMap<&Ref, usize> = HashMap::new();
         let mut level: Vec<&Ref> = Vec::new();
@@ -183,7 +183,7 @@ impl Graph {
         levels
     }
 
-    /// Takes the edges out that lead from a node.
+    /// Removes the edges that lead from a node.
     fn unlink(&mut self, key: &Ref) {
         let Some(node) = self.nodes.get_mut(key) else { return };
         for dependency in std::mem::take(&mut node.dependencies) {
@@ -196,7 +196,7 @@ impl Graph {
         }
     }
 
-    /// Forgets a node that does not exist and that nothing depends on any more.
+    /// Removes a node that does not exist and that nothing depends on any more.
     fn forget_unnamed(&mut self, key: &Ref) {
         if self.nodes.get(key).is_some_and(|node| !node.exists && node.dependents.is_empty()) {
             self.nodes.remove(key);
@@ -204,7 +204,7 @@ impl Graph {
     }
 }
 
-/// The part of a dependency that readiness is judged by.
+/// The fields by which the readiness of a dependency is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DependencyView<'a> {
     /// `metadata.generation`.
@@ -229,19 +229,19 @@ impl<'a> DependencyView<'a> {
     }
 }
 
-/// Why a dependency does not let its dependent go on.
+/// Why a dependency blocks its dependent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotReadyReason {
     /// It does not exist.
     NotFound,
-    /// Its Ready condition is not True for its present generation.
+    /// Its Ready condition is not True for its current generation.
     NotReady,
-    /// It is ready, at another revision of the same source.
+    /// It is ready, but at another revision of the same source.
     Outdated,
 }
 
-/// Flux's rule: the dependency exists, is Ready for its present generation and, where both come from the same
-/// source, has applied the revision that the dependent is about to apply.
+/// Flux's rule: the dependency exists and is Ready for its current generation. If both come from the same
+/// source, it has also applied the revision that the dependent is about to apply.
 pub fn ready(
     dependency: Option<&DependencyView<'_>>,
     wanted_revision: &str,

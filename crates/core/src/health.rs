@@ -14,7 +14,7 @@ mod rules;
 
 pub use rules::HealthRules;
 pub use state::Health;
-pub use trouble::{PodTrouble, TroubleSubject, pod_troubles};
+pub use trouble::{PodTrouble, TroubleKind, newest_refusal, pod_trouble};
 
 use status::JudgedObject;
 

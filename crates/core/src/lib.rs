@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod plan;
+pub mod release;
 pub mod health;
 pub mod graph;
 pub mod queue;

@@ -18,8 +18,10 @@ pub mod workers;
 mod slot;
 mod dress;
 mod overlay;
+mod origins;
 mod gather;
 mod build;
+mod tenancy;
 mod decide;
 mod hands;
 mod migrate;
@@ -51,16 +53,19 @@ use lockgate_base::model::ObjectId;
 use lockgate_base::tree::Snapshot;
 
 pub use build::{Build, Supported, build, supported};
-pub use claims::{Candidate, Claim, Claims, Hold, Holder, Holders, held, may_hold, recorded, recorded_of};
+pub use claims::{
+    Candidate, Claim, Claims, Hold, Holder, Holdings, held, holders, may_hold, needs, recorded, recorded_of,
+};
 pub use clock::Clock;
 pub use gather::{ByHand, GatherError, Gathered, gather};
 pub use idle::news as idle_news;
 pub use memo::Memo;
-pub use preview::{Announced, Dropped, Preview, preview};
+pub use preview::{Announced, Dropped, Preview, PreviewInput, preview};
 pub use prune::Fate;
 pub use reconcile::reconcile;
 pub use remove::remove;
 pub use slot::{Slot, aside};
+pub use tenancy::Tenancy;
 pub use workers::Workers;
 
 /// One reconcile.

@@ -44,12 +44,12 @@ pub use inventory::Inventory;
 pub use managed_fields::{after_take_over, is_edited, take_over};
 pub use policy::{Apply, DriftPolicy, apply_policy, drift_policy, is_forced, is_reconcile_disabled};
 pub use prepare::prepare;
-pub use prune::{PruneDecision, PruneRefused, PruneSkip, Pruner, check_prune, prune, prune_decision};
+pub use prune::{PruneDecision, PruneRefused, PruneSkip, Pruner, check_prune, prune, prune_decision, stays};
 pub use refusal::{Phase, Refusal};
 pub use removed::{Removed, removed};
 pub use stages::{Gate, Stage, is_definition, plan_stage, sort_ids, stages};
 pub use step::{Entry, Observation, Observed, PlanOptions, Skip, Step};
-pub use unique::{has_unique, shares_unique};
+pub use unique::{has_unique, is_in_the_way};
 pub use uses::{is_used, uses};
 
 #[cfg(test)]

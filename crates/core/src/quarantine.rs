@@ -1,10 +1,12 @@
-//! Finds out what makes the agent end, and leaves it alone.
+//! Finds the object whose build or fetch makes the agent end, and leaves it alone.
 //!
-//! What is about to be built or fetched is marked as under way, where that outlives the process, until it has
-//! come to its end. A mark that the next process finds makes its object a suspect. A suspect runs last, once
-//! all else has had its chance, and with nothing beside it that is new. Where the agent ends while a suspect
-//! runs so, twice, it is left alone until it changes, and tried again each hour. An agent that is told to end
-//! takes its marks away before.
+//! The agent marks every build and fetch that it starts, in a place that outlives the process, and removes
+//! the mark when the run ends. An object whose mark the next process finds is a suspect. A suspect runs last,
+//! after all other objects have had their chance, and without a new run beside it. When the agent has ended
+//! twice during such a run, the suspect is left alone until it changes, and is tried again each hour. A
+//! suspect is cleared once it has come to its end twice, or a minute after the first time: the memory that the
+//! first run left behind may be what the second lacks. An agent that is told to shut down removes its marks
+//! first.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -20,53 +22,60 @@ use crate::verdict::{Common, QUARANTINE};
 use lockgate_base::model::Ref;
 use lockgate_render::budget::Memory;
 
-/// How often the agent may end while something runs alone.
+/// How often the agent may end while an object runs alone.
 const ENDS: u32 = 2;
-/// How long nothing new must have begun or ended for all else to have had its chance.
+/// How often a suspect must come to its end before it is cleared.
+const PASSES: u32 = 2;
+/// The longest time for which an object that has come to its end stays a suspect.
+const PROBATION: Duration = Duration::from_secs(60);
+/// How long no new run must have begun or ended until all other objects have had their chance.
 const QUIET: Duration = Duration::from_secs(2);
-/// How long a suspect waits for that at most, after the agent has begun to lead; and how long what runs
-/// without an end, as a fetch from a host that is silent does, keeps others from running alone.
+/// The longest wait of a suspect for that, counted from the first run. Also the time after which a run
+/// without an end, such as a fetch from a silent host, no longer keeps others from running alone.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often a suspect looks whether it is its turn.
+/// How often a suspect checks for its turn.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// What is known of an object that was under way when the agent ended, or is.
+/// The record of an object that is under way, or was when the agent ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndMark {
     /// `Kind/namespace/name`.
     pub subject: String,
-    /// What tells one state of it from another.
+    /// Tells one state of the object from another.
     pub state: String,
-    /// How often the agent ended while this was under way with nothing else that was new.
+    /// How often the agent ended while this object ran without another new run.
     pub ended: u32,
-    /// Whether it is under way.
+    /// How often a run of the object has come to its end since.
+    #[serde(default)]
+    pub passed: u32,
+    /// Whether a run of the object is under way.
     pub under_way: UnderWay,
 }
 
-/// Whether something is under way.
+/// Whether a run is under way, and whether beside new ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UnderWay {
-    /// It is not.
+    /// No run is under way.
     No,
-    /// It is, and so may be something else that is new.
+    /// A run is under way, and other new runs may be.
     Beside,
-    /// It is, and all else that is under way has come to its end before.
+    /// A run is under way, and all other new runs had ended before it began.
     Alone,
 }
 
-/// Where marks are kept. What cannot be kept is told in the log: a build must not fail for it.
+/// The store of the marks. A failure to store one is only logged: a build must not fail for it.
 pub trait Marks: Debug + Send + Sync {
-    /// All that are kept.
+    /// All stored marks.
     fn all(&self) -> Vec<EndMark>;
 
-    /// Keeps a mark, in the place of an earlier one of its subject.
+    /// Stores a mark, in place of an earlier one of its subject.
     fn put(&self, mark: &EndMark);
 
-    /// Takes the mark of a subject away, where there is one.
+    /// Removes the mark of a subject, if there is one.
     fn take(&self, subject: &str);
 }
 
-/// What is under way, and what is suspected.
+/// The runs under way, and the suspects.
 #[derive(Debug)]
 pub struct Quarantine {
     marks: Arc<dyn Marks>,
@@ -76,20 +85,20 @@ pub struct Quarantine {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// The agent is told to end, so that nothing is marked any more.
+    /// The agent was told to shut down, so it marks nothing any more.
     closed: bool,
-    /// When the first run was let in.
+    /// When the first run was admitted.
     began: Option<Instant>,
-    /// When something new began or ended last.
+    /// When a new run last began or ended.
     stirred: Option<Instant>,
     suspects: BTreeMap<String, Suspect>,
     /// Suspects that wait for their turn, with their namespaces.
     waiting: BTreeMap<String, String>,
-    /// How many turns each namespace has had.
+    /// The number of turns that each namespace has had.
     turns: BTreeMap<String, u32>,
     turn: Option<Turn>,
     under_way: BTreeMap<String, Run>,
-    /// The states that have come to their end since the agent started.
+    /// The states whose runs have ended since the agent started.
     proven: BTreeMap<String, String>,
 }
 
@@ -97,8 +106,18 @@ struct Inner {
 struct Suspect {
     state: String,
     ended: u32,
-    /// When it was tried last, or found.
+    passed: u32,
+    /// When a run of this process last came to its end.
+    passed_at: Option<Instant>,
+    /// When the suspect was last tried, or found.
     tried: Instant,
+}
+
+impl Suspect {
+    fn is_cleared(&self, now: Instant) -> bool {
+        self.passed_at
+            .is_some_and(|at| self.passed >= PASSES || now.saturating_duration_since(at) >= PROBATION)
+    }
 }
 
 #[derive(Debug)]
@@ -114,8 +133,7 @@ struct Run {
 struct Turn {
     subject: String,
     since: Instant,
-    /// A build takes as long as its budget lasts, so that what is new can wait for it. A fetch may take as
-    /// long as its host likes.
+    /// A build ends with its budget, so new runs can wait for it. A fetch may take as long as its host likes.
     is_build: bool,
 }
 
@@ -127,27 +145,30 @@ enum Admission {
 }
 
 impl Quarantine {
-    /// Takes up what the process before has left.
+    /// Takes over the marks that the process before has left.
     pub fn open(marks: Arc<dyn Marks>, clock: Arc<dyn Clock>) -> Self {
         let quarantine = Self { marks, clock, inner: Mutex::default() };
         let now = quarantine.clock.now();
         for mut mark in quarantine.marks.all() {
             if mark.under_way != UnderWay::No {
                 mark.ended += u32::from(mark.under_way == UnderWay::Alone);
+                mark.passed = 0;
                 mark.under_way = UnderWay::No;
                 quarantine.marks.put(&mark);
             }
-            let EndMark { subject, state, ended, .. } = mark;
-            quarantine.inner().suspects.insert(subject, Suspect { state, ended, tried: now });
+            let EndMark { subject, state, ended, passed, .. } = mark;
+            let suspect = Suspect { state, ended, passed, passed_at: None, tried: now };
+            quarantine.inner().suspects.insert(subject, suspect);
         }
         quarantine
     }
 
-    /// Waits until an object may be built or fetched in a state; or says why it is not.
+    /// Waits until an object may be built or fetched in a state, or returns why it may not.
     pub async fn admit(self: &Arc<Self>, key: &Ref, state: String) -> Result<Pass, Common> {
         let subject = key.to_string();
         let _waiting = Waiting { quarantine: self, subject: &subject };
         loop {
+            self.clear();
             let admission = self.inner().admission(key, &subject, &state, self.clock.now());
             match admission {
                 Admission::Now => break,
@@ -155,21 +176,35 @@ impl Quarantine {
                 Admission::Never { times } => return Err(Common::Quarantined { times }),
             }
         }
-        Ok(Pass { quarantine: Arc::clone(self), subject: subject.clone(), state })
+        Ok(Pass { quarantine: Arc::clone(self), subject: subject.clone(), state, is_build: !is_source(key) })
     }
 
-    /// Whether the agent may have ended because of an object.
+    /// Forgets what was suspected and is beyond suspicion by now.
+    fn clear(&self) {
+        let now = self.clock.now();
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        inner.suspects.retain(|subject, suspect| {
+            let is_over = suspect.is_cleared(now) && !inner.under_way.contains_key(subject);
+            if is_over {
+                self.marks.take(subject);
+            }
+            !is_over
+        });
+    }
+
+    /// Whether this object may have made the agent end.
     pub fn is_suspect(&self, key: &Ref) -> bool {
         self.inner().suspects.contains_key(&key.to_string())
     }
 
-    /// The objects because of which the agent may have ended: `Kind/namespace/name`, and how often it ended
-    /// while one ran alone.
+    /// The objects that may have made the agent end: `Kind/namespace/name`, and how often the agent ended
+    /// while the object ran alone.
     pub fn suspects(&self) -> Vec<(String, u32)> {
         self.inner().suspects.iter().map(|(subject, suspect)| (subject.clone(), suspect.ended)).collect()
     }
 
-    /// Forgets an object that has gone.
+    /// Forgets a deleted object.
     pub fn forget(&self, key: &Ref) {
         let subject = key.to_string();
         let mut inner = self.inner();
@@ -179,7 +214,7 @@ impl Quarantine {
         }
     }
 
-    /// Takes all marks away: the agent is told to end, so that what is under way is not why.
+    /// Removes all marks: the agent was told to shut down, so the runs under way are not the cause.
     pub fn close(&self) {
         let mut inner = self.inner();
         inner.closed = true;
@@ -204,7 +239,7 @@ impl Quarantine {
         };
         if is_new {
             inner.stirred = Some(now);
-            // Whoever was alone is no more.
+            // The other run is no longer alone.
             for (other, run) in inner.under_way.iter_mut().filter(|(_, run)| run.under_way == UnderWay::Alone)
             {
                 run.under_way = UnderWay::Beside;
@@ -216,9 +251,8 @@ impl Quarantine {
         inner.under_way.insert(subject.to_owned(), run);
     }
 
-    /// Takes note that a run is no longer under way; `done` where it has come to its end, so that it is
-    /// beyond suspicion.
-    fn end(&self, subject: &str, done: bool) {
+    /// Records that a run is no longer under way. If it is `done`, it has ended by itself.
+    fn end(&self, subject: &str, is_build: bool, done: bool) {
         let mut inner = self.inner();
         inner.end_turn(subject);
         let Some(run) = inner.under_way.remove(subject) else { return };
@@ -226,19 +260,27 @@ impl Quarantine {
             inner.stirred = Some(self.clock.now());
         }
         if done {
-            inner.suspects.remove(subject);
+            let now = self.clock.now();
+            if let Some(suspect) = inner.suspects.get_mut(subject) {
+                suspect.passed += 1;
+                suspect.passed_at = Some(now);
+                if !is_build || suspect.is_cleared(now) {
+                    inner.suspects.remove(subject);
+                }
+            }
             inner.proven.insert(subject.to_owned(), run.state);
         }
         self.leave(&inner, subject);
     }
 
-    /// Keeps of an object that is not under way what is known against it.
+    /// Stores the suspicion against an object that is not under way, or removes its mark.
     fn leave(&self, inner: &Inner, subject: &str) {
         match inner.suspects.get(subject) {
-            Some(Suspect { state, ended, .. }) => self.marks.put(&EndMark {
+            Some(Suspect { state, ended, passed, .. }) => self.marks.put(&EndMark {
                 subject: subject.to_owned(),
                 state: state.clone(),
                 ended: *ended,
+                passed: *passed,
                 under_way: UnderWay::No,
             }),
             None => self.marks.take(subject),
@@ -262,16 +304,17 @@ impl Inner {
             return if waits { Admission::Later } else { Admission::Now };
         };
         if suspect.state != state {
-            // One more end is enough.
+            // A changed suspect is tried again, and a single further end is enough.
             state.clone_into(&mut suspect.state);
             suspect.ended = suspect.ended.min(ENDS - 1);
         }
-        if suspect.ended >= ENDS && now.saturating_duration_since(suspect.tried) < QUARANTINE {
+        let is_left_alone = suspect.ended >= ENDS && suspect.passed == 0;
+        if is_left_alone && now.saturating_duration_since(suspect.tried) < QUARANTINE {
             return Admission::Never { times: suspect.ended };
         }
         self.waiting.insert(subject.to_owned(), key.namespace.clone());
         let had_chance = self.is_quiet(subject, now) || now.saturating_duration_since(began) >= PATIENCE;
-        // Each namespace in its turn.
+        // The namespaces take turns.
         let next = self.waiting.iter().min_by_key(|(subject, namespace)| {
             (self.turns.get(namespace.as_str()).copied().unwrap_or_default(), *subject)
         });
@@ -281,15 +324,14 @@ impl Inner {
         }
         self.waiting.remove(subject);
         *self.turns.entry(key.namespace.clone()).or_default() += 1;
-        let is_source = api::info(key.kind).is_some_and(|info| matches!(info.role, Role::Source(_)));
-        self.turn = Some(Turn { subject: subject.to_owned(), since: now, is_build: !is_source });
+        self.turn = Some(Turn { subject: subject.to_owned(), since: now, is_build: !is_source(key) });
         if let Some(suspect) = self.suspects.get_mut(subject) {
             suspect.tried = now;
         }
         Admission::Now
     }
 
-    /// Whose turn it is. One that takes too long is no longer waited for.
+    /// The suspect that has the turn. A turn that takes too long no longer counts.
     fn held_turn(&self, now: Instant) -> Option<&Turn> {
         self.turn.as_ref().filter(|turn| now.saturating_duration_since(turn.since) < PATIENCE)
     }
@@ -300,7 +342,7 @@ impl Inner {
         }
     }
 
-    /// Whether nothing else that is new is under way, but what seems to have no end.
+    /// Whether no other new run is under way. Runs that seem to have no end do not count.
     fn is_calm(&self, subject: &str, now: Instant) -> bool {
         let others = self.under_way.iter().filter(|(other, _)| *other != subject);
         !others
@@ -308,12 +350,17 @@ impl Inner {
             .any(|run| run.is_new && now.saturating_duration_since(run.since) < PATIENCE)
     }
 
-    /// Whether all else has had its chance.
+    /// Whether all other objects have had their chance.
     fn is_quiet(&self, subject: &str, now: Instant) -> bool {
         let since = self.stirred.or(self.began);
         let is_still = since.is_none_or(|since| now.saturating_duration_since(since) >= QUIET);
         is_still && self.is_calm(subject, now)
     }
+}
+
+/// Whether what is under way of an object is a fetch, and no build.
+fn is_source(key: &Ref) -> bool {
+    api::info(key.kind).is_some_and(|info| matches!(info.role, Role::Source(_)))
 }
 
 impl Run {
@@ -322,12 +369,13 @@ impl Run {
             subject: subject.to_owned(),
             state: self.state.clone(),
             ended: suspect.map_or(0, |suspect| suspect.ended),
+            passed: suspect.map_or(0, |suspect| suspect.passed),
             under_way: self.under_way,
         }
     }
 }
 
-/// A suspect that waits for its turn, for as long as somebody waits for it.
+/// A suspect that waits for its turn, as long as its caller waits.
 struct Waiting<'q> {
     quarantine: &'q Quarantine,
     subject: &'q str,
@@ -339,16 +387,18 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// The leave to build or fetch an object once, in one state. A turn ends with what is begun, or with this.
+/// The permission to build or fetch an object once, in one state. The turn ends with the run that was begun,
+/// or when this is dropped.
 #[derive(Debug)]
 pub struct Pass {
     quarantine: Arc<Quarantine>,
     subject: String,
     state: String,
+    is_build: bool,
 }
 
 impl Pass {
-    /// Marks the object as under way, until the end of what is returned.
+    /// Marks the object as under way until the returned value is dropped.
     pub fn begin(self: Arc<Self>) -> Begun {
         self.quarantine.begin(&self.subject, &self.state);
         Begun { pass: self, done: false }
@@ -361,7 +411,7 @@ impl Drop for Pass {
     }
 }
 
-/// Something that is under way.
+/// A run that is under way.
 #[derive(Debug)]
 pub struct Begun {
     pass: Arc<Pass>,
@@ -369,7 +419,7 @@ pub struct Begun {
 }
 
 impl Begun {
-    /// It has come to its end.
+    /// Records that the run has ended by itself.
     pub fn done(mut self) {
         self.done = true;
     }
@@ -377,17 +427,17 @@ impl Begun {
 
 impl Drop for Begun {
     fn drop(&mut self) {
-        self.pass.quarantine.end(&self.pass.subject, self.done);
+        self.pass.quarantine.end(&self.pass.subject, self.pass.is_build, self.done);
     }
 }
 
-/// The threads for builds, on which what is built is marked as under way: not while it waits for one of them,
-/// and until it ends, though nobody may wait for it any more.
+/// Threads that mark their build as under way. The mark is set when the build has a thread, and stays until
+/// the build ends, even if its caller no longer waits.
 #[derive(Debug)]
 pub struct Marked {
     /// The threads.
     pub workers: Arc<dyn Workers>,
-    /// The leave to build.
+    /// The permission to build.
     pub pass: Arc<Pass>,
 }
 

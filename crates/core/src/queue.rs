@@ -1,4 +1,4 @@
-//! What runs next: a state machine that is told what happened and says what to do.
+//! Decides what runs next: a state machine that receives signals and returns orders.
 //!
 //! ```text
 //!  object seen, run ended, drift, input changed, time
@@ -6,8 +6,8 @@
 //!  start this run, let that one go on, cancel that wait, wake me at
 //! ```
 //!
-//! All kinds are handled alike: an object has facts, of which the edges to other objects are a part, and the
-//! role of its kind names the lane it runs in. The clock is passed in, as the time since the agent started.
+//! All kinds are handled alike. An object has facts, which include its edges to other objects. The role of
+//! its kind names the lane in which it runs. The clock is passed in, as the time since the agent started.
 //! Nothing here waits, and nothing is found by scanning: timers are a sorted set, and edges an index.
 
 mod edges;
@@ -35,9 +35,9 @@ pub use signal::{Correction, Facts, Limits, Next, RunEnd, RunId, Signal};
 #[derive(Debug)]
 pub struct Queue {
     synced: bool,
-    /// Numbers runs and moments of readiness, so that the two can be compared.
+    /// The counter that numbers runs and moments of readiness, so that the two can be compared.
     sequence: u64,
-    /// As `RULES` has them.
+    /// The lanes in the order of `RULES`.
     lanes: [Lane; RULES.len()],
     items: BTreeMap<Ref, Item>,
     edges: Edges,
@@ -47,16 +47,16 @@ pub struct Queue {
 #[derive(Debug)]
 struct Item {
     facts: Facts,
-    /// The number of the last run before the object was first seen. What such a run reports is of another
+    /// The number of the last run before the object was first seen. An earlier run's report is about another
     /// object of the same name.
     born: RunId,
     /// Whether a run of the object has ended since the agent started.
     has_ended: bool,
-    /// What a source holds.
+    /// The revision that a source holds.
     revision: Option<String>,
     /// Failures in a row that called for a backoff.
     failures: u32,
-    /// When the object last had something to say to those that it blocks.
+    /// When the object last had news for the objects that it blocks.
     told_at: u64,
     fights: Fights,
 }
@@ -67,12 +67,13 @@ impl Item {
         Self { facts, born, has_ended: false, revision: None, failures: 0, told_at: 0, fights }
     }
 
-    /// Whether what it needs may only be not listed yet, as long as the lists are not complete.
+    /// Whether a missing source or dependency may only be one that is not listed yet, while the lists are
+    /// incomplete.
     fn comes_after_lists(&self, key: &Ref) -> bool {
         RULES[LaneKind::index(key.kind)].after_lists || self.facts.to(Why::Source).next().is_some()
     }
 
-    /// Whether the object is not to run. One that is being deleted runs, paused or not.
+    /// Whether the object must not run. An object that is being deleted runs even if it is suspended.
     const fn is_paused(&self, rule: &LaneRule) -> bool {
         self.facts.suspended && !self.facts.deleting && !(rule.holds && self.revision.is_none())
     }
@@ -91,7 +92,7 @@ impl Queue {
         }
     }
 
-    /// Takes note of what happened and says what to do now.
+    /// Records a signal, and returns the orders that follow from it.
     pub fn handle(&mut self, signal: Signal, now: Duration) -> Vec<Order> {
         let mut orders = Vec::new();
         match signal {
@@ -114,12 +115,12 @@ impl Queue {
         orders
     }
 
-    /// When [`Signal::Tick`] is next needed.
+    /// The time of the next [`Signal::Tick`].
     pub fn next_due(&self) -> Option<Duration> {
         self.lanes.iter().filter_map(Lane::next_due).min()
     }
 
-    /// How many reconciles wait for a slot.
+    /// The number of reconciles that wait for a slot.
     pub fn waiting(&self) -> usize {
         let lanes = self.lanes.iter().zip(&RULES).filter(|(_, rule)| rule.work == LaneKind::Reconcile);
         lanes.map(|(lane, _)| lane.waiting()).sum()
@@ -163,7 +164,7 @@ impl Queue {
             Some(old) if old.requested_at != facts.requested_at => Some(RunCause::Requested),
             Some(_) => None,
         };
-        // One that was deleted and made anew while nothing was watched is seen as a change.
+        // An object that was deleted and recreated while no watch was running is seen as a change.
         let same = self.items.get_mut(key).filter(|item| item.facts.uid == facts.uid);
         if let Some(item) = same {
             item.facts = facts;
@@ -193,9 +194,9 @@ impl Queue {
         self.want_all(Why::Source, key, &RunCause::Revision, orders);
     }
 
-    /// The end of a run. It wakes those that are made from the object, where it holds something else; and
-    /// those that it blocks, because it is ready or because they have to say something else of it now. In a
-    /// cycle everyone says the same again, so nothing goes round.
+    /// Handles the end of a run. If the object holds something new, this wakes the objects that are made from
+    /// it. If it is ready, or has another message, this wakes the objects that it blocks. In a cycle everyone
+    /// repeats the same message, so nothing goes round.
     fn finished(&mut self, key: &Ref, run: RunId, end: RunEnd, now: Duration, orders: &mut Vec<Order>) {
         let index = LaneKind::index(key.kind);
         let (lane, rule) = (&mut self.lanes[index], &RULES[index]);
@@ -208,7 +209,7 @@ impl Queue {
             lane.schedule(key, Some(now).filter(|_| !item.is_paused(rule)));
             return;
         }
-        // Dependents that have a revision go on with it, whatever the source says.
+        // Dependents that have a revision continue with it, whatever the source reports.
         let lacking = end.news && end.revision.is_none();
         let changed = !item.has_ended || item.revision != end.revision || lacking;
         item.has_ended = true;
@@ -218,7 +219,7 @@ impl Queue {
         match pace::due(end.next, key, run, item.failures, now) {
             _ if item.is_paused(rule) => lane.schedule(key, None),
             Some(due) => lane.hasten(key, due),
-            // What was asked for while it ran stays asked for.
+            // Requests that came during the run are kept.
             None => {}
         }
         let tells = end.ready || end.news;
@@ -242,7 +243,7 @@ impl Queue {
         }
     }
 
-    /// All that backs off is tried at once.
+    /// Retries at once every object that backs off.
     fn recovered(&mut self, orders: &mut Vec<Order>) {
         let failed = self.items.iter().filter(|(_, item)| item.failures > 0);
         for key in failed.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
@@ -269,8 +270,8 @@ impl Queue {
         }
     }
 
-    /// Asks for a run, unless the object is paused or its source is still being fetched for the first time;
-    /// in the latter case the end of that fetch asks again.
+    /// Requests a run, unless the object is suspended or its source is still being fetched for the first
+    /// time. In the latter case the end of that fetch requests the run again.
     fn want(&mut self, key: &Ref, cause: RunCause, orders: &mut Vec<Order>) {
         let Some(item) = self.items.get(key) else { return };
         let index = LaneKind::index(key.kind);
@@ -282,7 +283,7 @@ impl Queue {
         if !item.facts.deleting && item.facts.to(Why::Source).any(is_on_its_way) {
             return;
         }
-        // What a run is about is no longer what is wished.
+        // The run under way works on an outdated spec.
         let is_other = cause == RunCause::Spec;
         if let Enqueued::AfterRun(run) = self.lanes[index].want(key, cause)
             && (rule.is_cut_off || is_other)
@@ -291,14 +292,14 @@ impl Queue {
         }
     }
 
-    /// Asks for a run of all that have an edge to an object.
+    /// Requests a run of every object that has an edge to `to`.
     fn want_all(&mut self, why: Why, to: &Ref, cause: &RunCause, orders: &mut Vec<Order>) {
         for key in self.edges.to(why, to) {
             self.want(&key, cause.clone(), orders);
         }
     }
 
-    /// Asks for a run of those that an object blocks directly.
+    /// Requests a run of the objects that an object blocks directly.
     fn wake_dependents(&mut self, key: &Ref, orders: &mut Vec<Order>) {
         for dependent in self.edges.to(Why::Dependency, key) {
             if self.blocked.contains(&dependent) {
@@ -307,9 +308,9 @@ impl Queue {
         }
     }
 
-    /// Asks for a run of those that may be blocked for another reason, now that an object has come, gone or
-    /// changed its place in the order. A source depends on nothing, so it concerns its direct dependents
-    /// only.
+    /// Requests a run of the objects that may be blocked for another reason, after an object has appeared,
+    /// gone or changed its place in the order. A source depends on nothing, so only its direct dependents are
+    /// affected.
     fn wake(&mut self, key: &Ref, orders: &mut Vec<Order>) {
         if RULES[LaneKind::index(key.kind)].work == LaneKind::Fetch {
             return self.wake_dependents(key, orders);

@@ -130,6 +130,11 @@ fn client_certificate(chain: &[u8], key: &[u8], provider: &CryptoProvider) -> Re
     }
 }
 
+/// Whether a file holds certificates in PEM form; what is wrong with it otherwise.
+pub fn check_certificates(pem: &[u8]) -> Result<(), String> {
+    certificates(pem).map(drop)
+}
+
 fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, String> {
     let mut found = Vec::new();
     for item in parse_pem(pem) {

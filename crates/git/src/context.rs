@@ -14,13 +14,18 @@ use std::time::{Duration, Instant};
 use crate::SourceError;
 use crate::credentials::Credentials;
 use crate::disk::Share;
+use crate::memory::FetchShare;
 use crate::url::GitUrl;
 
 /// The most bytes that one fetch may receive. A platform's repository is a thousand times smaller.
 const RECEIVE_LIMIT: u64 = 1 << 30;
-/// The most bytes of references that a host may list: some 400,000 of them. libgit2 keeps all of them in
-/// memory, in about five times that size, and the list comes before the first question.
+/// The most bytes of references that a host may list: some 400,000 of them.
 const LISTING_LIMIT: u64 = 24 << 20;
+/// How many bytes of memory libgit2 takes for each byte of the references that a host lists. It keeps all of
+/// them until the connection ends, and the list comes before the first question.
+const LISTING_WEIGHT: u64 = 5;
+/// How many bytes of memory libgit2 takes for each object while it makes the index of a pack.
+const OBJECT_WEIGHT: u64 = 100;
 
 /// One fetch.
 pub(crate) struct FetchContext {
@@ -34,6 +39,10 @@ pub(crate) struct FetchContext {
     lists_no_more: AtomicBool,
     /// Of the disk, what the objects go into.
     share: OnceLock<Arc<Share>>,
+    /// Of the memory, what the fetch holds.
+    memory: OnceLock<FetchShare>,
+    /// How many objects are counted in it.
+    objects: AtomicU64,
     socket: Mutex<Option<TcpStream>>,
     failure: Mutex<Option<SourceError>>,
     doing: Mutex<&'static str>,
@@ -56,6 +65,8 @@ impl FetchContext {
             received: AtomicU64::new(0),
             lists_no_more: AtomicBool::new(false),
             share: OnceLock::new(),
+            memory: OnceLock::new(),
+            objects: AtomicU64::new(0),
             socket: Mutex::new(None),
             failure: Mutex::new(None),
             doing: Mutex::new("waiting for an earlier fetch"),
@@ -125,6 +136,9 @@ impl FetchContext {
             self.fail(SourceError::TooLarge(message));
             return Err(io::Error::other("too many references were listed"));
         }
+        if is_listing {
+            self.hold(LISTING_WEIGHT * bytes as u64)?;
+        }
         if total > RECEIVE_LIMIT {
             let message =
                 format!("{} sent more than {}, the limit for one fetch", self.host(), size(RECEIVE_LIMIT));
@@ -138,6 +152,25 @@ impl FetchContext {
             return Err(io::Error::other("there is no room for more"));
         }
         Ok(())
+    }
+
+    /// Counts what the fetch holds into a share of the memory.
+    pub(crate) fn holds_in(&self, memory: FetchShare) {
+        // A fetch has one namespace.
+        let _ = self.memory.set(memory);
+    }
+
+    /// Counts bytes of memory that are held up to the end of the fetch.
+    pub(crate) fn hold(&self, bytes: u64) -> io::Result<()> {
+        let Some(Err(message)) = self.memory.get().map(|memory| memory.take(bytes)) else { return Ok(()) };
+        self.fail(SourceError::TooLarge(format!("{}: {message}", self.host())));
+        Err(io::Error::other("there is no memory for more"))
+    }
+
+    /// Counts the objects of a pack, as many as there are to be.
+    pub(crate) fn hold_objects(&self, objects: usize) -> io::Result<()> {
+        let before = self.objects.fetch_max(objects as u64, Ordering::Relaxed);
+        self.hold(OBJECT_WEIGHT * (objects as u64).saturating_sub(before))
     }
 
     /// Counts the objects that are received into a share of the disk.
@@ -202,6 +235,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::FetchMemory;
 
     const MINUTE: Duration = Duration::from_mins(1);
 
@@ -238,6 +272,27 @@ mod tests {
         assert!(told.contains("lists more than 24 MiB of branches"), "{told}");
         context.receives_objects();
         assert!(context.receive(limit).is_ok(), "objects have their own limit");
+    }
+
+    #[test]
+    fn what_a_fetch_holds_is_counted_until_it_ends() {
+        let memory = FetchMemory::of(2_000);
+        let begin = || {
+            let context = context(MINUTE);
+            context.holds_in(memory.share("n"));
+            context
+        };
+        let context = begin();
+        assert!(context.receive(100).is_ok(), "500 of 1000");
+        context.receives_objects();
+        assert!(context.receive(100_000).is_ok(), "objects go to the disk");
+        assert!(context.hold_objects(5).is_ok() && context.hold_objects(5).is_ok());
+        assert!(context.hold_objects(6).is_err());
+        let told = context.take_failure().unwrap().to_string();
+        assert!(told.starts_with("h: it would take more of the 0 MiB of memory"), "{told}");
+        assert!(begin().receive(1).is_err());
+        drop(context);
+        assert!(begin().receive(100).is_ok());
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What a Secret says about how to authenticate to a Git host, and the host to it.
 //!
 //! The keys are Flux's: `identity`, `password` and `known_hosts` for SSH; `username` and `password`,
-//! `bearerToken`, `ca.crt` (or `caFile`), `tls.crt` and `tls.key` for HTTPS.
+//! `bearerToken`, `ca.crt` (or `caFile`), `tls.crt` and `tls.key` for HTTPS. The keys of a GitHub App are
+//! read in `app`.
 
 use std::collections::BTreeMap;
 
@@ -58,6 +59,13 @@ impl Credentials {
     /// The credentials for `url` from a Secret called `source` in messages (`Secret namespace/name`); `None`
     /// where the object names no Secret.
     pub fn read(url: &GitUrl, secret: Option<(&str, &SecretData)>) -> Result<Self, SourceError> {
+        if let Some((source, _)) = secret.filter(|(_, data)| holds_app(data)) {
+            // The words are Flux's.
+            let name = source.strip_prefix("Secret ").unwrap_or(source);
+            return Err(SourceError::Provider(format!(
+                "secretRef '{name}' has github app data but provider is not set to github"
+            )));
+        }
         let Some((source, data)) = secret else {
             return match url.scheme() {
                 Scheme::Ssh => Err(SourceError::Credentials {
@@ -72,18 +80,29 @@ impl Credentials {
             Scheme::Ssh => fields.ssh().map(|credentials| Self::Ssh(Box::new(credentials))),
             Scheme::Https | Scheme::Http => {
                 let credentials = fields.http(url)?;
-                let sends_a_secret = credentials.authorization.is_some() || credentials.client.is_some();
-                if url.scheme() == Scheme::Http && sends_a_secret && !url.is_loopback() {
-                    return Err(SourceError::InvalidUrl {
-                        url: url.to_string(),
-                        problem: format!(
-                            "the credentials of {source} are not sent over plain http; write https://"
-                        ),
-                    });
+                if credentials.authorization.is_some() || credentials.client.is_some() {
+                    refuse_plain_http(url, source)?;
                 }
                 Ok(Self::Http(Box::new(credentials)))
             }
         }
+    }
+
+    /// The credentials of a GitHub App, whose Secret is called `source` in messages, while the token of a
+    /// header is good.
+    pub(crate) fn of_app(
+        source: &str,
+        authorization: Secret<String>,
+        (authorities, client): &Certificates,
+        fingerprint: Digest,
+    ) -> Self {
+        Self::Http(Box::new(HttpCredentials {
+            source: source.into(),
+            authorization: Some(authorization),
+            authorities: authorities.clone(),
+            client: client.clone(),
+            fingerprint,
+        }))
     }
 
     /// Equal for equal credentials: what object stores are told apart by.
@@ -96,10 +115,40 @@ impl Credentials {
     }
 }
 
-struct Fields<'a> {
-    source: &'a str,
-    data: &'a SecretData,
+/// The header of a user name and a password.
+pub(crate) fn basic(username: &str, password: &str) -> Secret<String> {
+    let pair = Secret::new(format!("{username}:{password}"));
+    Secret::new(format!("Basic {}", STANDARD.encode(pair.expose())))
 }
+
+/// The key by which a Secret is known as a GitHub App's.
+pub(crate) const APP_ID: &str = "githubAppID";
+
+/// Whether a Secret is a GitHub App's.
+pub(crate) fn holds_app(data: &SecretData) -> bool {
+    data.get(APP_ID).is_some_and(|id| !id.expose().is_empty())
+}
+
+/// Refuses to send the credentials of a Secret over plain HTTP, but to this machine.
+pub(crate) fn refuse_plain_http(url: &GitUrl, source: &str) -> Result<(), SourceError> {
+    if url.scheme() != Scheme::Http || url.is_loopback() {
+        return Ok(());
+    }
+    Err(SourceError::InvalidUrl {
+        url: url.to_string(),
+        problem: format!("the credentials of {source} are not sent over plain http; write https://"),
+    })
+}
+
+/// The values of a Secret.
+pub(crate) struct Fields<'a> {
+    /// What it is called in messages.
+    pub(crate) source: &'a str,
+    pub(crate) data: &'a SecretData,
+}
+
+/// PEM certificates of authorities; a PEM certificate chain and its PEM key.
+pub(crate) type Certificates = (Option<Vec<u8>>, Option<(Vec<u8>, Secret<Vec<u8>>)>);
 
 impl Fields<'_> {
     fn ssh(&self) -> Result<SshCredentials, SourceError> {
@@ -137,19 +186,10 @@ impl Fields<'_> {
                 Some(Secret::new(format!("Bearer {token}")))
             }
             (_, Some(_), Some(_)) => return Err(self.error("it has both password and bearerToken; keep one")),
-            (Some(username), password, None) => {
-                let pair = Secret::new(format!("{username}:{}", password.unwrap_or_default()));
-                Some(Secret::new(format!("Basic {}", STANDARD.encode(pair.expose()))))
-            }
+            (Some(username), password, None) => Some(basic(username, password.unwrap_or_default())),
             (None, Some(_), None) => return Err(self.error("it has a password and no username")),
         };
-        let authorities =
-            self.bytes("ca.crt").or_else(|| self.bytes("caFile")).map(|pem| pem.expose().clone());
-        let client = match (self.bytes("tls.crt"), self.bytes("tls.key")) {
-            (Some(chain), Some(key)) => Some((chain.expose().clone(), key.clone())),
-            (None, None) => None,
-            _ => return Err(self.error("tls.crt and tls.key belong together; one is missing")),
-        };
+        let (authorities, client) = self.certificates()?;
         Ok(HttpCredentials {
             source: self.source.into(),
             authorization,
@@ -159,12 +199,23 @@ impl Fields<'_> {
         })
     }
 
-    fn bytes(&self, key: &str) -> Option<&Secret<Vec<u8>>> {
+    pub(crate) fn certificates(&self) -> Result<Certificates, SourceError> {
+        let authorities =
+            self.bytes("ca.crt").or_else(|| self.bytes("caFile")).map(|pem| pem.expose().clone());
+        let client = match (self.bytes("tls.crt"), self.bytes("tls.key")) {
+            (Some(chain), Some(key)) => Some((chain.expose().clone(), key.clone())),
+            (None, None) => None,
+            _ => return Err(self.error("tls.crt and tls.key belong together; one is missing")),
+        };
+        Ok((authorities, client))
+    }
+
+    pub(crate) fn bytes(&self, key: &str) -> Option<&Secret<Vec<u8>>> {
         self.data.get(key).filter(|value| !value.expose().is_empty())
     }
 
     /// A value without the line break that editors and `echo` leave at its end.
-    fn text(&self, key: &str) -> Result<Option<&str>, SourceError> {
+    pub(crate) fn text(&self, key: &str) -> Result<Option<&str>, SourceError> {
         let Some(bytes) = self.bytes(key) else { return Ok(None) };
         let text =
             std::str::from_utf8(bytes.expose()).map_err(|_| self.error(&format!("'{key}' is not text")))?;
@@ -178,11 +229,11 @@ impl Fields<'_> {
         Ok(())
     }
 
-    fn error(&self, problem: &str) -> SourceError {
+    pub(crate) fn error(&self, problem: &str) -> SourceError {
         SourceError::Credentials { secret: self.source.into(), problem: problem.into() }
     }
 
-    fn fingerprint(&self) -> Digest {
+    pub(crate) fn fingerprint(&self) -> Digest {
         let fields = self.data.iter().flat_map(|(key, value)| [key.as_bytes(), value.expose().as_slice()]);
         Digest::of_parts(std::iter::once(self.source.as_bytes()).chain(fields))
     }

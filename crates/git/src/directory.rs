@@ -11,9 +11,9 @@ use lockgate_base::tree::{self, Blobs, ContentId, FILE_LIMIT, Tree, TreeEntry};
 /// The most files of one folder.
 const FILES: usize = 200_000;
 
-/// The files below `root`, without Git's own. They are read when they are asked for, and are taken not to
-/// change meanwhile. What is neither file, folder nor symbolic link is left out, as are names that are not
-/// UTF-8. A folder that cannot be listed is an error only where something in it is read.
+/// The files below `root`, without Git's own. They are read on demand, and must not change meanwhile. Entries
+/// that are neither file, folder nor symbolic link are left out, as are names that are not UTF-8. A folder
+/// that cannot be listed is an error only if something in it is read.
 pub fn snapshot(root: &Path) -> Result<Tree, SourceError> {
     walk(root, |folder| fs::read_dir(folder))
 }
@@ -29,7 +29,7 @@ fn walk(root: &Path, list: impl Fn(&Path) -> io::Result<ReadDir>) -> Result<Tree
                 pending.extend(folders);
             }
             Err(error) if folder.is_empty() => return Err(unreadable(&root, &error)),
-            // It vanished since its name was seen.
+            // The entry has vanished since its name was listed.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => entries.push((folder, TreeEntry::Unlisted(error.to_string()))),
         }
@@ -61,7 +61,7 @@ fn listed(names: io::Result<ReadDir>, folder: &str) -> io::Result<(Vec<(String, 
         if kind.is_dir() {
             folders.push(path);
         } else if kind.is_symlink() {
-            // One that vanished, or became something else, is as one that never was.
+            // An entry that has vanished, or become something else, is treated as if it had never existed.
             if let Some(target) = fs::read_link(entry.path()).ok().as_deref().and_then(Path::to_str) {
                 entries.push((path, TreeEntry::Link(target.into())));
             }
@@ -73,13 +73,14 @@ fn listed(names: io::Result<ReadDir>, folder: &str) -> io::Result<(Vec<(String, 
     Ok((entries, folders))
 }
 
-/// The root of the repository that `path` is in: the nearest folder above it, or itself, that has a `.git`.
+/// The root of the repository that contains `path`: `path` itself or the nearest folder above it that has a
+/// `.git`.
 pub fn enclosing_repository(path: &Path) -> Option<PathBuf> {
     let path = path.canonicalize().ok()?;
     path.ancestors().find(|folder| folder.join(".git").exists()).map(Path::to_owned)
 }
 
-/// The files below a root; an id is a path.
+/// The files below a root; the id of a file is its path.
 struct Disk {
     root: PathBuf,
 }
@@ -136,7 +137,7 @@ mod tests {
         for path in ["absolute", "out/secret", "../outside/secret"] {
             assert!(reader.text(path).is_err(), "{path}");
         }
-        // A folder that is replaced by a link after it was listed.
+        // The folder is replaced by a link after it was listed.
         fs::remove_dir_all(root.join("a/b")).unwrap();
         fs::write(outside.join("k.yaml"), "hunter2").unwrap();
         symlink(&outside, root.join("a/b")).unwrap();

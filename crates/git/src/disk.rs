@@ -1,14 +1,13 @@
-//! How much of the disk all that was fetched may take together.
+//! The limit on the disk space that all fetched files may take together.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What there is for all sources where nobody says otherwise, in bytes. It leaves a quarter of the volume
-/// that the agent's Deployment asks for to what a repository's index takes, and to what is written while it
-/// is made.
+/// The default limit for all sources together, in bytes. It leaves a quarter of the volume that the agent's
+/// Deployment requests to the indexes of repositories and to files that are being written.
 const LIMIT: u64 = 3 << 30;
 
-/// The disk, as far as it is for what is fetched. Clones share it.
+/// The disk space for fetched files. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Disk(Arc<Room>);
 
@@ -18,7 +17,7 @@ struct Room {
     taken: AtomicU64,
 }
 
-/// What one repository or artifact takes of it, counted as it comes in. It is given back with this.
+/// The space that one repository or artifact takes, counted while it is fetched. It is given back on drop.
 #[derive(Debug)]
 pub(crate) struct Share {
     disk: Disk,
@@ -26,12 +25,12 @@ pub(crate) struct Share {
 }
 
 impl Disk {
-    /// A disk of which so many bytes may be taken.
+    /// A disk with at most `limit` bytes.
     pub fn of(limit: u64) -> Self {
         Self(Arc::new(Room { limit, taken: AtomicU64::new(0) }))
     }
 
-    /// A share, of nothing yet.
+    /// A share that is still empty.
     pub(crate) fn share(&self) -> Share {
         Share { disk: self.clone(), taken: AtomicU64::new(0) }
     }
@@ -44,7 +43,7 @@ impl Default for Disk {
 }
 
 impl Share {
-    /// Takes more, before it is written. Where that is not there, the message says so.
+    /// Takes more space, before it is written. The error is a message that there is no more.
     pub(crate) fn take(&self, bytes: u64) -> Result<(), String> {
         let room = &self.disk.0;
         self.taken.fetch_add(bytes, Ordering::Relaxed);

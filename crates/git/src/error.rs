@@ -8,6 +8,8 @@ use std::time::Duration;
 pub enum FailureClass {
     /// The host is not the one expected, or it does not let this credential in.
     AuthenticationFailed,
+    /// `spec.provider` and the Secret do not go together.
+    ProviderInvalid,
     /// The host or the network failed.
     GitOperationFailed,
     /// `spec.url` can never work as it stands.
@@ -22,6 +24,8 @@ pub enum FailureClass {
     ListingFailed,
     /// What was fetched is not of the form that it must have.
     ContentInvalid,
+    /// No signature that is asked for was found.
+    Unsigned,
     /// The local object store failed.
     Storage,
 }
@@ -84,6 +88,9 @@ pub enum SourceError {
     /// The repository has no commits.
     #[error("git repository is empty: push a first commit to {0}")]
     Empty(String),
+    /// `spec.provider` and the Secret do not go together.
+    #[error("{0}")]
+    Provider(String),
     /// The source is larger than the agent takes.
     #[error("{0}")]
     TooLarge(String),
@@ -93,6 +100,9 @@ pub enum SourceError {
     /// What was fetched is not of the form that it must have, or not what was asked for.
     #[error("{0}")]
     Content(String),
+    /// What was to be fetched carries no signature that is asked for.
+    #[error("{0}")]
+    Unsigned(String),
     /// A local folder cannot be read.
     #[error("{path}: {problem}")]
     Folder {
@@ -114,6 +124,7 @@ impl SourceError {
             Self::Credentials { .. } | Self::HostKey(_) | Self::Rejected(_) => {
                 FailureClass::AuthenticationFailed
             }
+            Self::Provider(_) => FailureClass::ProviderInvalid,
             Self::Connect { .. } | Self::Remote { .. } | Self::TooLarge(_) | Self::InvalidReference(_) => {
                 FailureClass::GitOperationFailed
             }
@@ -122,6 +133,7 @@ impl SourceError {
             Self::Empty(_) => FailureClass::EmptyRepository,
             Self::Listing(_) => FailureClass::ListingFailed,
             Self::Content(_) => FailureClass::ContentInvalid,
+            Self::Unsigned(_) => FailureClass::Unsigned,
             Self::Storage(_) | Self::Folder { .. } => FailureClass::Storage,
         }
     }

@@ -14,6 +14,7 @@ use crate::context::{FetchContext, lock};
 use crate::credentials::Credentials;
 use crate::disk::Disk;
 use crate::history;
+use crate::memory::FetchMemory;
 use crate::objects::Commit;
 use crate::pool::{self, CancelOnDrop, Pool};
 use crate::refs::{Listing, RefRequest, RefTarget, Tip};
@@ -104,7 +105,16 @@ impl GitFetcher {
     /// The same on a disk that others use, too.
     pub fn on(state_dir: &Path, disk: &Disk) -> Result<Self, SourceError> {
         libgit2::init(state_dir)?;
-        Ok(Self { stores: Arc::new(Stores::open(state_dir, disk)?), pool: Arc::new(Pool::new()) })
+        Ok(Self {
+            stores: Arc::new(Stores::open(state_dir, disk)?),
+            pool: Arc::new(Pool::sharing(&FetchMemory::default())),
+        })
+    }
+
+    /// The same, whose fetches share memory with others.
+    #[must_use]
+    pub fn sharing(self, memory: &FetchMemory) -> Self {
+        Self { pool: Arc::new(Pool::sharing(memory)), ..self }
     }
 
     /// Fetches, within the request's limit by the clock, whatever the host does; the wait for one's turn has
@@ -127,6 +137,7 @@ impl GitFetcher {
         let (mut current, slot) = turn.unwrap_or_else(|_| Err(waiting.timeout()))?;
         // The wait for the host's other fetches is no part of the time that this one may take.
         let context = begin();
+        context.holds_in(self.pool.memory.share(&request.namespace));
         let _cancel = CancelOnDrop(Arc::clone(&context));
         let deadline = tokio::time::Instant::from_std(context.deadline());
         let work = async {

@@ -1,4 +1,4 @@
-//! A stream whose digest is taken as it is read.
+//! A stream that computes its digest while it is read.
 
 use std::io::{self, Read};
 
@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use lockgate_base::model::Digest;
 
-/// Hashes and counts what is read.
+/// Hashes and counts the bytes that are read through it.
 pub(crate) struct Hashing<R> {
     reader: R,
     hash: Sha256,
@@ -18,8 +18,8 @@ impl<R: Read> Hashing<R> {
         Self { reader, hash: Sha256::new(), read: 0 }
     }
 
-    /// Reads what is left, but no more than a byte beyond `limit` in all, and gives the digest and the size
-    /// of what was read.
+    /// Reads the rest of the stream, but at most one byte beyond `limit` in all. Returns the digest and the
+    /// size of the bytes read.
     pub(crate) fn end(mut self, limit: u64) -> io::Result<(Digest, u64)> {
         let left = limit.saturating_sub(self.read).saturating_add(1);
         io::copy(&mut (&mut self).take(left), &mut io::sink())?;

@@ -1,4 +1,4 @@
-//! What can be told about the descent of commits from a store that holds only part of the history.
+//! Answers about the descent of commits, from a store that holds only part of the history.
 
 use std::collections::BTreeSet;
 
@@ -7,15 +7,15 @@ use git2::{Odb, Oid, Repository};
 use crate::SourceError;
 use crate::objects::Commit;
 
-/// How many commits are looked at before a question is given up.
+/// The most commits that are read to answer a question.
 const LIMIT: usize = 100_000;
 
-/// How a commit relates to the one before it.
+/// The relation of a commit to the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
     /// The old commit is an ancestor.
     Forward,
-    /// It is not.
+    /// The old commit is no ancestor.
     Rewritten,
 }
 
@@ -24,15 +24,16 @@ pub(crate) fn objects(repository: &Repository) -> Result<Odb<'_>, SourceError> {
     repository.odb().map_err(|error| SourceError::Storage(error.message().to_owned()))
 }
 
-/// Whether `ancestor` is found among the ancestors of `tip`, or is `tip`.
+/// Whether `ancestor` is `tip`, or is found among its ancestors.
 pub(crate) fn descends(objects: &Odb<'_>, tip: Oid, ancestor: Oid) -> bool {
     ancestors(objects, tip).seen.contains(&ancestor)
 }
 
-/// Whether `new` descends from `old`; `None` where the store holds too little of the history to tell.
+/// Whether `new` descends from `old`; `None` if the store holds too little of the history to tell.
 ///
-/// Sure are: `old` is found above `new`; or everything above `new` is here and `old` is not in it. Taken for
-/// sure is: a parent of `old` is found above `new` and `old` is not, as after an amended or rebased commit.
+/// Two answers are certain: `old` is found above `new`, or everything above `new` is in the store and `old`
+/// is not among it. A third is taken for certain: a parent of `old` is found above `new` and `old` is not, as
+/// after an amended or rebased commit.
 pub(crate) fn compare(objects: &Odb<'_>, old: Oid, new: Oid) -> Option<Change> {
     let above = ancestors(objects, new);
     if above.seen.contains(&old) {
@@ -44,9 +45,9 @@ pub(crate) fn compare(objects: &Odb<'_>, old: Oid, new: Oid) -> Option<Change> {
 }
 
 struct Ancestors {
-    /// All that are named by a commit that is here, and the tip itself.
+    /// The tip, and all commits that a commit in the store names.
     seen: BTreeSet<Oid>,
-    /// Whether each of them is here itself, so that nothing is above them.
+    /// Whether all of these are in the store themselves, so that there are no further ancestors.
     is_whole: bool,
 }
 

@@ -5,6 +5,7 @@
 
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use ureq::{Agent, Body};
@@ -14,7 +15,7 @@ use crate::client::{self, ClientOptions, broke_off, explain};
 use crate::context::{FetchContext, lock};
 use crate::credentials::Credentials;
 use crate::error::one_line;
-use crate::url::Scheme;
+use crate::url::{GitUrl, Scheme};
 use crate::web::{REDIRECTS, origin, redirect};
 
 /// What is asked for first, below the address of the repository.
@@ -175,6 +176,24 @@ impl HttpClient {
         self.context.fail(explain(&self.context, error));
         ended()
     }
+}
+
+/// What a host lists to who signs in with the credentials, as it sends it. It blocks.
+pub fn advertisement(
+    url: &GitUrl,
+    credentials: &Credentials,
+    limit: Duration,
+) -> Result<Vec<u8>, SourceError> {
+    let context = Arc::new(FetchContext::new(url.clone(), credentials.clone(), limit));
+    let mut listed = Vec::new();
+    let read = match HttpClient::new(Arc::clone(&context)) {
+        Some(client) => client.list().and_then(|mut answer| answer.read_to_end(&mut listed)),
+        None => Err(ended()),
+    };
+    read.map(|_| listed).map_err(|error| {
+        let cause = || SourceError::Remote { host: context.host(), message: error.to_string() };
+        context.take_failure().unwrap_or_else(cause)
+    })
 }
 
 /// One request and its answer.

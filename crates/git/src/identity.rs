@@ -1,9 +1,8 @@
-//! The private key of an SSH credential: every form that users have is brought into the one form that is
-//! handed to libssh2, in memory only.
+//! The private key of an SSH credential. Every form that users have is converted, in memory only, to the one
+//! form that libssh2 gets.
 //!
-//! Read here: OpenSSH keys, plain or encrypted, and PEM keys in PKCS#1 (`RSA PRIVATE KEY`), SEC 1 (`EC
-//! PRIVATE KEY`) and PKCS#8 (`PRIVATE KEY`). The few forms that are not read here are handed to libssh2 as
-//! they are.
+//! This module reads OpenSSH keys, plain or encrypted, and PEM keys in PKCS#1 (`RSA PRIVATE KEY`), SEC 1 (`EC
+//! PRIVATE KEY`) and PKCS#8 (`PRIVATE KEY`). It hands the few other forms to libssh2 unchanged.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,12 +21,12 @@ use lockgate_base::model::Secret;
 pub struct Identity {
     pem: Secret<String>,
     passphrase: Option<Secret<String>>,
-    /// Unknown for the encrypted PEM forms.
+    /// The public half; unknown for the encrypted PEM forms.
     public: Option<PublicKey>,
 }
 
 impl Identity {
-    /// Reads a key. The error is a fragment that says what is wrong and what to do; it repeats nothing of the
+    /// Reads a key. The error is a fragment that names the mistake and the cure; it repeats nothing of the
     /// key.
     pub fn parse(text: &str, password: Option<&str>) -> Result<Self, String> {
         let text = text.trim();
@@ -71,17 +70,17 @@ impl Identity {
         })
     }
 
-    /// The key as libssh2 takes it.
+    /// The key in the form for libssh2.
     pub const fn pem(&self) -> &Secret<String> {
         &self.pem
     }
 
-    /// The password of `pem`, where it still needs one.
+    /// The password of `pem`, if it still needs one.
     pub fn passphrase(&self) -> Option<&str> {
         self.passphrase.as_ref().map(|passphrase| passphrase.expose().as_str())
     }
 
-    /// The public half, where it is known before the key is used.
+    /// The public half, if it is known before the key is used.
     pub const fn public(&self) -> Option<&PublicKey> {
         self.public.as_ref()
     }
@@ -126,10 +125,10 @@ fn left_to_libssh2(text: &str, password: Option<&str>) -> Result<Identity, Strin
     })
 }
 
-/// An ECDSA key in OpenSSH's form that `ssh-key` did not read, and that libssh2 will.
+/// An ECDSA key in OpenSSH's form that `ssh-key` did not read, and that libssh2 reads.
 ///
-/// OpenSSH writes the secret number without leading zeros, which `ssh-key` takes for damage: that is so for
-/// every second P-521 key. In an encrypted key this cannot be told from a wrong password, so libssh2 has the
+/// OpenSSH writes the secret number without leading zeros, which every second P-521 key has. `ssh-key` takes
+/// such a number for damage. In an encrypted key this looks the same as a wrong password, so libssh2 has the
 /// last word there too.
 fn short_ecdsa(text: &str, password: Option<&str>) -> Option<Identity> {
     let body: String = text.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
@@ -167,7 +166,7 @@ fn pkcs1(der: &Secret<Vec<u8>>) -> Result<PrivateKey, String> {
 
 fn sec1(der: &Secret<Vec<u8>>) -> Result<PrivateKey, String> {
     let der = der.expose();
-    // The curve is an optional field of the form, and the length of the secret tells it as well.
+    // The curve is an optional field of the form; the length of the secret shows it as well.
     if let Ok(key) = p256::SecretKey::from_sec1_der(der) {
         return p256_key(key);
     }
@@ -249,8 +248,8 @@ mod tests {
 
     use super::*;
 
-    /// A key made and converted by OpenSSH itself, and how it reads; `None` for an ECDSA key that `ssh-key`
-    /// does not read.
+    /// A key made and converted by OpenSSH itself, and the same key as `ssh-key` reads it; `None` for an
+    /// ECDSA key that `ssh-key` does not read.
     fn key(kind: &[&str], convert: &[&str]) -> (String, Option<PrivateKey>) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("key");
@@ -278,7 +277,7 @@ mod tests {
         ];
         for kind in kinds {
             let forms: &[&[&str]] = if kind[1] == "ed25519" {
-                // OpenSSH writes these in its own form only.
+                // OpenSSH writes keys of these types in its own form only.
                 &[&[]]
             } else {
                 &[&[], &["-m", "PEM", "-N", ""], &["-m", "PKCS8", "-N", ""]]

@@ -1,25 +1,25 @@
-//! Which files of a source are left out: Flux's defaults, `.sourceignore` files and `spec.ignore`, in
-//! `.gitignore` syntax.
+//! Selects the files of a source that are left out: Flux's defaults, `.sourceignore` files and `spec.ignore`,
+//! in `.gitignore` syntax.
 //!
-//! As in Flux, and unlike Git, the last matching pattern decides even where a folder above is excluded; and
-//! as soon as there is any pattern, in a file or in the object, only the exclusion of Git's own files stays
-//! of the defaults.
+//! As in Flux, and unlike Git, the last matching pattern decides even if a folder above is excluded. As soon
+//! as there is any pattern, in a file or in the object, only one of the defaults stays: the exclusion of
+//! Git's own files.
 
 use std::cell::OnceCell;
 
 use lockgate_base::tree::Tree;
 
-/// The file that holds patterns for its folder and all below.
+/// The file that holds patterns for its folder and everything below.
 const FILE: &str = ".sourceignore";
-/// How many patterns are taken, and from how many files.
+/// The most patterns, and the most files that may hold them.
 const LIMIT: usize = 10_000;
 const GIT: &str = ".git/\n.gitignore\n.gitmodules\n.gitattributes\n";
 const DEFAULTS: &str = "*.jpg\n*.jpeg\n*.gif\n*.png\n*.wmv\n*.flv\n*.tar.gz\n*.zip\n.github/\n.circleci/\n.travis.yml\n\
                         .gitlab-ci.yml\nappveyor.yml\n.drone.yml\ncloudbuild.yaml\ncodeship-services.yml\n\
                         codeship-steps.yml\n**/.goreleaser.yml\n**/.sops.yaml\n**/.flux.yaml\n";
 
-/// A tree without what its `.sourceignore` files and the object's own lines leave out. How long that takes is
-/// for the repository to say, so `go_on` is asked before each file.
+/// A tree without the files that its `.sourceignore` files and the object's own lines exclude. The repository
+/// decides how long that takes, so `go_on` is called before each file.
 pub fn applied<E>(
     tree: &Tree,
     spec_ignore: Option<&str>,
@@ -43,10 +43,10 @@ struct Rules(Vec<Pattern>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Pattern {
-    /// The folder it applies to, in parts.
+    /// The folder that the pattern applies to, in parts.
     folder: Vec<String>,
     parts: Vec<Part>,
-    /// Whether it begins at its folder, and not anywhere below it.
+    /// Whether the pattern begins at its folder, and not anywhere below it.
     anchored: bool,
     only_folders: bool,
     includes: bool,
@@ -75,7 +75,7 @@ impl Rules {
         };
         let paths = tree.entries().map(|(path, _)| path);
         let mut files: Vec<String> = paths.filter(is_file).take(LIMIT).collect();
-        // A deeper file has the last word.
+        // A deeper file wins.
         files.sort_by_cached_key(|path| (path.matches('/').count(), path.clone()));
         let mut own = Self(Vec::new());
         for path in files {
@@ -99,7 +99,7 @@ impl Rules {
         Ok(rules)
     }
 
-    /// Whether the file at `path` is left out.
+    /// Whether the rules exclude the file at `path`.
     fn excludes(&self, path: &str) -> bool {
         self.excludes_parts(&path.split('/').collect::<Vec<_>>(), false)
     }
@@ -123,7 +123,7 @@ impl Pattern {
         }
         let (includes, line) = line.strip_prefix('!').map_or((false, line), |rest| (true, rest));
         let trimmed = line.trim_end_matches(' ');
-        // A space is kept where a backslash stands before it.
+        // A backslash protects a trailing space.
         let line = if trimmed.ends_with('\\') && trimmed.len() < line.len() {
             &line[..=trimmed.len()]
         } else {
@@ -148,13 +148,13 @@ impl Pattern {
         (!parts.is_empty()).then_some(Self { folder, parts, anchored, only_folders, includes })
     }
 
-    /// Whether it matches the path or a folder above it.
+    /// Whether the pattern matches the path or a folder above it.
     fn matches(&self, path: &[&str], is_folder: bool) -> bool {
         if path.len() <= self.folder.len() || !self.folder.iter().zip(path).all(|(own, part)| own == part) {
             return false;
         }
         let path = &path[self.folder.len()..];
-        // A folder above matches whatever the pattern says of folders; of the path itself it depends.
+        // A pattern for folders only matches any folder above; the path itself must be a folder.
         let end = if self.only_folders && !is_folder { path.len() - 1 } else { path.len() };
         match self.parts.as_slice() {
             [Part::Name(name)] if !self.anchored => path[..end].iter().any(|part| matches_name(name, part)),
@@ -165,8 +165,8 @@ impl Pattern {
 
 /// Whether all of `parts` match the first `k` parts of `path`, for some `k` from 1 to `end`.
 ///
-/// Each row of the table tells which lengths of `path` the patterns so far can match, so the time is bounded
-/// by the product of the two lengths.
+/// Each row of the table holds the lengths of `path` that the patterns so far can match, so the time is
+/// bounded by the product of the two lengths.
 fn matches_prefix(parts: &[Part], path: &[&str], end: usize) -> bool {
     let mut reached = vec![false; path.len() + 1];
     reached[0] = true;
@@ -195,7 +195,7 @@ fn matches_prefix(parts: &[Part], path: &[&str], end: usize) -> bool {
 
 fn matches_name(tokens: &[Token], name: &str) -> bool {
     let (mut tokens, mut rest) = (tokens, name);
-    // What stands behind the last star, and what it has not swallowed yet.
+    // The tokens behind the last star, and the text that the star has not swallowed yet.
     let mut retry: Option<(&[Token], &str)> = None;
     while let Some(c) = rest.chars().next() {
         let is_one = match tokens.first() {
@@ -223,7 +223,7 @@ fn matches_name(tokens: &[Token], name: &str) -> bool {
     tokens.iter().all(|token| *token == Token::AnyRun)
 }
 
-/// The tokens of one part; `None` where a bracket or backslash is left open, as such a pattern matches
+/// The tokens of one part; `None` if a bracket or backslash is left open, since such a pattern matches
 /// nothing.
 fn tokens(name: &str) -> Option<Vec<Token>> {
     let mut tokens = Vec::new();

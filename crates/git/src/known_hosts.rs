@@ -1,8 +1,8 @@
 //! The host keys that one Secret vouches for, in OpenSSH's `known_hosts` format.
 //!
-//! Read here are plain and hashed names, `[host]:port`, the patterns `*`, `?` and `!`, and `@revoked`.
-//! Certificates (`@cert-authority`) are not supported and are said to be ignored where that explains a
-//! refusal.
+//! This module reads plain and hashed names, `[host]:port`, the patterns `*`, `?` and `!`, and `@revoked`. It
+//! does not support certificates (`@cert-authority`): a refusal that they may explain says that they were
+//! ignored.
 
 use hmac::{Hmac, Mac};
 use sha1::Sha1;
@@ -13,13 +13,13 @@ use ssh_key::{Algorithm, EcdsaCurve, HashAlg, PublicKey};
 #[derive(Debug, Clone, Default)]
 pub struct KnownHosts {
     entries: Vec<Entry>,
-    /// Line numbers and why they could not be read.
+    /// Line numbers, and why the lines could not be read.
     unreadable: Vec<String>,
-    /// The first of these that was to revoke a key.
+    /// The first unreadable line that was meant to revoke a key.
     unreadable_revocation: Option<String>,
 }
 
-/// What is known about one host.
+/// The known keys of one host.
 pub struct Known<'k> {
     host: String,
     accepted: Vec<&'k PublicKey>,
@@ -29,11 +29,11 @@ pub struct Known<'k> {
 }
 
 impl KnownHosts {
-    /// Reads the lines. One that cannot be read is kept as a remark and takes nothing away from the others.
+    /// Reads the lines. An unreadable line is kept as a remark and does not affect the others.
     pub fn parse(text: &str) -> Self {
         let mut known = Self::default();
         for (number, line) in text.lines().enumerate() {
-            // The fields may stand apart by any number of blanks.
+            // Any number of blanks may separate the fields.
             let fields: Vec<&str> = line.split_ascii_whitespace().collect();
             let line = fields.join(" ");
             if line.is_empty() || line.starts_with('#') {
@@ -63,13 +63,12 @@ impl KnownHosts {
         &self.unreadable
     }
 
-    /// The remark on a line that was to revoke a key and could not be read: which key that is cannot be told
-    /// any more.
+    /// The remark on an unreadable line that was meant to revoke a key. Nobody can tell which key that is.
     pub fn unreadable_revocation(&self) -> Option<&str> {
         self.unreadable_revocation.as_deref()
     }
 
-    /// What is known about `host`. As in OpenSSH, lines without a port also vouch for a host on another port.
+    /// The known keys of `host`. As in OpenSSH, lines without a port also vouch for a host on another port.
     pub fn lookup(&self, host: &str, port: u16) -> Known<'_> {
         let with_port = format!("[{host}]:{port}");
         let names: &[&str] = &[with_port.as_str(), host];
@@ -97,14 +96,14 @@ pub fn known_as(host: &str, port: u16) -> String {
 }
 
 impl<'k> Known<'k> {
-    /// The keys that are vouched for.
+    /// The accepted keys.
     pub fn into_accepted(self) -> Vec<&'k PublicKey> {
         self.accepted
     }
 
-    /// The host-key algorithms to ask for: first those of the keys that are known, so that a host with
-    /// several keys shows one of these, then the others, so that a host that changed the type of its key is
-    /// told apart from a broken one.
+    /// The host-key algorithms to request. Those of the known keys come first, so that a host with several
+    /// keys presents a known one. The others follow, so that a host with a new type of key can be told from a
+    /// broken one.
     pub fn algorithms(&self) -> String {
         const ALL: [(&str, &[&str]); 5] = [
             ("ssh-ed25519", &["ssh-ed25519"]),
@@ -123,8 +122,8 @@ impl<'k> Known<'k> {
             .join(",")
     }
 
-    /// Whether the key that the host has shown, in SSH's wire format, is one that is vouched for; if not, why
-    /// not. `source` names where the known hosts come from.
+    /// Checks that the Secret vouches for the key that the host has presented, in SSH's wire format; the
+    /// error says why it does not. `source` names the origin of the known hosts.
     pub fn check(&self, shown: &[u8], source: &str) -> Result<(), String> {
         let host = &self.host;
         let shown = PublicKey::from_bytes(shown)
@@ -201,13 +200,13 @@ fn matches(patterns: &HostPatterns, names: &[&str]) -> bool {
 }
 
 fn hashed(salt: &[u8], name: &str) -> [u8; 20] {
-    // HMAC takes a key of any length, so this cannot fail; a hash of zeros would match nothing.
+    // HMAC accepts a key of any length, so this cannot fail; a hash of zeros would match nothing.
     Hmac::<Sha1>::new_from_slice(salt)
         .map_or([0; 20], |mac| mac.chain_update(name).finalize().into_bytes().into())
 }
 
-/// Whether `name` matches a pattern of `*` and `?`. Linear in both but for the last star, so no pattern makes
-/// it slow.
+/// Whether `name` matches a pattern of `*` and `?`. Only the last star is retried, so no pattern makes the
+/// match slow.
 fn glob(pattern: &[u8], name: &[u8]) -> bool {
     let (mut p, mut n) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;
@@ -250,7 +249,7 @@ mod tests {
 
     #[test]
     fn names_ports_patterns_and_hashes() {
-        // The hashed line is what `ssh-keygen -H` makes of `github.com`.
+        // The hashed line is the output of `ssh-keygen -H` for `github.com`.
         let hashed = "|1|AAAAAAAAAAAAAAAAAAAAAAAAAAA=|";
         let salt = [0_u8; 20];
         let hash = |name: &str| {

@@ -1,8 +1,8 @@
-//! The settings of libgit2 that hold for the whole process, and the transports it is given.
+//! The settings of libgit2 that hold for the whole process, and its transports.
 //!
-//! The one module with `unsafe`: the library's process-wide options are plain C variables, so setting them is
-//! only sound before other threads use them. [`init`] does it once, and everything else in the program is
-//! safe code.
+//! This is the one module with `unsafe`: the library's process-wide options are plain C variables, so setting
+//! them is only sound before other threads use them. [`init`] sets them once, and everything else in the
+//! program is safe code.
 #![expect(unsafe_code, reason = "libgit2's process-wide options have no safe interface")]
 
 use std::ffi::{CStr, CString, c_int};
@@ -19,27 +19,26 @@ use crate::http::HttpClient;
 use crate::ssh::SshStream;
 use crate::url::Scheme;
 
-/// The address that a fetch gives to libgit2, which picks the transport by it. Where to connect to stands in
-/// the [`FetchContext`] of the thread, so that no address or credential goes through libgit2 or into its
+/// The address that a fetch gives to libgit2, which picks the transport by it. The real address is in the
+/// [`FetchContext`] of the thread, so that no address or credential passes through libgit2 or into its
 /// messages.
 pub(crate) const ADDRESS: &str = "lockgate://source";
 
-/// How much libgit2 keeps of objects it has read, in bytes. Its default of 256 MiB is more than the agent's
-/// whole memory.
+/// The size of libgit2's object cache, in bytes. Its default of 256 MiB is more than the agent's whole
+/// memory.
 const CACHE: isize = 8 << 20;
-/// How much of pack files may be mapped at once, and in one piece.
+/// The most bytes of pack files that may be mapped at once, and in one piece.
 const MAPPED: usize = 64 << 20;
 const WINDOW: usize = 4 << 20;
 /// The most objects that one pack may announce.
 const PACK_OBJECTS: usize = 5_000_000;
-/// The largest object that is put together from differences, in bytes: a few of them could stand for
-/// terabytes.
+/// The largest object that is assembled from deltas, in bytes: a few deltas could stand for terabytes.
 const OBJECT: usize = 128 << 20;
 
 /// Sets libgit2 up, once for the process; later calls change nothing.
 ///
-/// `state_dir` becomes its idea of the user's home folder, and its search for configuration files is turned
-/// off, so that no `.gitconfig` or `.ssh` of the machine has a say.
+/// `state_dir` becomes the user's home folder for libgit2, and its search for configuration files is turned
+/// off, so that no `.gitconfig` or `.ssh` of the machine has an effect.
 pub(crate) fn init(state_dir: &Path) -> Result<(), SourceError> {
     static DONE: OnceLock<Result<(), SourceError>> = OnceLock::new();
     DONE.get_or_init(|| set_up(state_dir).map_err(|error| SourceError::Storage(error.message().to_owned())))
@@ -51,9 +50,9 @@ fn set_up(state_dir: &Path) -> Result<(), Error> {
     const MAX_OBJECTS: c_int = libgit2_sys::GIT_OPT_SET_PACK_MAX_OBJECTS.cast_signed();
     const MAX_OBJECT_SIZE: c_int = libgit2_sys::GIT_OPT_SET_PACK_MAX_OBJECT_SIZE.cast_signed();
     let home = CString::new(state_dir.as_os_str().as_bytes())?;
-    // SAFETY: `init` runs this once, and no other thread uses what is set here yet: connections are made and
-    // objects are read by way of a `Git` only, and making the first of these waits for `init`. Every option
-    // is set to a value of the type that libgit2's documentation gives for it.
+    // SAFETY: `init` runs this once, before any other thread uses these options: only a `Git` makes
+    // connections and reads objects, and the first `Git` waits for `init`. Every option is set to a value of
+    // the type that libgit2's documentation gives for it.
     unsafe {
         for level in [ConfigLevel::ProgramData, ConfigLevel::System, ConfigLevel::XDG, ConfigLevel::Global] {
             git2::opts::set_search_path(level, "")?;
@@ -69,8 +68,8 @@ fn set_up(state_dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The name of a listed reference, as bytes: `RemoteHead::name` panics on what is not UTF-8, and a host may
-/// list that.
+/// The name of a listed reference, as bytes: `RemoteHead::name` panics on a name that is not UTF-8, and a
+/// host may list one.
 pub(crate) fn name_of<'h>(head: &'h RemoteHead<'_>) -> &'h [u8] {
     const { assert!(size_of::<RemoteHead<'_>>() == size_of::<*const libgit2_sys::git_remote_head>()) };
     // SAFETY: a `RemoteHead` is one pointer to the library's struct, which git2 itself relies on when it
@@ -102,7 +101,7 @@ struct Ssh(Arc<FetchContext>);
 impl SmartSubtransport for Ssh {
     fn action(&self, _url: &str, service: Service) -> Result<Box<dyn SmartSubtransportStream>, Error> {
         match service {
-            // libgit2 asks for the listing only: the rest of the dialogue goes over the same stream.
+            // libgit2 requests only the listing: the rest of the dialogue uses the same stream.
             Service::UploadPackLs | Service::UploadPack => {
                 SshStream::open(&self.0).map(|stream| Box::new(stream) as Box<_>).map_err(|_| left())
             }
@@ -137,7 +136,7 @@ impl SmartSubtransport for Http {
     }
 }
 
-/// What libgit2 is told when the reason is in the context.
+/// The error for libgit2 if the context has the reason.
 fn left() -> Error {
     Error::from_str("the transport failed")
 }

@@ -13,7 +13,7 @@ use crate::walk::{KnownFolders, walk};
 use lockgate_base::model::Revision;
 use lockgate_base::tree::{Blobs, ContentId, Snapshot, Tree};
 
-/// The files of a revision in the words of Git (`main`, `HEAD~2`, a commit's id), in the repository whose
+/// The files of a revision in Git's notation (`main`, `HEAD~2`, a commit's id), in the repository whose
 /// folder is `root`.
 pub fn revision(root: &Path, revision: &str) -> Result<Snapshot, SourceError> {
     let unreadable = |error: git2::Error| SourceError::Folder {

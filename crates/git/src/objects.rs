@@ -1,16 +1,16 @@
-//! Commits, read as they were written and no larger than they may be.
+//! Reads commits as they were written, and refuses one that is too large.
 
 use git2::{ObjectType, Odb, OdbObject, Oid};
 
 use crate::SourceError;
 
-/// The largest commit or tag, in bytes. Git itself sets no limit, and a message of hundreds of megabytes
-/// packs into one.
+/// The largest commit or tag, in bytes. Git itself sets no limit, and a pack can hold a message of hundreds
+/// of megabytes in 1 MB.
 const COMMIT: usize = 1 << 20;
-/// The longest subject line that is told, in bytes.
+/// The longest subject line that is shown, in bytes.
 const SUBJECT: usize = 500;
 
-/// The parts of a commit object that are used.
+/// The parts of a commit object that lockgate uses.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Commit {
     pub(crate) tree: Oid,
@@ -58,7 +58,7 @@ fn read<'o>(objects: &'o Odb<'_>, id: Oid) -> Result<OdbObject<'o>, SourceError>
     objects.read(id).map_err(storage)
 }
 
-/// A line of a commit as a terminal, a log and an event may show it: no control characters, and of bounded
+/// A line of a commit, made safe for a terminal, a log and an event: no control characters, and of bounded
 /// length.
 fn printable(line: &str) -> String {
     let mut shown = String::new();

@@ -5,8 +5,10 @@ mod login;
 mod challenge;
 mod registry;
 mod manifest;
+mod verify;
 mod fetch;
 
 pub use fetch::{CHART, OciFetcher, OciRequest};
 pub use login::PullSecret;
 pub use repository::{ArtifactRequest, Repository};
+pub use verify::SignatureKeys;

@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::SourceError;
 use crate::context::{FetchContext, lock};
 use crate::credentials::Credentials;
+use crate::memory::FetchMemory;
 use crate::url::GitUrl;
 use lockgate_base::shares::{Permit, Permits};
 
@@ -22,6 +23,8 @@ const PER_HOST: usize = 4;
 pub(crate) struct Pool {
     threads: Permits,
     hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
+    /// What all that run take of the memory.
+    pub(crate) memory: FetchMemory,
 }
 
 /// The right to run on one thread. It is given back when the thread is done, however long after its caller
@@ -32,8 +35,9 @@ pub(crate) struct ThreadSlot {
 }
 
 impl Pool {
-    pub(crate) fn new() -> Self {
-        Self { threads: Permits::fair(THREADS), hosts: Mutex::default() }
+    /// Threads whose fetches share this memory.
+    pub(crate) fn sharing(memory: &FetchMemory) -> Self {
+        Self { threads: Permits::fair(THREADS), hosts: Mutex::default(), memory: memory.clone() }
     }
 
     /// Waits for a thread that may talk to `host` on behalf of a namespace.
@@ -74,6 +78,7 @@ pub(crate) async fn fetch<T: Send + 'static>(
     let slot = tokio::time::timeout(limit, pool.slot(&waiting.host(), namespace)).await;
     let slot = slot.unwrap_or_else(|_| Err(waiting.timeout()))?;
     let context = begin();
+    context.holds_in(pool.memory.share(namespace));
     let _cancel = CancelOnDrop(Arc::clone(&context));
     let deadline = tokio::time::Instant::from_std(context.deadline());
     let work = {
@@ -122,7 +127,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_namespace_whose_hosts_all_hang_leaves_the_others_a_thread() {
-        let pool = Pool::new();
+        let pool = Pool::sharing(&FetchMemory::default());
         let mut held = Vec::new();
         for host in 0..THREADS {
             held.extend(is_free_for(&pool, &format!("dead-{host}"), "hog").await);
@@ -136,7 +141,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_host_that_hangs_leaves_the_others_their_threads() {
-        let pool = Pool::new();
+        let pool = Pool::sharing(&FetchMemory::default());
         let mut held = Vec::new();
         while let Some(slot) = is_free(&pool, "dead").await {
             held.push(slot);
@@ -152,7 +157,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_in_a_fetch_is_an_error_of_that_fetch() {
-        let pool = Pool::new();
+        let pool = Pool::sharing(&FetchMemory::default());
         let slot = pool.slot("h", "n").await.unwrap();
         let result = run::<()>(slot, || panic!("on purpose")).await;
         assert!(matches!(result, Err(SourceError::Storage(_))));

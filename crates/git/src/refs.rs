@@ -1,4 +1,4 @@
-//! Which commit is meant: `spec.ref` against the references that a host lists.
+//! Resolves `spec.ref` to a commit, against the references that a host lists.
 
 use std::collections::BTreeMap;
 
@@ -8,33 +8,33 @@ use crate::SourceError;
 use lockgate_base::model::Revision;
 use lockgate_base::model::version::{Range, Version};
 
-/// Flux's branch when nothing is named.
+/// Flux's branch if the spec names none.
 const DEFAULT_BRANCH: &str = "master";
-/// What the full name of a tag begins with.
+/// The prefix of a tag's full name.
 const TAGS: &str = "refs/tags/";
-/// How many names a message lists.
+/// The most names that a message lists.
 const LISTED: usize = 10;
 
-/// `spec.ref` of a GitRepository, and the revision at which a suspended one stays. Where several fields are
-/// set, the first of revision, commit, name, tag, semver and branch decides.
+/// `spec.ref` of a GitRepository, and the revision that a suspended one keeps. If several fields are set, the
+/// first of revision, commit, name, tag, semver and branch decides.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct RefRequest {
-    /// A branch; `master` when nothing is set.
+    /// A branch; `master` if nothing is set.
     pub branch: Option<String>,
     /// A tag.
     pub tag: Option<String>,
-    /// A range of versions, of which the highest tag is taken.
+    /// A range of versions; the highest tag in it is taken.
     pub semver: Option<String>,
     /// A full reference, such as `refs/pull/420/head`.
     pub name: Option<String>,
-    /// A commit's 40 hex digits; on `branch` where that is set too.
+    /// A commit's 40 hex digits; it must be on `branch` if that is set too.
     pub commit: Option<String>,
-    /// A revision that was fetched before, by what the other fields say, and is to be fetched again wherever
-    /// they lead by now.
+    /// A revision that was fetched before by the other fields. It is fetched again, wherever these lead by
+    /// now.
     pub revision: Option<Revision>,
 }
 
-/// What a [`Reference`] asks for, checked.
+/// The checked meaning of a [`Reference`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RefTarget {
     /// `reference` is the full name of the reference that led to the revision.
@@ -56,14 +56,14 @@ pub(crate) enum RefTarget {
     Branch(String),
 }
 
-/// A reference of the host and the commit it leads to.
+/// A reference of the host and its commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tip {
     /// Its full name on the host.
     pub(crate) full_name: String,
-    /// The commit, through an annotated tag.
+    /// The commit; that of an annotated tag is the tagged one.
     pub(crate) commit: Oid,
-    /// What `status.artifact.revision` says.
+    /// The content of `status.artifact.revision`.
     pub(crate) revision: Revision,
 }
 
@@ -75,7 +75,7 @@ pub(crate) struct Listing {
 }
 
 impl RefRequest {
-    /// What is asked for; an error where that can never exist.
+    /// The requested target; an error if it can never exist.
     pub(crate) fn wanted(&self) -> Result<RefTarget, SourceError> {
         if let Some(revision) = &self.revision {
             let (oid, reference) = (whole_id(revision.hex())?, self.leading_to(revision));
@@ -109,7 +109,7 @@ impl RefRequest {
         Ok(RefTarget::Branch(branch.unwrap_or_else(|| DEFAULT_BRANCH.into())))
     }
 
-    /// The full name of the reference that led to a revision, which says the short one of branches and tags
+    /// The full name of the reference that led to a revision, whose own name is short for branches and tags
     /// alike.
     fn leading_to(&self, revision: &Revision) -> Option<String> {
         let name = revision.name()?;
@@ -122,7 +122,7 @@ impl RefRequest {
     }
 }
 
-/// A field that says something.
+/// A field, if it is not empty.
 fn set(field: Option<&String>) -> Option<String> {
     field.filter(|text| !text.is_empty()).cloned()
 }
@@ -153,7 +153,7 @@ impl Listing {
         self.refs.is_empty()
     }
 
-    /// The reference that leads to a commit, if one does.
+    /// A reference to the commit, if there is one.
     pub(crate) fn leading_to(&self, commit: Oid) -> Option<&str> {
         let names = self.refs.keys().filter(|name| name.starts_with("refs/"));
         names.map(String::as_str).find(|name| self.commit(name) == Some(commit))
@@ -171,7 +171,7 @@ impl Listing {
             .ok_or_else(|| self.missing("branch", branch, "refs/heads/"))
     }
 
-    /// The reference that is asked for. Commits are not among them.
+    /// The requested reference; a commit is none.
     pub(crate) fn find(&self, wanted: &RefTarget) -> Result<Option<Tip>, SourceError> {
         match wanted {
             RefTarget::Commit { .. } | RefTarget::Revision { .. } => Ok(None),
@@ -215,7 +215,7 @@ impl Listing {
         ))
     }
 
-    /// The names below a prefix, but not all of a long list; of tags the newest come first.
+    /// Names with a prefix, for a message: only the first few of a long list, and of tags the newest first.
     fn names(&self, prefix: &str) -> String {
         let mut names: Vec<&str> = self.refs.keys().filter_map(|name| name.strip_prefix(prefix)).collect();
         if prefix == TAGS {

@@ -48,7 +48,9 @@ impl<'s> Session<'s> {
         self.context.receives_objects();
         let context = self.context;
         let mut callbacks = RemoteCallbacks::new();
-        callbacks.transfer_progress(|_| context.remaining().is_ok());
+        callbacks.transfer_progress(|progress| {
+            context.remaining().is_ok() && context.hold_objects(progress.total_objects()).is_ok()
+        });
         callbacks.sideband_progress(|_| context.remaining().is_ok());
         let mut options = FetchOptions::new();
         options

@@ -1,5 +1,5 @@
-//! Where the files of an unpacked archive are kept: one after the other in one file on the disk, which has no
-//! name, so that it goes when nobody holds it any more, however the process ends.
+//! Stores the files of an unpacked archive, one after the other, in one file on the disk. That file has no
+//! name, so it goes with its last holder, however the process ends.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -15,7 +15,7 @@ use crate::SourceError;
 use crate::disk::{Disk, Share};
 use lockgate_base::tree::{Blobs, ContentId, FILE_LIMIT};
 
-/// The folder below the agent's own, by a name that nobody else has.
+/// The folder below the agent's own, with a name that no other program uses.
 const FOLDER: &str = "lockgate-artifacts";
 
 /// The folder of spools.
@@ -27,8 +27,8 @@ pub(crate) struct Spools {
 }
 
 impl Spools {
-    /// Makes the folder below `state_dir`, for nobody else to read, and removes what a killed process may
-    /// have left in it.
+    /// Creates the folder below `state_dir`, readable only for this user, and removes the leftovers of a
+    /// killed process.
     pub(crate) fn open(state_dir: &Path, disk: &Disk) -> Result<Self, SourceError> {
         let root = state_dir.join(FOLDER);
         let prepared = fs::create_dir_all(&root)
@@ -36,7 +36,7 @@ impl Spools {
             .and_then(|()| fs::read_dir(&root));
         let entries = prepared.map_err(|error| storage(&root, &error))?;
         for entry in entries.filter_map(Result::ok) {
-            // What cannot be removed is in nobody's way.
+            // A file that cannot be removed does no harm.
             let _ = fs::remove_file(entry.path());
         }
         Ok(Self { root, made: AtomicU64::new(0), disk: disk.clone() })
@@ -66,7 +66,7 @@ pub(crate) struct Spooling {
     share: Share,
 }
 
-/// Where the bytes of a file stand.
+/// The place of a file's bytes.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     offset: u64,
@@ -74,7 +74,7 @@ struct Place {
 }
 
 impl Spooling {
-    /// Takes up a file that `fill` writes. Two files of one content stand there once.
+    /// Adds a file that `fill` writes. Two files with the same content are stored once.
     pub(crate) fn add(
         &mut self,
         fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,

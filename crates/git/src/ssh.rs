@@ -1,8 +1,8 @@
 //! Git over SSH: one connection, one remote command, and a time limit that holds whatever the peer does.
 //!
-//! libssh2 is used directly and not through libgit2's own transport, for three reasons. That transport takes
+//! The module uses libssh2 directly and not libgit2's own transport, for three reasons. That transport takes
 //! its choice of host-key type from one file of the process, so two Secrets that know different keys of one
-//! host would spoil each other. Its time limit is per socket operation, which a slow drip outlasts. And its
+//! host would spoil each other. Its time limit is per socket operation, so a slow drip outlasts it. And its
 //! errors are texts.
 
 use std::collections::VecDeque;
@@ -19,9 +19,9 @@ use crate::credentials::{Credentials, SshCredentials};
 use crate::error::one_line;
 use crate::url::is_forbidden;
 
-/// As in Flux, the user of a deploy key when the address names none.
+/// The user if the address names none, as in Flux.
 pub const DEFAULT_USER: &str = "git";
-/// How long one of a host's addresses may take to answer.
+/// The time limit for one of a host's addresses to answer.
 const ADDRESS: Duration = Duration::from_secs(10);
 /// Codes of libssh2.
 const KEX_FAILURE: i32 = -5;
@@ -107,7 +107,7 @@ impl Write for SshStream {
 
 impl Drop for SshStream {
     fn drop(&mut self) {
-        // Saying goodbye must not outlast the fetch. A timeout of 0 would mean for ever.
+        // The farewell must not outlast the fetch. A timeout of 0 would mean no limit.
         let left = self.context.remaining().unwrap_or(Duration::from_millis(1));
         self.session.set_timeout(millis(left.min(Duration::from_secs(1))));
     }
@@ -143,7 +143,7 @@ fn connect(context: &FetchContext) -> io::Result<TcpStream> {
     Err(unreachable(last))
 }
 
-/// How long one address may take to answer, with `others` still to be tried: one that is silent leaves them
+/// The time that one address may take to answer while there are `others` to try: a silent one leaves them
 /// their part.
 fn share(remaining: Duration, others: usize) -> Duration {
     let parts = u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1);
@@ -164,8 +164,8 @@ fn handshake(context: &FetchContext, socket: TcpStream, credentials: &SshCredent
     session.set_timeout(millis(context.remaining()?));
     session.set_tcp_stream(socket);
     session.handshake().map_err(|error| match error.code() {
-        // A peer that breaks off has this code, and one that knows none of the algorithms; the latter closes
-        // too.
+        // A peer that breaks off has this code, and so has a peer that knows none of the algorithms, which
+        // closes too.
         ErrorCode::Session(KEX_FAILURE | METHOD_NONE) => {
             let cause = "the SSH handshake failed: it broke off, or has no algorithm in common with lockgate";
             cut_off(context, cause.to_owned())
@@ -212,13 +212,13 @@ fn authenticate(context: &FetchContext, session: &Session, credentials: &SshCred
     }
 }
 
-/// What is wrong with a key that libssh2 cannot use.
+/// The message about a key that libssh2 cannot use.
 pub const UNUSABLE: &str = "identity cannot be used: it is damaged, or password does not decrypt it";
 
-/// Why a key did not get in.
+/// Why the login with a key failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotIn {
-    /// The host does not take it.
+    /// The host does not accept it.
     Rejected,
     /// It could not be used.
     Unusable,
@@ -227,7 +227,7 @@ pub enum NotIn {
 }
 
 impl NotIn {
-    /// Reads the reason from what libssh2 answered to an authentication.
+    /// Reads the reason from libssh2's answer to an authentication.
     pub fn of(error: &ssh2::Error) -> Self {
         match error.code() {
             ErrorCode::Session(AUTHENTICATION_FAILED | PUBLICKEY_UNVERIFIED) => Self::Rejected,
@@ -253,10 +253,10 @@ fn lost(context: &FetchContext, error: &io::Error) -> io::Error {
     cut_off(context, format!("the connection broke: {}", one_line(&error.to_string())))
 }
 
-/// A connection that failed: out of time, or cut.
+/// A connection that failed: it was cut, or out of time.
 fn cut_off(context: &FetchContext, cause: String) -> io::Error {
     const NEARLY: Duration = Duration::from_millis(50);
-    // libssh2 gives up a little before its limit, which is then the fetch's limit too.
+    // libssh2 gives up a little before its limit, so almost no time left means the fetch's limit too.
     let is_spent = context.remaining().map_or(true, |left| left < NEARLY);
     context.fail(if is_spent {
         context.timeout()
@@ -266,12 +266,12 @@ fn cut_off(context: &FetchContext, cause: String) -> io::Error {
     failed()
 }
 
-/// What libgit2 is told; the reason is in the context.
+/// The error for libgit2; the reason is in the context.
 fn failed() -> io::Error {
     io::Error::other("the connection failed")
 }
 
-/// libssh2's unit. At least 1, since 0 means no limit.
+/// Milliseconds, libssh2's unit. At least 1, since 0 means no limit.
 fn millis(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).max(1)
 }
@@ -289,7 +289,7 @@ mod tests {
             (seconds(60), 9, seconds(6)),
             (seconds(5), 0, seconds(5)),
             (seconds(4), 1, seconds(2)),
-            // No time at all is refused by the system.
+            // The system refuses a timeout of zero.
             (Duration::from_nanos(1), 7, Duration::from_millis(1)),
         ] {
             assert_eq!(share(remaining, others), expected, "{remaining:?} {others}");

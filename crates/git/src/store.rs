@@ -1,9 +1,9 @@
-//! The object stores: one bare repository for each address and credential, shared by all that fetch with
-//! these.
+//! The object stores: one bare repository for each address and credential, shared by all fetches with these.
 //!
-//! libgit2 collects no garbage, so a store is replaced after some fetches. Trees that were taken from the old
-//! one keep it alive; its folder goes when the last of them does. What lies here can always be fetched again,
-//! so what is damaged or left over from an earlier process is thrown away; what did not come from one stays.
+//! libgit2 collects no garbage, so a store is replaced after some fetches. Trees from the old store keep it
+//! alive, and its folder goes with the last of them. The content of a store can always be fetched again, so a
+//! store that is damaged or left over from an earlier process is deleted. A folder that no process of
+//! lockgate made stays.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, DirBuilder, File, TryLockError};
@@ -21,48 +21,48 @@ use crate::walk::KnownFolders;
 use lockgate_base::model::Digest;
 use lockgate_base::tree::{Blobs, ContentId, FILE_LIMIT, Folder, WeakFolder};
 
-/// After how many fetches a store is replaced.
+/// The number of fetches after which a store is replaced.
 const FETCHES: u32 = 20;
 
-/// The folder of all stores, by a name that nobody else has.
+/// The folder of all stores, with a name that no other program uses.
 const FOLDER: &str = "lockgate-objects";
-/// What stands behind the number in the name of a repository.
+/// The suffix behind the number in the name of a repository.
 const SUFFIX: &str = ".git";
-/// The file that the process which uses the folder has locked.
+/// The file that the process holding the folder has locked.
 const LOCK: &str = "lock";
 
 /// All stores below one folder.
 pub(crate) struct Stores {
     root: PathBuf,
-    /// Locked as long as it is open, so that no other process takes the stores for left over.
+    /// Locked as long as it is open, so that no other process takes the stores for leftovers.
     _lock: File,
     disk: Disk,
     open: Mutex<HashMap<Digest, Weak<Store>>>,
     created: AtomicU64,
 }
 
-/// The store of one address and credential. Its lock is held for a whole fetch.
+/// The store of one address and credential. Its lock is held during a whole fetch.
 #[derive(Default)]
 pub(crate) struct Store {
     pub(crate) current: Arc<tokio::sync::Mutex<Option<Arc<Generation>>>>,
     pub(crate) folders: Mutex<Folders>,
 }
 
-/// The folders of the trees that are held of a store, which share what they have in common.
+/// The folders of those trees of a store that are in use. The trees share their common folders.
 #[derive(Default)]
 pub(crate) struct Folders {
     pub(crate) known: KnownFolders,
-    /// What is left of a commit's tree by the rules of a source, by the digest of both.
+    /// The remaining files of a commit's tree after the rules of a source, by the digest of both.
     kept: HashMap<Digest, WeakFolder>,
 }
 
 impl Folders {
-    /// What is left of a tree by `spec.ignore` and its own files, where somebody holds that.
+    /// The remaining files of a tree after `spec.ignore` and its own files, if somebody holds them.
     pub(crate) fn kept(&self, tree: Oid, ignore: Option<&str>) -> Option<Folder> {
         self.kept.get(&Self::key(tree, ignore))?.upgrade()
     }
 
-    /// Takes note of what is left of a tree.
+    /// Stores the remaining files of a tree.
     pub(crate) fn keeps(&mut self, tree: Oid, ignore: Option<&str>, root: &Folder) {
         self.kept.retain(|_, folder| folder.is_held());
         self.kept.insert(Self::key(tree, ignore), root.downgrade());
@@ -76,18 +76,18 @@ impl Folders {
 /// One bare repository.
 pub(crate) struct Generation {
     path: PathBuf,
-    /// For reading objects; a fetch opens the repository for itself.
+    /// The handle for reading objects; a fetch opens the repository for itself.
     reader: Mutex<Repository>,
     fetches: AtomicU32,
-    /// The commits whose trees are all here.
+    /// The commits whose trees are complete in this store.
     complete: Mutex<BTreeSet<Oid>>,
-    /// What it takes of the disk.
+    /// Its share of the disk.
     pub(crate) share: Arc<Share>,
 }
 
 impl Stores {
-    /// Takes the folder below `state_dir` for this process, and removes the stores of earlier ones: nothing
-    /// in them is worth the doubt.
+    /// Takes the folder below `state_dir` for this process, and removes the stores of earlier ones: they can
+    /// be fetched again, so none is checked for damage.
     pub(crate) fn open(state_dir: &Path, disk: &Disk) -> Result<Self, SourceError> {
         let root = state_dir.join(FOLDER);
         let failed = |error: std::io::Error| storage(&root, &error);
@@ -124,7 +124,8 @@ impl Stores {
         store
     }
 
-    /// The repository to fetch into: the present one, or a new one where there is none or it has grown old.
+    /// The repository to fetch into: the present one, or a new one if there is none or the present one is
+    /// old.
     pub(crate) fn generation(
         &self,
         current: &mut Option<Arc<Generation>>,
@@ -157,12 +158,12 @@ impl Generation {
         })
     }
 
-    /// A handle of its own for a fetch.
+    /// A separate handle for a fetch.
     pub(crate) fn repository(&self) -> Result<Repository, SourceError> {
         Repository::open_bare(&self.path).map_err(|error| SourceError::Storage(error.message().to_owned()))
     }
 
-    /// Whether a commit and all its files are here.
+    /// Whether a commit and all its files are in the store.
     pub(crate) fn has(&self, commit: Oid) -> bool {
         lock(&self.complete).contains(&commit)
     }
@@ -179,18 +180,18 @@ impl Generation {
 
 impl Drop for Generation {
     fn drop(&mut self) {
-        // What cannot be removed now is removed at the next start.
+        // A folder that cannot be removed now is removed at the next start.
         let _ = fs::remove_dir_all(&self.path);
     }
 }
 
-/// Whether a name is one that [`Stores::generation`] gives.
+/// Whether [`Stores::generation`] gives such a name.
 fn is_store(name: &str) -> bool {
     let number = name.strip_suffix(SUFFIX);
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// The blobs of one generation. Who holds them keeps the generation and its store.
+/// The blobs of one generation. They keep the generation and its store alive.
 pub(crate) struct GenerationBlobs {
     pub(crate) generation: Arc<Generation>,
     /// Kept so that the next fetch finds this store.
@@ -203,7 +204,7 @@ impl Blobs for GenerationBlobs {
     }
 }
 
-/// The bytes of a file, once its size is known to be within the limit.
+/// The bytes of a file. Its size is checked first.
 pub(crate) fn read_blob(repository: &Repository, id: &ContentId) -> Result<Arc<[u8]>, String> {
     let oid = Oid::from_bytes(id).map_err(|error| error.message().to_owned())?;
     let damaged = |error: git2::Error| format!("object {oid} cannot be read: {}", error.message());
@@ -219,8 +220,8 @@ pub(crate) fn read_blob(repository: &Repository, id: &ContentId) -> Result<Arc<[
     Ok(Arc::from(object.data()))
 }
 
-/// Takes away the rights of everybody else, whatever the process's umask. The folder around these has none
-/// for them either.
+/// Removes the rights of everybody else, whatever the process's umask. The folder around these has none for
+/// them either.
 fn seal(folder: &Path) -> std::io::Result<()> {
     let mut pending = vec![folder.to_owned()];
     while let Some(path) = pending.pop() {

@@ -14,7 +14,7 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Reads a Secret called `source` in messages (`Secret namespace/name`): `ca.crt`, `tls.crt` and
+    /// Reads a Secret, which messages call `source` (`Secret namespace/name`): `ca.crt`, `tls.crt` and
     /// `tls.key`.
     pub fn read(source: &str, data: &SecretData) -> Result<Self, SourceError> {
         let error = |problem: &str| SourceError::Credentials {
@@ -46,7 +46,7 @@ impl Tls {
         self.identity.as_ref().map(|(chain, key)| (chain.as_slice(), key.expose().as_slice()))
     }
 
-    /// What a client cannot be made with.
+    /// The error for certificates with which no client can be built.
     pub(crate) fn unusable(tls: Option<&Self>, problem: String) -> SourceError {
         let secret = tls.map_or_else(|| "system certificates".into(), |tls| tls.source.clone());
         SourceError::Credentials { secret, problem }
@@ -58,12 +58,12 @@ impl Tls {
 pub struct Proxy(ureq::Proxy);
 
 impl Proxy {
-    /// As the client wants it.
+    /// The proxy in the client's type.
     pub(crate) fn client(&self) -> ureq::Proxy {
         self.0.clone()
     }
 
-    /// Reads a Secret called `source` in messages (`Secret namespace/name`): `address`, `username` and
+    /// Reads a Secret, which messages call `source` (`Secret namespace/name`): `address`, `username` and
     /// `password`.
     pub fn read(source: &str, data: &SecretData) -> Result<Self, SourceError> {
         let error = |problem: &str| SourceError::Credentials {

@@ -1,5 +1,5 @@
-//! From an archive, a layer or a chart, to the files of a tree: which names are let in, what is left out, and
-//! how much is too much.
+//! Turns an archive, a layer or a chart into the files of a tree, with rules for the allowed names, the files
+//! to leave out, and the largest size.
 
 use std::io::Read;
 
@@ -9,18 +9,18 @@ use crate::spool::Spooling;
 use lockgate_base::archive::{Damage, Member, MemberKind, members};
 use lockgate_base::tree::{LEVELS, TreeEntry};
 
-/// How much an archive may hold when it is unpacked, in bytes.
+/// The most bytes that an archive may hold when it is unpacked.
 const UNPACKED: u64 = 1 << 30;
-/// How many files and folders an archive may have.
+/// The most files and folders of an archive.
 const MEMBERS: usize = 300_000;
 /// The longest path, in bytes, as for Git.
 const PATH: usize = 4096;
-/// How many bytes the names of all members may take.
+/// The most bytes that the names of all members may take.
 const NAMES: usize = 32 << 20;
-/// How many oddities are told one by one.
+/// The most warnings that are given one by one.
 const WARNINGS: usize = 20;
 
-/// The files of an archive, and what was left out and why.
+/// The files of an archive, and the warnings about members that were left out.
 #[derive(Debug, Default)]
 pub(crate) struct UnpackedLayer {
     pub(crate) entries: Vec<(String, TreeEntry)>,
@@ -32,11 +32,11 @@ pub(crate) struct UnpackedLayer {
 pub(crate) enum UnpackError {
     /// It is not compressed.
     NotGzip,
-    /// It is not of the form that it must have.
+    /// It does not have the required form.
     Content(String),
     /// It holds too much.
     TooLarge(String),
-    /// It could not be read to its end, or not be kept.
+    /// It could not be read to its end, or not be stored.
     Io(std::io::Error),
 }
 
@@ -50,8 +50,8 @@ impl From<Damage> for UnpackError {
 }
 
 impl UnpackError {
-    /// The error of the fetch. `subject` is what the archive is called, and `said` what Flux says first of
-    /// one that cannot be unpacked.
+    /// The error of the fetch. `subject` is the archive's name in messages, and `said` the beginning of
+    /// Flux's message about an archive that cannot be unpacked.
     pub(crate) fn of(self, subject: &str, said: &str) -> SourceError {
         match self {
             Self::NotGzip => SourceError::Content(format!(
@@ -70,11 +70,11 @@ impl UnpackError {
     }
 }
 
-/// Unpacks an archive into a spool as it comes in.
+/// Unpacks an archive into a spool while it is read.
 pub(crate) fn unpack(archive: impl Read, spool: &mut Spooling) -> Result<UnpackedLayer, UnpackError> {
     let mut unpacked = UnpackedLayer::default();
     let (mut left_out, mut count, mut names, mut bytes) = (0_usize, 0_usize, 0_usize, 0_u64);
-    // One byte more than may be: an archive that ends there is too large, and not broken.
+    // The limit is one byte more than allowed: an archive that reaches it is too large, and not broken.
     members(archive, UNPACKED + (MEMBERS as u64) * 1024 + 1, |member| -> Result<(), UnpackError> {
         count += 1;
         // Names are kept as long as the artifact is.
@@ -107,7 +107,7 @@ pub(crate) fn unpack(archive: impl Read, spool: &mut Spooling) -> Result<Unpacke
     Ok(unpacked)
 }
 
-/// Takes up a member, or tells why it is left out.
+/// Adds a member, or warns why it is left out.
 fn take(
     member: &mut Member<'_>,
     spool: &mut Spooling,
@@ -142,7 +142,7 @@ fn take(
     Ok(Ok(()))
 }
 
-/// The path of a member in the tree; `None` where it leads out, by what Flux refuses as well.
+/// The path of a member in the tree; `None` if it leads out of it, as Flux refuses it too.
 fn path(name: &str) -> Option<String> {
     if name.starts_with('/') || name.contains(['\\', '\0']) || name.split('/').any(|part| part == "..") {
         return None;

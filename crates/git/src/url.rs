@@ -1,14 +1,15 @@
-//! The address of a Git repository: parsed against an allow-list before anything is connected to.
+//! The address of a Git repository, parsed against an allow-list before any connection.
 //!
-//! Only `ssh://`, `https://` and, without credentials, `http://` are let through. What could reach a command
-//! line, a local file or a cloud's metadata service is refused here, so nothing below needs to ask again.
+//! Only `ssh://`, `https://` and, without credentials, `http://` are allowed. An address that could reach a
+//! command line, a local file or a cloud's metadata service is refused here, so the code below needs no check
+//! of its own.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::SourceError;
 
-/// How the repository is reached.
+/// The protocol of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// SSH, authenticated by a key.
@@ -37,7 +38,7 @@ impl Scheme {
     }
 }
 
-/// A repository's address. It never holds a password; printing it leaves out the user of an `https://`
+/// A repository's address. It never holds a password. Printing it leaves out the user of an `https://`
 /// address, which may be a token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct GitUrl {
@@ -49,16 +50,15 @@ pub struct GitUrl {
 }
 
 impl GitUrl {
-    /// Reads an address and refuses the ones that are never connected to.
+    /// Reads an address, and refuses addresses that lockgate never connects to.
     pub fn parse(text: &str) -> Result<Self, SourceError> {
         Self::read(text).map_err(|problem| SourceError::InvalidUrl { url: redact(text), problem })
     }
 
-    /// Reads an address of the web, whose path may be empty, and refuses the ones that are never connected
-    /// to.
+    /// Reads a web address, whose path may be empty, and refuses addresses that lockgate never connects to.
     pub fn site(text: &str) -> Result<Self, SourceError> {
         let invalid = |problem: String| SourceError::InvalidUrl { url: redact(text), problem };
-        // Whatever stands behind the slash is a path.
+        // Any text behind the slash is a path.
         let url = Self::read(&format!("{}/.", text.trim_end_matches('/'))).map_err(invalid)?;
         match url.scheme {
             Scheme::Ssh => Err(invalid("write https://".into())),
@@ -66,7 +66,7 @@ impl GitUrl {
         }
     }
 
-    /// How the repository is reached.
+    /// The protocol of the repository.
     pub const fn scheme(&self) -> Scheme {
         self.scheme
     }
@@ -91,7 +91,7 @@ impl GitUrl {
         &self.path
     }
 
-    /// `host` for a scheme's own port, `host:port` for another.
+    /// `host` for the scheme's default port, `host:port` for another.
     pub fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         match self.port {
@@ -146,7 +146,7 @@ impl fmt::Display for GitUrl {
     }
 }
 
-/// Whether an address must never be connected to: link-local ones, where clouds keep the machine's own
+/// Whether lockgate must never connect to an address: link-local ones, where clouds keep the machine's own
 /// credentials.
 pub(crate) fn is_forbidden(address: IpAddr) -> bool {
     fn forbidden_v4(address: Ipv4Addr) -> bool {
@@ -175,7 +175,7 @@ fn without_scheme(text: &str) -> String {
     }
     let (user, address) = text.rsplit_once('@').unwrap_or(("git", text));
     match address.split_once(':') {
-        // A user with a ':' in it holds a password, which is not repeated.
+        // A user with a ':' in it holds a password, which messages must not repeat.
         Some((host, path))
             if !host.is_empty() && !path.is_empty() && !host.contains('/') && !user.contains(':') =>
         {
@@ -288,8 +288,8 @@ fn percent_decode(text: &str) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "an escaped character is not UTF-8".into())
 }
 
-/// The text with everything between `//` and the last `@` of the host left out, since it may hold a password
-/// or token.
+/// The text without everything between `//` and the last `@` of the host, since that may be a password or
+/// token.
 fn redact(text: &str) -> String {
     let visible: String = text.chars().take(300).flat_map(char::escape_debug).collect();
     let Some((scheme, rest)) = visible.split_once("://") else {
@@ -300,7 +300,7 @@ fn redact(text: &str) -> String {
         };
     };
     let end = rest.find('/').unwrap_or(rest.len());
-    // A password with a raw '/' in it would end the host early; then everything up to the last `@` goes.
+    // A password with a raw '/' in it would end the host early, so everything up to the last `@` is removed.
     let at = rest[..end].rfind('@').or_else(|| rest.rfind('@'));
     match at {
         Some(at) if scheme == "ssh" && !rest[..at].contains(':') => visible,

@@ -1,4 +1,4 @@
-//! From a commit's tree to folders: Git's tree objects are walked, and no file is read but the targets of
+//! Turns a commit's tree into folders: walks Git's tree objects, and reads no files except the targets of
 //! symbolic links.
 
 use std::collections::HashMap;
@@ -15,27 +15,28 @@ const FILES: usize = 200_000;
 const FOLDERS: usize = 100_000;
 /// The longest path, in bytes, as in Linux.
 const PATH: usize = 4096;
-/// How many bytes the names and link targets of one tree may take, each counted once for each tree object.
+/// The most bytes that the names and link targets of one tree may take, each counted once for each tree
+/// object.
 const NAMES: usize = 32 << 20;
 /// The largest tree object, in bytes: a folder of some 200,000 files with names of usual length.
 const TREE: usize = 16 << 20;
-/// How many oddities are told one by one.
+/// The most warnings that are given one by one.
 const WARNINGS: usize = 20;
 
-/// Git's modes. Every other one is that of a file.
+/// Git's modes. Every other mode is that of a file.
 const FOLDER: i32 = 0o040_000;
 const LINK: i32 = 0o120_000;
 const SUBMODULE: i32 = 0o160_000;
 
-/// The files of a commit, and what was left out of them and why.
+/// The files of a commit, and the warnings about entries that were left out.
 #[derive(Debug)]
 pub(crate) struct Files {
     pub(crate) root: Folder,
     pub(crate) warnings: Vec<String>,
 }
 
-/// Folders that somebody holds, by the ids of their tree objects. What two commits have in common is read and
-/// kept once.
+/// Folders that somebody holds, by the ids of their tree objects. The folders that two commits share are read
+/// and kept once.
 #[derive(Debug, Default)]
 pub(crate) struct KnownFolders(HashMap<Oid, WeakFolder>);
 
@@ -44,7 +45,7 @@ impl KnownFolders {
         self.0.get(&id)?.upgrade()
     }
 
-    /// Forgets what nobody holds any more.
+    /// Removes folders that nobody holds any more.
     fn tidy(&mut self) {
         self.0.retain(|_, folder| folder.is_held());
     }
@@ -69,12 +70,13 @@ pub(crate) fn walk(
     walk.run(tree)
 }
 
-/// A walk through the tree objects of a commit, and what it has come across.
+/// A walk through the tree objects of a commit, and its counts so far.
 struct Walk<'w> {
     repository: &'w Repository,
     objects: Odb<'w>,
     known: &'w mut KnownFolders,
-    /// What stands in several places counts as often, since whoever goes through the tree meets it as often.
+    /// The number of files. A folder in several places counts each time, since a reader of the tree meets it
+    /// each time.
     files: usize,
     folders: usize,
     names: usize,
@@ -90,7 +92,7 @@ struct Open {
     items: Vec<(Box<str>, FolderItem)>,
     /// The folders in it that are still to be read.
     pending: Vec<(Box<str>, Oid)>,
-    /// Whether nothing in it, and below it, was left out.
+    /// Whether nothing in it, or below it, was left out.
     is_whole: bool,
 }
 
@@ -206,13 +208,13 @@ impl Walk<'_> {
     }
 }
 
-/// Whether all that is below a folder may also stand below this path, which goes through so many folders.
+/// Whether everything below a folder may also be below this path, which goes through `levels` folders.
 fn fits(folder: &Folder, path: &str, levels: usize) -> bool {
     let extent = folder.extent();
     path.len() + extent.longest < PATH && levels + extent.levels <= LEVELS
 }
 
-/// The name of an entry; `None` for names that Git itself never writes, that are not UTF-8, or whose path is
+/// The name of an entry; `None` for a name that Git itself never writes, that is not UTF-8, or whose path is
 /// too long.
 fn name_in<'n>(folder: &str, name: &'n [u8]) -> Option<&'n str> {
     let name = std::str::from_utf8(name).ok()?;

@@ -89,11 +89,19 @@ impl Web {
         request.call().map_err(|error| explain(&self.context, &error))
     }
 
-    /// Sends a form.
-    pub(crate) fn post(&self, url: &str, form: &Secret<String>) -> Result<WebAnswer, SourceError> {
-        let request = self.agent.post(url).header("Content-Type", "application/x-www-form-urlencoded");
+    /// Sends a body of a type.
+    pub(crate) fn post(
+        &self,
+        url: &str,
+        authorization: Option<&Secret<String>>,
+        (content_type, body): (&str, &Secret<String>),
+    ) -> Result<WebAnswer, SourceError> {
+        let mut request = self.agent.post(url).header("Content-Type", content_type);
+        if let Some(value) = authorization {
+            request = request.header("Authorization", value.expose());
+        }
         let request = request.config().timeout_global(Some(self.remaining()?)).build();
-        request.send(form.expose().as_bytes()).map_err(|error| explain(&self.context, &error))
+        request.send(body.expose().as_bytes()).map_err(|error| explain(&self.context, &error))
     }
 
     fn remaining(&self) -> Result<Duration, SourceError> {
@@ -104,6 +112,14 @@ impl Web {
     pub(crate) fn reader(&self, answer: WebAnswer) -> Incoming {
         let reader = answer.into_body().into_with_config().limit(u64::MAX).reader();
         Incoming { context: Arc::clone(&self.context), reader: Box::new(reader) }
+    }
+
+    /// The whole body of an answer, unless it is larger than `limit` bytes.
+    pub(crate) fn body(&self, answer: WebAnswer, limit: u64) -> Result<Option<Vec<u8>>, SourceError> {
+        let mut body = Vec::new();
+        let mut reader = self.reader(answer).take(limit + 1);
+        reader.read_to_end(&mut body).map_err(|error| self.broken(&error))?;
+        Ok((body.len() as u64 <= limit).then_some(body))
     }
 
     /// What an error of [`Web::reader`] means.

@@ -174,10 +174,7 @@ impl Budget {
 
     /// Reads YAML with what is left of [`Cost::Nodes`], which `read` counts down. An error of `read` is its
     /// own, where that is not used up. What makes the build a large one is read again, once it is its turn.
-    pub(crate) fn reading<T, E>(
-        &self,
-        read: impl Fn(&mut usize) -> Result<T, E>,
-    ) -> Result<Result<T, E>, Spent> {
+    pub fn reading<T, E>(&self, read: impl Fn(&mut usize) -> Result<T, E>) -> Result<Result<T, E>, Spent> {
         if self.memory.is_some() && self.turn.borrow().is_none() {
             let small = LARGE.saturating_sub(self.spent(Cost::Memory)) / Cost::Nodes.weight();
             let most = usize::try_from(small.min(self.left(Cost::Nodes))).unwrap_or(usize::MAX);
@@ -204,7 +201,7 @@ impl Budget {
     }
 
     /// Gives back what was spent for something that took the place of another.
-    pub(crate) fn give_back(&self, cost: Cost, amount: u64) {
+    pub fn give_back(&self, cost: Cost, amount: u64) {
         for (cost, amount) in [(cost, amount), (Cost::Memory, amount.saturating_mul(cost.weight()))] {
             let left = &self.left[cost as usize];
             let limit = if cost == Cost::Memory { self.memory_limit() } else { cost.limit() };
@@ -221,7 +218,7 @@ impl Budget {
     }
 
     /// Spends what it takes to put a value into an object.
-    pub(crate) fn copy(&self, value: &Value) -> Result<(), Spent> {
+    pub fn copy(&self, value: &Value) -> Result<(), Spent> {
         let Size { nodes, bytes } = Size::of(value);
         self.spend(Cost::Copied, nodes)?;
         self.spend(Cost::CopiedBytes, bytes)

@@ -1,13 +1,13 @@
-//! Why a tree could not be rendered: every fault with its file, line, field and object.
+//! The reason why a tree could not be rendered: every fault with its file, line, field and object.
 
 use std::fmt;
 
-/// What a fault means for the one who asked for the render.
+/// The meaning of a fault for the caller of the render.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FaultCategory {
     /// The path to build is not in the tree.
     PathNotFound,
-    /// The path to build cannot be one: absolute, or above the root.
+    /// The path to build is invalid: absolute, or above the root.
     InvalidPath,
     /// The files do not build.
     Build,
@@ -15,10 +15,10 @@ pub enum FaultCategory {
     Substitution,
 }
 
-/// One fault. `Display` prints the parts that are known, from the file inwards.
+/// One fault. `Display` prints the known parts, from the file inwards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// What it means.
+    /// The meaning of the fault.
     pub category: FaultCategory,
     /// Path in the tree.
     pub file: Option<String>,
@@ -28,7 +28,7 @@ pub struct Fault {
     pub field: Option<String>,
     /// The object concerned, as `Kind/namespace/name`.
     pub object: Option<String>,
-    /// What is wrong, as a lowercase fragment.
+    /// The mistake, as a lowercase fragment.
     pub message: String,
 }
 
@@ -50,28 +50,28 @@ impl Fault {
         Self { category, file: None, line: None, field: None, object: None, message: message.into() }
     }
 
-    /// Names the file, where none is named yet.
+    /// Sets the file, if none is set yet.
     #[must_use]
     pub fn in_file(mut self, file: &str) -> Self {
         self.file.get_or_insert_with(|| file.into());
         self
     }
 
-    /// Names the line.
+    /// Sets the line.
     #[must_use]
     pub fn at_line(mut self, line: usize) -> Self {
         self.line.get_or_insert(line);
         self
     }
 
-    /// Names the field, where none is named yet.
+    /// Sets the field, if none is set yet.
     #[must_use]
     pub fn in_field(mut self, field: impl Into<String>) -> Self {
         self.field.get_or_insert_with(|| field.into());
         self
     }
 
-    /// Names the object, where none is named yet.
+    /// Sets the object, if none is set yet.
     #[must_use]
     pub fn on_object(mut self, object: impl Into<String>) -> Self {
         self.object.get_or_insert_with(|| object.into());
@@ -111,19 +111,19 @@ impl RenderError {
         &self.0
     }
 
-    /// The category of the gravest fault: a path that is not there before a file that does not build.
+    /// The category of the gravest fault: a missing path comes before a file that does not build.
     #[must_use]
     pub fn category(&self) -> FaultCategory {
         self.0.iter().map(|fault| fault.category).min().unwrap_or(FaultCategory::Build)
     }
 
-    /// Names the file in every fault that names none.
+    /// Sets the file of every fault that has none.
     #[must_use]
     pub fn in_file(self, file: &str) -> Self {
         self.map(|fault| fault.in_file(file))
     }
 
-    /// Names the field in every fault that names no file yet: in front of one that is named already.
+    /// Puts the field in front of the field of every fault that has no file yet.
     #[must_use]
     pub fn in_field(self, field: &str) -> Self {
         self.map(|mut fault| {
@@ -136,13 +136,13 @@ impl RenderError {
         })
     }
 
-    /// Names the object in every fault that names none.
+    /// Sets the object of every fault that has none.
     #[must_use]
     pub fn on_object(self, object: &str) -> Self {
         self.map(|fault| fault.on_object(object))
     }
 
-    /// Both kinds of faults together.
+    /// The faults of both errors together.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.0.extend(other.0);

@@ -18,5 +18,6 @@ pub mod engine;
 pub mod shelf;
 pub mod manifest;
 pub mod release;
+pub mod stored;
 pub mod postrender;
 pub mod flux;

@@ -1,9 +1,10 @@
-//! Kustomize: folders of files into objects, equal to its command line or to Flux's kustomize-controller.
+//! Kustomize: builds objects from folders of files, with the same result as its command line or as Flux's
+//! kustomize-controller.
 //!
-//! Every field of a kustomization has its file here; `target` puts them into kustomize's order. Within a
-//! folder that order is: resources, configurations, generators, components, transformers, validators. Once at
-//! the end: hashes of generated names, references to names that changed, variables, and dropping what is only
-//! for local use.
+//! Every field of a kustomization has its file here; `target` runs them in kustomize's order. Within a folder
+//! that order is: resources, configurations, generators, components, transformers, validators. Four steps run
+//! once at the end: they add hashes to generated names, update references to names that changed, replace
+//! variables, and drop objects that are only for local use.
 
 mod decode;
 mod file;
@@ -59,31 +60,32 @@ pub use file::{Image, Selector};
 pub use flux::{Overlay, OverlayJson6902, OverlayPatch};
 pub use select::Selection;
 
-/// What is built and how.
+/// The folder to build, and the flavour.
 #[derive(Debug, Clone)]
 pub struct KustomizeRecipe {
     /// The folder in the tree; empty or `.` for its root.
     pub path: String,
-    /// Whose behaviour.
+    /// The flavour of the build.
     pub flavour: Flavour,
 }
 
-/// Whose behaviour a build has.
+/// The program whose behaviour a build has.
 #[derive(Debug, Clone)]
 pub enum Flavour {
-    /// The command line's: strict, files only in or below the folder of their kustomization, sorted by kind.
+    /// The behaviour of the command line: strict, files only in or below the folder of their kustomization,
+    /// sorted by kind.
     Cli,
-    /// The kustomize-controller's: with the fields of the Kustomization object, files anywhere in the tree,
-    /// in the order in which they are read.
+    /// The behaviour of kustomize-controller: with the fields of the Kustomization object, files anywhere in
+    /// the tree, in the order in which they are read.
     Flux(Box<Overlay>),
 }
 
-/// One object of a build, which the command line prints even where an API server would refuse it.
+/// One object of a build. The command line also prints objects that an API server would refuse.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Built {
     /// The object.
     pub value: Value,
-    /// The path of the file that it is from.
+    /// The path of its file.
     pub origin: String,
 }
 
@@ -92,9 +94,9 @@ pub struct Built {
 pub struct Output {
     /// The objects.
     pub objects: Vec<Built>,
-    /// What was read, and what was looked for and not found.
+    /// The paths that were read, and those that were looked up and are missing.
     pub footprint: Footprint,
-    /// What is to be told besides the result.
+    /// Warnings.
     pub warnings: Vec<String>,
 }
 
@@ -106,7 +108,7 @@ pub fn build(tree: &Tree, recipe: &KustomizeRecipe) -> Result<Output> {
     build_within(tree, recipe, &Budget::default())
 }
 
-/// Builds a folder of a tree with what is left of a budget.
+/// Builds a folder of a tree with the rest of a budget.
 pub fn build_within(tree: &Tree, recipe: &KustomizeRecipe, budget: &Budget) -> Result<Output> {
     let reader = tree.reader();
     let build = build::BuildShared::new(matches!(recipe.flavour, Flavour::Flux(_)), budget);
@@ -128,14 +130,14 @@ pub fn build_within(tree: &Tree, recipe: &KustomizeRecipe, budget: &Budget) -> R
     Ok(Output { objects: objects.collect(), footprint: reader.footprint(), warnings: build.into_warnings() })
 }
 
-/// Spends what an object of the result takes up.
+/// Spends the size of a resulting object.
 fn weigh(object: &Value, budget: &Budget) -> Result<(), Spent> {
     check_depth(object)?;
     budget.spend(Cost::Objects, 1)?;
     budget.spend(Cost::RenderedBytes, Size::of(object).bytes)
 }
 
-/// Accumulates everything and does what is done once at the end.
+/// Accumulates everything, and runs the steps at the end.
 fn finish(target: &target::Target<'_, '_>, recipe: &KustomizeRecipe) -> Result<resmap::ResMap> {
     let mut all = target.accumulate()?;
     let in_file = |error: RenderError| error.in_file(&target.file);

@@ -1,5 +1,5 @@
-//! Rendering: a tree, a recipe and inputs into the objects that are to be on the cluster. Nothing here
-//! touches a clock, a disk or a network, so the same question always has the same answer.
+//! Rendering: turns a tree, a recipe and inputs into the objects that should be on the cluster. Nothing here
+//! touches a clock, a disk or a network, so equal inputs always give an equal result.
 
 mod error;
 pub mod budget;
@@ -19,8 +19,8 @@ use substitute::SubstituteError;
 use lockgate_base::model::Object;
 use lockgate_base::tree::Tree;
 
-/// How large the stack of a thread should be on which something is rendered, in bytes: templates may include
-/// each other a thousand times. Only what is used of it takes memory.
+/// The recommended stack size of a thread that renders, in bytes: templates may include each other a thousand
+/// times. Only the used part takes memory.
 pub const STACK_SIZE: usize = 256 * 1024 * 1024;
 
 /// How a tree becomes objects.
@@ -30,22 +30,21 @@ pub enum Recipe {
     Kustomize(kustomize::KustomizeRecipe),
 }
 
-/// All that rendering needs and the tree does not hold.
+/// The inputs of a render besides the tree.
 #[derive(Debug, Clone, Default)]
 pub struct Inputs {
-    /// Variables to substitute after the build; `None` where nothing is substituted.
+    /// Variables to substitute after the build; `None` if nothing is substituted.
     pub variables: Option<Variables>,
 }
 
 /// Renders a tree.
 ///
-/// `commonMetadata` is not applied here: Flux sets it after its owner labels, which are not known to a
-/// render.
+/// `commonMetadata` is not applied here: Flux sets it after its owner labels, which a render does not know.
 pub fn render(tree: &Tree, recipe: &Recipe, inputs: &Inputs) -> Result<ResourceSet> {
     render_within(tree, recipe, inputs, &Budget::default())
 }
 
-/// Renders a tree with what is left of a budget.
+/// Renders a tree with the rest of a budget.
 pub fn render_within(tree: &Tree, recipe: &Recipe, inputs: &Inputs, budget: &Budget) -> Result<ResourceSet> {
     let Recipe::Kustomize(recipe) = recipe;
     let output = kustomize::build_within(tree, recipe, budget)?;

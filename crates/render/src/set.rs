@@ -6,7 +6,7 @@ use super::error::{Fault, RenderError, Result};
 use lockgate_base::model::{Object, ObjectId};
 use lockgate_base::tree::Footprint;
 
-/// An object and where it is from.
+/// An object and its origin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RenderedObject {
     /// The object.
@@ -21,14 +21,15 @@ pub struct RenderedObject {
 #[derive(Debug, Clone, Default)]
 pub struct ResourceSet {
     resources: Vec<RenderedObject>,
-    /// What was read: a tree that would answer the same renders the same.
+    /// The files and paths that were read: a tree that answers the same renders the same.
     pub footprint: Footprint,
-    /// What is to be told besides the result.
+    /// Warnings.
     pub warnings: Vec<String>,
 }
 
 impl ResourceSet {
-    /// Takes objects that the cluster would tell apart. Those that it would not are named with both files.
+    /// Takes objects with distinct identities on a cluster. Two objects with the same identity are reported
+    /// with both files.
     pub fn new(resources: Vec<RenderedObject>, footprint: Footprint, warnings: Vec<String>) -> Result<Self> {
         let mut seen: HashMap<ObjectId, &RenderedObject> = HashMap::with_capacity(resources.len());
         let mut faults = Vec::new();
@@ -66,19 +67,19 @@ impl ResourceSet {
         &self.resources
     }
 
-    /// Gives up the objects.
+    /// The objects, by value.
     #[must_use]
     pub fn into_resources(self) -> Vec<RenderedObject> {
         self.resources
     }
 
-    /// How many objects there are.
+    /// The number of objects.
     #[must_use]
     pub fn len(&self) -> usize {
         self.resources.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no objects.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.resources.is_empty()

@@ -28,7 +28,7 @@ pub struct Substituted {
 }
 
 /// Expands the variables in all texts of an object, keys included. An object that opts out, by the label or
-/// annotation `kustomize.toolkit.fluxcd.io/substitute: disabled`, is returned as it is.
+/// annotation `kustomize.toolkit.fluxcd.io/substitute: disabled`, is returned unchanged.
 pub fn substitute(
     object: &Object,
     variables: &Variables,
@@ -43,7 +43,7 @@ pub fn substitute(
     let spent = |spent| SubstituteError::TooExpensive { spent, expression: expand::WHOLE.into() };
     let mut documents =
         documents.map_err(spent)?.map_err(|error| SubstituteError::NotYaml { line: error.line })?;
-    // What is read now takes the place of what was there.
+    // The new nodes replace the old ones.
     let (read, replaced) = (before - budget.left(Cost::Nodes), Size::of(object.value()).nodes);
     budget.give_back(Cost::Nodes, read.min(replaced as u64));
     documents.retain(|document| !document.value.is_null());
@@ -62,7 +62,7 @@ fn opts_out(object: &Object) -> bool {
     values.into_iter().flatten().any(|value| value == "disabled")
 }
 
-/// Most objects have no variable; those need not be written and read again.
+/// Whether any text has a dollar. Most objects have no variable, and need not be written and read again.
 fn mentions_dollar(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('$'),

@@ -1,6 +1,8 @@
 //! Hostile inputs end at a budget, and ordinary ones stay far below it. A part of a budget is often spent
 //! beforehand, so that the rest of it is small and the test fast.
 
+mod mistakes;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 

@@ -61,6 +61,9 @@ fn main() -> io::Result<()> {
             seed("substitution", &format!("{content}{SEPARATOR}cluster: a\nregion: b\n"))?;
         }
     }
+    for index in INDEXES {
+        seed("index", index)?;
+    }
     for expression in EXPRESSIONS {
         let object =
             format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata: {{k: '{expression}'}}");
@@ -80,6 +83,14 @@ fn archive(case: &Case) -> io::Result<()> {
     }
     write("archive", &tar.into_inner()?)
 }
+
+/// Indexes of Helm repositories, as YAML in its two styles and as JSON.
+const INDEXES: [&str; 3] = [
+    "apiVersion: v1\nentries:\n  demo:\n  - name: demo\n    version: 1.0.0\n    created: \"2026-01-01T00:00:00Z\"\n    \
+     description: |\n      of several\n      lines\n    urls:\n    - demo-1.0.0.tgz\n    digest: 00\n",
+    "apiVersion: v1\nentries: {demo: [{name: demo, version: v1.1.0-rc.1+b, urls: [a, b]}, null, {name: ~}], none: []}\n",
+    "{\"apiVersion\":\"v1\",\"entries\":{\"demo\":[{\"name\":\"demo\",\"version\":\"1.0.0\",\"urls\":[\"a.tgz\"]}]}}",
+];
 
 /// The forms of an expression.
 const EXPRESSIONS: [&str; 16] = [

@@ -1,4 +1,4 @@
-//! How runs end, and what is forgotten with them.
+//! The ends of runs, and the state that is dropped with them.
 
 use serde_json::json;
 

@@ -112,7 +112,7 @@ async fn a_lease_is_renewed_by_one_request_and_looked_at_where_another_wrote_it(
     assert_eq!(requests(), ["PUT", "GET", "PUT"]);
     kept.lock().unwrap().0["metadata"]["resourceVersion"] = "80".into();
     kept.lock().unwrap().0["spec"]["holderIdentity"] = "other".into();
-    kept.lock().unwrap().0["metadata"]["annotations"][HOLDER] = "process/b/1/1/1".into();
+    kept.lock().unwrap().0["metadata"]["annotations"][keys::LEASE_HOLDER] = "process/b/1/1/1".into();
     assert!(matches!(leadership.renew().await, Ok(Look::Theirs { .. })));
     assert_eq!(requests(), ["PUT", "GET"]);
 }

@@ -9,7 +9,7 @@ use super::{GitHub, GitHubError, found};
 use crate::bootstrap::{hosts, key};
 use lockgate_base::model::Timestamp;
 
-/// How many keys GitHub lists at once, at most.
+/// The most keys that GitHub lists at once.
 const PAGE: usize = 100;
 
 /// A deploy key. GitHub never changes one: another title is another key.
@@ -26,22 +26,22 @@ pub(crate) struct DeployKey {
     pub read_only: bool,
     /// When it was added.
     pub created_at: Timestamp,
-    /// When it was last used, as far as GitHub knows: that lags behind, so that it can tell of life and never
-    /// of death.
+    /// When it was last used, as far as GitHub knows. That date lags behind, so it can prove that a key is
+    /// used and never that it is not.
     #[serde(default)]
     pub last_used: Option<Timestamp>,
-    /// Whether the owner's policy lets it in; servers without such a policy do not say.
+    /// Whether the owner's policy allows it; servers without such a policy do not say.
     #[serde(default)]
     pub enabled: Option<bool>,
 }
 
 impl DeployKey {
-    /// Whether it is the same key as a public line, whatever either is called.
+    /// Whether it is the same key as a public line, apart from comments and titles.
     pub(crate) fn is_same(&self, public_line: &str) -> bool {
         key::identity_of(&self.key) == key::identity_of(public_line)
     }
 
-    /// `ed25519 SHA256:…`, as people compare it; the key itself where it cannot be read.
+    /// `ed25519 SHA256:…`, as people compare it; the key itself if it cannot be read.
     pub(crate) fn fingerprint(&self) -> String {
         let public = PublicKey::from_openssh(&self.key);
         public.map_or_else(|_| self.key.clone(), |public| hosts::fingerprint(&public))
@@ -49,7 +49,7 @@ impl DeployKey {
 }
 
 impl GitHub {
-    /// All deploy keys. Who may not administer the repository is answered 403 or 404.
+    /// All deploy keys. A caller who may not administer the repository gets a 403 or 404.
     pub(crate) async fn deploy_keys(&self) -> Result<Vec<DeployKey>, GitHubError> {
         let mut keys = Vec::new();
         for page in 1.. {
@@ -64,8 +64,8 @@ impl GitHub {
         Ok(keys)
     }
 
-    /// Whether a deploy key could be added now. GitHub looks at rights and policies before it looks at the
-    /// key, so one that is none tells, and leaves nothing behind.
+    /// Checks whether a deploy key could be added now. GitHub checks rights and policies before the key, so a
+    /// text that is no key gives the answer and leaves nothing behind.
     pub(crate) async fn rehearse_registration(&self) -> Result<(), GitHubError> {
         let body = json!({"title": "lockgate", "key": "", "read_only": true});
         match self.request(Method::POST, &self.route("/keys"), Some(&body)).await {
@@ -74,9 +74,9 @@ impl GitHub {
         }
     }
 
-    /// Registers a public key that may only read, unless it is among those that are listed already. Keys are
-    /// compared by their content, and none is deleted, so that two clusters cannot take each other's. Whether
-    /// it was new is returned too.
+    /// Registers a public key with read access, unless it is registered already. Keys are compared by their
+    /// content, and none is deleted, so that two clusters cannot take each other's keys. Also returns whether
+    /// the key is new.
     pub(crate) async fn register(
         &self,
         listed: &[DeployKey],
@@ -90,7 +90,7 @@ impl GitHub {
         let route = self.route("/keys");
         match self.request(Method::POST, &route, Some(&body)).await {
             Ok((_, body)) => Ok((self.decode(&route, &body)?, true)),
-            // The first of two tries may have been accepted and its answer lost, or another run was faster.
+            // An earlier try may have been accepted and its answer lost, or another run was faster.
             Err(error @ GitHubError::KeyInUse { .. }) => {
                 let listed = self.deploy_keys().await?.into_iter().find(|listed| listed.is_same(public_line));
                 listed.map(|listed| (listed, true)).ok_or(error)
@@ -99,12 +99,12 @@ impl GitHub {
         }
     }
 
-    /// A deploy key as it is now; `None` where it is gone.
+    /// The current state of a deploy key; `None` if it is gone.
     pub(crate) async fn deploy_key(&self, id: u64) -> Result<Option<DeployKey>, GitHubError> {
         found(self.get(&self.route(&format!("/keys/{id}"))).await)
     }
 
-    /// Deletes a deploy key; `false` where it was gone.
+    /// Deletes a deploy key; `false` if it was gone.
     pub(crate) async fn delete_key(&self, id: u64) -> Result<bool, GitHubError> {
         let route = self.route(&format!("/keys/{id}"));
         Ok(found(self.request(Method::DELETE, &route, None).await)?.is_some())

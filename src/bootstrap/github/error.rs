@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use serde::Deserialize;
 
-use crate::bootstrap::moment;
+use crate::clock;
 
 /// A request to GitHub that did not do what it was for. Each message names the request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -143,20 +143,18 @@ impl GitHubError {
                 format!("check the spelling of {repository}; a fine-grained token must list the repository, and needs {permission}")
             }
             Self::KeyInUse { .. } => "a deploy key serves one repository: name another Secret with --secret-name, and a key is made for it".into(),
-            Self::KeysDisabled { .. } => {
-                "an owner of the organisation allows deploy keys at Settings, Member privileges, Deploy keys; then run again".into()
-            }
             Self::Archived { .. } => format!("unarchive {repository} at its Settings, then run again"),
             Self::AddressNotAllowed { .. } => {
                 "run from an address on the list, or have an owner of the organisation add this one".into()
             }
             Self::App { .. } => format!(
-                "check --app-id, --app-private-key-file, this machine's clock, and that the App is installed for {repository} \
-                 under --app-installation-id"
+                "check --app-id, --app-private-key-file, this machine's clock, and that the App is installed for {repository}, \
+                 under --app-installation-id where that is given"
             ),
             Self::RateLimited { .. } | Self::Unavailable { .. } => "wait, then run the same command again: it goes on where it stopped".into(),
             Self::Unreachable { .. } => "check the network and --api-url (no proxy is used for it); without the API, `lockgate bootstrap git URL` needs SSH only".into(),
-            Self::Other { .. } | Self::Usage(_) => return None,
+            // Told with their cure by whoever asked for a key.
+            Self::KeysDisabled { .. } | Self::Other { .. } | Self::Usage(_) => return None,
         })
     }
 
@@ -191,6 +189,8 @@ impl Body {
 
 /// Where an App gets the token of an installation.
 const APP_ROUTE: &str = "/app/installations";
+/// Where an App finds the number of an installation.
+pub(super) const INSTALLATION_ROUTE: &str = "/installation";
 
 /// Tells a refusal's cause. `request` is method and path.
 pub(super) fn classify(request: &str, status: u16, headers: &HeaderMap, body: &[u8]) -> GitHubError {
@@ -200,11 +200,13 @@ pub(super) fn classify(request: &str, status: u16, headers: &HeaderMap, body: &[
     let message = body.text();
     let text = message.to_lowercase();
     match status {
-        401 | 404 if request.contains(APP_ROUTE) => GitHubError::App { request, status, message },
+        401 | 404 if request.contains(APP_ROUTE) || request.ends_with(INSTALLATION_ROUTE) => {
+            GitHubError::App { request, status, message }
+        }
         401 => GitHubError::BadToken { request },
         403 | 429 if is_rate_limit(status, &text, header("x-ratelimit-remaining").as_deref()) => {
             let number = |name: &str| header(name).and_then(|seconds| seconds.parse::<u64>().ok());
-            let now = moment::now().unix().cast_unsigned();
+            let now = clock::now().unix().cast_unsigned();
             let wait = number("retry-after")
                 .or_else(|| number("x-ratelimit-reset").map(|reset| reset.saturating_sub(now)));
             GitHubError::RateLimited { request, status, wait }
@@ -260,8 +262,8 @@ mod tests {
         let disabled = r#"{"message": "Deploy keys are disabled for this repository"}"#;
         let archived = r#"{"message": "Repository was archived so is read-only."}"#;
         let address = r#"{"message": "Although you appear to have the correct authorization credentials, the `o` organization has an IP allow list enabled"}"#;
-        let cases: [Case; 12] = [
-            (422, &[], disabled, "deploy keys are disabled", "Member privileges"),
+        assert!(matches!(classified(422, &[], disabled), GitHubError::KeysDisabled { .. }));
+        let cases: [Case; 11] = [
             (403, &[], archived, "the repository is archived", "unarchive o/r"),
             (403, &[], address, "IP allow list does not hold", "run from an address on the list"),
             (401, &[], "", "the token is not valid", "Administration: read and write"),

@@ -1,4 +1,4 @@
-//! Each clause of the rules alone: a key that one of them does not let go stays.
+//! Each clause of the rules alone: a key that one clause protects stays.
 
 use super::*;
 use crate::bootstrap::key::{Algorithm, KeyPair};
@@ -10,7 +10,7 @@ fn moment(seconds: i64) -> Timestamp {
     Timestamp::from_unix(1_700_000_000 + seconds)
 }
 
-/// A key with a title, made at a second.
+/// A key with a title, created at a time in seconds.
 fn key(id: u64, title: &str, created: i64) -> DeployKey {
     let line = KeyPair::generate(Algorithm::Ed25519, "").unwrap().public_line();
     DeployKey {
@@ -32,7 +32,7 @@ fn title(uid: &str) -> String {
     Title::new("eu-west9", Some(uid), "flux-system", None).to_string()
 }
 
-/// What becomes of a key beside the one in use, which is made at 110, of a cluster that is made at 100.
+/// The fate of a key beside the one in use. The key in use is created at 110, and the cluster at 100.
 fn judged(edit: impl FnOnce(&mut DeployKey), held: bool) -> Option<KeyFate> {
     let mut old = key(1, &title(OTHER), 50);
     edit(&mut old);
@@ -55,7 +55,7 @@ fn judged(edit: impl FnOnce(&mut DeployKey), held: bool) -> Option<KeyFate> {
 fn a_key_of_the_cluster_before_goes() {
     assert_eq!(judged(|_| (), false), Some(KeyFate::Goes));
     assert_eq!(judged(|key| key.last_used = Some(moment(99)), false), Some(KeyFate::Goes));
-    // A policy that keeps it out does not make it any use.
+    // A policy that forbids a key is no use of it.
     assert_eq!(judged(|key| key.enabled = Some(false), false), Some(KeyFate::Goes));
     let expiring = format!("{} until 2099-01-01T00:00:00Z", title(OTHER));
     assert_eq!(judged(|key| key.title = expiring, false), Some(KeyFate::Goes));
@@ -103,7 +103,7 @@ fn of_its_own_keys_those_go_that_are_older_than_the_one_in_use() {
     assert_eq!(own(105, Some(109)), Some(KeyFate::Goes));
     assert_eq!(own(105, Some(110)), Some(KeyFate::Stays(Kept::Used { at: moment(110), by_another: false })));
     assert_eq!(own(110, None), Some(KeyFate::Stays(Kept::Younger)));
-    // Where GitHub does not know the one in use, nothing is older than it.
+    // If GitHub does not know the key in use, no key is older than it.
     let (old, name) = (key(1, &title(UID), 50), name());
     let cluster = ClusterIdentity {
         name: &name,
@@ -128,7 +128,7 @@ fn all_keys_of_a_name_go_but_not_where_two_clusters_live_under_it() {
     writes.read_only = false;
     let all = [old.clone(), new.clone(), other.clone(), writes.clone()];
     assert_eq!(ids(&all, None), Ok(vec![1, 2]));
-    // Of one cluster both may be in use for a while, as in a rotation.
+    // A rotation may use two keys of one cluster for a while.
     let second = key(5, &title(OTHER), 100);
     assert_eq!(ids(&[old.clone(), second], None), Ok(vec![1, 5]));
 

@@ -1,6 +1,7 @@
 //! What the embedded files must be, whatever is set in them.
 
 use super::*;
+use crate::bootstrap::pod::RegistryLogin;
 use lockgate_core::api;
 
 fn installation() -> Installation {
@@ -9,6 +10,7 @@ fn installation() -> Installation {
         image: "registry/agent:1".into(),
         lockdown: false,
         adopt: false,
+        pod: PodSettings::default(),
     }
 }
 
@@ -196,8 +198,11 @@ fn the_pod_is_of_the_restricted_form() {
     let deployment = find(&objects, "Deployment");
     let pod = "/spec/template/spec";
     for (pointer, expected) in [
-        // No user nor group: OpenShift refuses one that is not of the namespace's range.
+        // No user: OpenShift refuses one that is not of the namespace's range.
         ("/securityContext", json!({"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}})),
+        ("/containers/0/securityContext/runAsGroup", json!(65534)),
+        ("/containers/0/terminationMessagePolicy", json!("FallbackToLogsOnError")),
+        ("/dnsConfig/options/0/name", json!("ndots")),
         ("/containers/0/securityContext/allowPrivilegeEscalation", json!(false)),
         ("/containers/0/securityContext/readOnlyRootFilesystem", json!(true)),
         ("/containers/0/securityContext/capabilities/drop", json!(["ALL"])),
@@ -216,6 +221,45 @@ fn the_pod_is_of_the_restricted_form() {
     assert_eq!(policy.pointer("/spec/podSelector/matchLabels"), Some(selector));
 }
 
+/// What fits the pod to a cluster stands in the Deployment, beside what it needs everywhere.
+#[test]
+fn the_pod_is_fitted_to_a_cluster() {
+    let list = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let login = |file: Option<&str>| RegistryLogin { name: "pull".into(), file: file.map(ToOwned::to_owned) };
+    let pod = PodSettings::default()
+        .with_authorities(Some("PEM".into()))
+        .with_logins(vec![login(Some("{}"))])
+        .with_tolerations(&list(&["kept=free:NoSchedule", "none"]))
+        .with_nodes(&list(&["kubernetes.io/arch=arm64"]))
+        .with_variables(&list(&["HTTPS_PROXY=http://proxy:3128", "HOME=/elsewhere"]))
+        .with_resource("limits", "memory", Some("1Gi".into()))
+        .with_resource("limits", "cpu", None);
+    let objects = agent(&Installation { pod, ..installation() }).unwrap();
+    assert_eq!(find(&objects, "ConfigMap").pointer("/data/ca.crt"), Some(&json!("PEM")));
+    let spec = find(&objects, "Deployment").pointer("/spec/template/spec").unwrap();
+    assert_eq!(spec["imagePullSecrets"], json!([{"name": "pull"}]));
+    let tolerations = spec["tolerations"].as_array().unwrap();
+    assert_eq!(tolerations.len(), 3, "those for a lost node stay");
+    assert_eq!(
+        tolerations[2],
+        json!({"key": "kept", "operator": "Equal", "value": "free", "effect": "NoSchedule"})
+    );
+    assert_eq!(spec["nodeSelector"], json!({"kubernetes.io/os": "linux", "kubernetes.io/arch": "arm64"}));
+    let container = &spec["containers"][0];
+    assert_eq!(container["resources"]["limits"], json!({"memory": "1Gi"}));
+    let env = container["env"].as_array().unwrap();
+    let value = |name: &str| {
+        let found: Vec<&Value> = env.iter().filter(|one| one["name"] == name).collect();
+        assert_eq!(found.len(), 1, "{name}");
+        found[0]["value"].clone()
+    };
+    assert_eq!(value("HTTPS_PROXY"), "http://proxy:3128");
+    assert_eq!(value("HOME"), "/elsewhere");
+    assert_eq!(value("SSL_CERT_DIR"), "/etc/lockgate/ca");
+    assert_eq!(container["volumeMounts"][1]["mountPath"], "/etc/lockgate/ca");
+    assert_eq!(spec["volumes"][1]["configMap"]["name"], "lockgate-ca");
+}
+
 #[test]
 fn the_sync_names_what_was_asked_for() {
     let wanted = Sync {
@@ -224,7 +268,8 @@ fn the_sync_names_what_was_asked_for() {
         branch: "release".into(),
         path: "/clusters/./a/".into(),
         interval: Duration::from_secs(120),
-        secret_name: "key".into(),
+        secret_name: Some("key".into()),
+        is_app: false,
         service_account: Some("deployer".into()),
     };
     let objects = sync(&installation(), &wanted).unwrap();
@@ -239,4 +284,26 @@ fn the_sync_names_what_was_asked_for() {
         "sourceRef": {"kind": "GitRepository", "name": "infra"}, "serviceAccountName": "deployer",
     });
     assert_eq!(objects[1].pointer("/spec").unwrap(), &expected);
+}
+
+#[test]
+fn the_source_names_a_secret_and_a_provider_where_it_needs_them() {
+    let of = |secret_name: Option<&str>, is_app| {
+        let sync_wanted = Sync {
+            name: "infra".into(),
+            url: "https://h/o/r".into(),
+            branch: "main".into(),
+            path: "./".into(),
+            interval: Duration::from_secs(60),
+            secret_name: secret_name.map(Into::into),
+            is_app,
+            service_account: None,
+        };
+        let source = sync(&installation(), &sync_wanted).unwrap().remove(0);
+        let text = |pointer: &str| source.text(pointer).map(ToOwned::to_owned);
+        (text("/spec/secretRef/name"), text("/spec/provider"), source.pointer("/spec/secretRef").is_some())
+    };
+    assert_eq!(of(None, false), (None, None, false));
+    assert_eq!(of(Some("app"), true), (Some("app".into()), Some("github".into()), true));
+    assert_eq!(of(Some("token"), false), (Some("token".into()), None, true));
 }

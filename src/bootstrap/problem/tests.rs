@@ -1,4 +1,4 @@
-//! What a command says of the cluster's answers, and how it ends.
+//! A command's messages about the cluster's answers, and its exit code.
 
 use serde_json::json;
 

@@ -1,11 +1,14 @@
-//! A world in memory: three clusters, of which Secrets and sources are kept, one repository at GitHub, and a
-//! clock that only requests and the test move. Any request may be the last of a run.
+//! Three clusters in memory, of which Secrets and sources are kept, one repository at the stand-in for
+//! GitHub, and a clock that only requests and the test move. Any request may be the last of a run.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use harness::github::DeployKey;
+use http::uri::PathAndQuery;
 use http::{Method, Response, StatusCode, Uri};
 use hyper::body::Body as _;
 use octocrab::OctoBody;
@@ -22,20 +25,11 @@ use lockgate_base::model::Timestamp;
 /// Where the Secret of each cluster is.
 const SECRET: &str = "/api/v1/namespaces/flux-system/secrets/flux-system";
 const SOURCE: &str = "/apis/source.toolkit.fluxcd.io/v1/namespaces/flux-system/gitrepositories/platform";
-/// What GitHub publishes of its host.
-const HOST_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";
+/// The repository, and the token with which GitHub is asked.
+const REPOSITORY: &str = "acme/platform";
+const TOKEN: &str = "ghp_of_an_administrator";
 /// A day in seconds.
 pub(super) const DAY: i64 = 24 * 60 * 60;
-
-/// A deploy key, and all uses of it, which GitHub shows late.
-#[derive(Debug, Clone)]
-pub(super) struct Key {
-    pub(super) id: u64,
-    pub(super) title: String,
-    pub(super) line: String,
-    pub(super) created: i64,
-    uses: Vec<i64>,
-}
 
 /// A cluster under its name; another one when it is created anew.
 #[derive(Debug, Clone, Default)]
@@ -47,6 +41,25 @@ pub(super) struct Cluster {
     /// Whether its agent has fetched once.
     pub(super) is_set_up: bool,
     objects: BTreeMap<String, Value>,
+}
+
+/// GitHub, and nobody else who uses it.
+pub(super) type Hub = Arc<harness::GitHub>;
+
+/// Starts a GitHub with a repository.
+pub(super) fn hub() -> Hub {
+    let git = harness::GitServer::start().unwrap();
+    let repo = git.create_repo(REPOSITORY).unwrap();
+    repo.commit("main", "begin", &[("a", Some("b"))]).unwrap();
+    let hub = harness::GitHub::start(&git).unwrap();
+    hub.add_token(TOKEN);
+    hub.set_rate_limit(u64::MAX);
+    Arc::new(hub)
+}
+
+/// A moment in seconds since 1970.
+fn seconds(moment: SystemTime) -> i64 {
+    moment.duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed()
 }
 
 /// What is being done, by which the laws judge what it deletes.
@@ -71,8 +84,7 @@ pub(super) struct Kill {
 
 pub(super) struct State {
     pub(super) now: i64,
-    pub(super) lag: i64,
-    pub(super) keys: Vec<Key>,
+    hub: Hub,
     pub(super) clusters: [Cluster; 3],
     /// The names that two living clusters had at a time.
     pub(super) twinned: Vec<String>,
@@ -96,9 +108,15 @@ impl State {
         self.last
     }
 
+    /// GitHub, at the present moment.
+    fn hub(&self) -> &harness::GitHub {
+        self.hub.set_time(UNIX_EPOCH + Duration::from_secs(self.now.cast_unsigned()));
+        &self.hub
+    }
+
     /// The last use of a key that GitHub knows by now.
-    pub(super) fn shown(&self, key: &Key) -> Option<i64> {
-        key.uses.iter().rev().find(|used| **used + self.lag <= self.now).copied()
+    fn shown(&self, key: &DeployKey) -> Option<i64> {
+        self.hub().last_used(key).map(seconds)
     }
 
     /// The public line of the key that a cluster's agent reads with.
@@ -109,36 +127,33 @@ impl State {
     }
 
     pub(super) fn is_let_in(&self, line: &str) -> bool {
-        self.keys.iter().any(|key| identity_of(&key.line) == identity_of(line))
+        self.hub.keys().iter().any(|key| identity_of(&key.key) == identity_of(line))
     }
 
     /// The keys of a name, by their titles.
-    pub(super) fn of_name(&self, name: &str) -> Vec<&Key> {
-        let is_named = |key: &&Key| Title::parse(&key.title).is_some_and(|title| title.cluster == name);
-        self.keys.iter().filter(is_named).collect()
+    pub(super) fn of_name(&self, name: &str) -> Vec<DeployKey> {
+        let is_named = |key: &DeployKey| Title::parse(&key.title).is_some_and(|title| title.cluster == name);
+        self.hub.keys().into_iter().filter(is_named).collect()
     }
 
     /// The agents of all clusters that were set up fetch, as they do once a minute.
-    pub(super) fn fetch(&mut self) {
-        for cluster in 0..self.clusters.len() {
-            let is_running = self.clusters[cluster].is_alive && self.clusters[cluster].is_set_up;
-            let line = self.in_use(cluster).filter(|_| is_running);
-            let now = self.now;
-            let used = self
-                .keys
-                .iter_mut()
-                .filter(|key| line.as_ref().is_some_and(|line| identity_of(&key.line) == identity_of(line)));
-            used.for_each(|key| key.uses.push(now));
+    pub(super) fn fetch(&self) {
+        for (number, cluster) in self.clusters.iter().enumerate() {
+            let is_running = cluster.is_alive && cluster.is_set_up;
+            if let Some(line) = self.in_use(number).filter(|_| is_running) {
+                self.hub().note_use(&line);
+            }
         }
     }
 
     /// What must never be deleted: a key of another name, one that GitHub shows in use, one of a cluster that
     /// lives and has its name alone, and one that another cluster registered since this one is there.
-    fn judge(&mut self, key: &Key) {
+    fn judge(&mut self, key: &DeployKey, shown: Option<i64>) {
+        let created = seconds(key.created_at);
         let title = Title::parse(&key.title).unwrap();
         let holds = |(number, cluster): &(usize, &Cluster)| {
             let line = self.in_use(*number);
-            cluster.is_alive && line.is_some_and(|line| identity_of(&line) == identity_of(&key.line))
+            cluster.is_alive && line.is_some_and(|line| identity_of(&line) == identity_of(&key.key))
         };
         let holder = self.clusters.iter().enumerate().find(holds).map(|(number, _)| number);
         let (is_named, since) = match &self.act {
@@ -149,9 +164,9 @@ impl State {
             Act::Delete(name) => {
                 let others = self.of_name(name).into_iter().filter(|other| {
                     let of = Title::parse(&other.title).unwrap();
-                    of.uid != title.uid && other.created >= key.created
+                    of.uid != title.uid && other.created_at >= key.created_at
                 });
-                (title.cluster == *name, others.map(|other| other.created).min())
+                (title.cluster == *name, others.map(|other| seconds(other.created_at)).min())
             }
             Act::Prune(least) => (true, Some(self.now - least)),
         };
@@ -166,63 +181,15 @@ impl State {
         if holder.is_some() && !self.twinned.contains(&title.cluster) {
             broken.push("the key of a cluster that lives and has its name alone");
         }
-        if holder.is_some() && since.is_some_and(|since| self.shown(key).is_some_and(|at| at >= since)) {
+        if holder.is_some() && since.is_some_and(|since| shown.is_some_and(|at| at >= since)) {
             broken.push("a key that GitHub shows in use");
         }
-        let is_younger =
-            matches!(&self.act, Act::On(number) if key.created >= self.clusters[*number].created);
+        let is_younger = matches!(&self.act, Act::On(number) if created >= self.clusters[*number].created);
         if is_younger && holder.is_some() {
             broken.push("a key that is younger than the cluster, and so another's");
         }
         let act = format!("{:?} deleted \"{}\": ", self.act, key.title);
         self.broken.extend(broken.into_iter().map(|what| act.clone() + what));
-    }
-
-    fn at_github(&mut self, method: &Method, uri: &Uri, body: &Value) -> (u16, Value) {
-        let shown = |state: &Self, key: &Key| {
-            let time = |at: i64| Timestamp::from_unix(at);
-            json!({
-                "id": key.id, "key": key.line, "title": key.title, "read_only": true,
-                "created_at": time(key.created), "last_used": state.shown(key).map(time), "enabled": true,
-            })
-        };
-        let id = uri.path().rsplit('/').next().and_then(|id| id.parse::<u64>().ok());
-        let index = self.keys.iter().position(|key| Some(key.id) == id);
-        match (method.as_str(), index) {
-            ("GET", _) if uri.path() == "/meta" => (200, json!({"ssh_keys": [HOST_KEY]})),
-            ("GET", _) if uri.path().ends_with("/keys") => {
-                (200, self.keys.iter().map(|key| shown(self, key)).collect())
-            }
-            ("POST", _) => {
-                let line = body["key"].as_str().unwrap_or_default();
-                if identity_of(line).is_none() {
-                    return (422, json!({"message": "key is invalid"}));
-                }
-                if self.is_let_in(line) {
-                    return (
-                        422,
-                        json!({"message": "Validation Failed", "errors": [{"message": "key is already in use"}]}),
-                    );
-                }
-                let (kind, content) = identity_of(line).unwrap();
-                let key = Key {
-                    id: self.next(),
-                    title: body["title"].as_str().unwrap().into(),
-                    line: format!("{kind} {content}"),
-                    created: self.now,
-                    uses: Vec::new(),
-                };
-                self.keys.push(key.clone());
-                (201, shown(self, &key))
-            }
-            ("GET", Some(index)) => (200, shown(self, &self.keys[index])),
-            ("DELETE", Some(index)) => {
-                let key = self.keys.remove(index);
-                self.judge(&key);
-                (204, Value::Null)
-            }
-            _ => (404, json!({"message": "Not Found"})),
-        }
     }
 
     fn at_cluster(&mut self, cluster: usize, method: &Method, uri: &Uri, body: Value) -> (u16, Value) {
@@ -326,13 +293,16 @@ fn merge(target: &mut Value, patch: &Value) {
 }
 
 impl World {
-    /// Three clusters that are yet to be created.
-    pub(super) fn new(names: [&str; 3], lag: i64) -> Self {
+    /// Three clusters that are yet to be created, and GitHub without a key.
+    pub(super) fn new(hub: &Hub, names: [&str; 3], lag: u64) -> Self {
+        for key in hub.keys() {
+            hub.delete_key(key.id).unwrap();
+        }
+        hub.set_use_lag(Duration::from_secs(lag));
         let cluster = |name: &str| Cluster { name: name.into(), ..Cluster::default() };
         let state = State {
             now: 1_700_000_000,
-            lag,
-            keys: Vec::new(),
+            hub: Arc::clone(hub),
             clusters: names.map(cluster),
             twinned: Vec::new(),
             act: Act::On(0),
@@ -430,6 +400,31 @@ impl World {
         }
     }
 
+    /// Has GitHub carry a request out and answer it, and judges what it deletes.
+    async fn at_github(&self, method: &Method, uri: &Uri, body: Vec<u8>) -> (u16, Vec<u8>) {
+        let (is_done, is_answered) = self.admit(method);
+        if is_done {
+            let (hub, deleted) = {
+                let state = self.state();
+                let id = uri.path().rsplit('/').next().and_then(|id| id.parse::<u64>().ok());
+                let key = state.hub().keys().into_iter().find(|key| Some(key.id) == id);
+                let shown = key.as_ref().and_then(|key| state.shown(key));
+                let deleted = key.filter(|_| *method == Method::DELETE).map(|key| (key, shown));
+                (Arc::clone(&state.hub), deleted)
+            };
+            let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+            let answer = hub.answer(method.as_str(), path, TOKEN, body).await.unwrap();
+            if let (204, Some((key, shown))) = (answer.0, deleted) {
+                self.state().judge(&key, shown);
+            }
+            if is_answered {
+                return answer;
+            }
+        }
+        self.killed.notify_one();
+        std::future::pending().await
+    }
+
     /// A client of a cluster.
     pub(super) fn client(&self, cluster: usize) -> Client {
         let world = self.clone();
@@ -450,15 +445,13 @@ impl World {
             let world = world.clone();
             async move {
                 let (head, body) = request.into_parts();
-                let body = serde_json::from_slice(&read(body).await).unwrap_or_default();
-                let carry_out = |state: &mut State| state.at_github(&head.method, &head.uri, &body);
-                let (code, body) = world.answer(head.method.clone(), carry_out).await;
-                let text = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+                let body = read(body).await;
+                let (code, text) = world.at_github(&head.method, &head.uri, body).await;
                 let mut response = Response::new(OctoBody::from(text));
                 *response.status_mut() = StatusCode::from_u16(code).unwrap();
                 Ok::<_, Infallible>(response)
             }
         });
-        GitHub::of_service(service, "acme/platform")
+        GitHub::of_service(service, REPOSITORY)
     }
 }

@@ -1,4 +1,5 @@
-//! The keys that bootstrap registered and that a removal leaves at the repository's host, or deletes there.
+//! The deploy keys that bootstrap has registered at the repository's host, which an uninstall leaves there or
+//! deletes.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,7 +16,7 @@ use crate::bootstrap::rotation::next_name;
 use crate::bootstrap::secret;
 use lockgate_base::model::Object;
 
-/// A key, and where it was let in.
+/// A key, and the host where it was registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Registered {
     title: String,
@@ -38,7 +39,7 @@ impl Registered {
         })
     }
 
-    /// Deletes the key at GitHub; why it stays, where it does.
+    /// Deletes the key at GitHub. Returns the problems that keep it there.
     pub(super) async fn delete(&self, hub: &Hub, progress: &mut ProgressLog<'_>) -> Vec<Problem> {
         let mut problems = Vec::new();
         let urls = self.urls.iter().filter_map(|url| url.parse::<SshUrl>().ok());
@@ -84,7 +85,7 @@ impl Registered {
 }
 
 impl fmt::Display for Registered {
-    /// What is left to do: only the repository's owner can take the key off there.
+    /// The remaining task: only the repository's owner can delete the key there.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let urls = self.urls.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         let place = if urls.is_empty() { "where it was let in" } else { &format!("at {urls}") };
@@ -96,7 +97,7 @@ impl fmt::Display for Registered {
     }
 }
 
-/// Whether a source reads a Secret, or the one that is to take its key from that.
+/// Whether a source reads a Secret, or the Secret that takes over its key.
 fn reads(source: &Object, secret: &Object) -> bool {
     let read = source.text("/spec/secretRef/name").unwrap_or_default();
     let is_read = secret::is_read_by(secret.name(), source) || next_name(read) == secret.name();

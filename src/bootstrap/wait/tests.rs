@@ -114,19 +114,44 @@ fn what_others_wait_for_is_told_first() {
     assert_eq!(names, ["z-root", "c", "b", "a"]);
 }
 
-#[test]
-fn a_pod_that_does_not_run_says_why() {
-    let pod = |status: Value| {
-        let value = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "status": status});
-        pod_cause(&Object::parse(value).unwrap())
+/// Flux leaves the generation of a status at -1 while nothing was fetched, and so does the agent.
+#[tokio::test]
+async fn a_first_fetch_that_fails_says_why() {
+    let failing = |observed: Value| {
+        json!({
+            "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository",
+            "metadata": {"name": "x", "namespace": "n", "generation": 1},
+            "status": {"observedGeneration": -1, "conditions": [
+                {"type": "Ready", "status": "False", "message": "connection timed out", "observedGeneration": observed}]},
+        })
     };
-    let pulling = json!({"containerStatuses": [
-        {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}}},
-    ]});
-    assert_eq!(pod(pulling).as_deref(), Some("pod p: ImagePullBackOff: Back-off pulling image"));
-    let unscheduled = json!({"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available"}]});
-    assert_eq!(pod(unscheduled).as_deref(), Some("pod p: 0/3 nodes are available"));
-    assert_eq!(pod(json!({"conditions": [{"type": "Ready", "status": "True"}]})), None);
+    for (observed, told) in [(json!(1), "connection timed out"), (json!(0), "it has no status")] {
+        let objects = answering(vec![(Some(200), failing(observed))]);
+        let patience = Patience::new("source", Duration::ZERO);
+        let source = Object::parse(failing(json!(1))).unwrap();
+        let mut sink = |_| {};
+        let ended = fetched(&objects, &source, &patience, &mut ProgressLog::new(&mut sink)).await;
+        let problem = ended.unwrap_err().to_string();
+        assert!(problem.contains(told), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_earlier_agent_said_of_the_root_does_not_count() {
+    let list = |handled: &str| {
+        let root = kustomization("x", &[], "True", &[]);
+        let root = root.edit(|value| value["status"]["lastHandledReconcileAt"] = handled.into()).unwrap();
+        (Some(200), json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": [root.value()]}))
+    };
+    let objects = answering(vec![list("before"), list("before"), list("now")]);
+    let (patience, root) =
+        (Patience::new("sync", Duration::from_mins(1)), kustomization("x", &[], "True", &[]));
+    let mut told = Vec::new();
+    let mut sink = |event| told.push(event);
+    synced(&objects, &root, Some("now"), &patience, &mut ProgressLog::new(&mut sink)).await.unwrap();
+    assert!(
+        matches!(&told[0], ProgressEvent::Waiting { detail, .. } if detail == "for the agent to look again")
+    );
 }
 
 #[tokio::test]
@@ -160,7 +185,6 @@ async fn a_server_that_is_away_for_a_moment_is_waited_for() {
         })
     };
     let condition = |kind: &str| json!([{"type": kind, "status": "True", "message": "m"}]);
-    let running = json!({"observedGeneration": 1, "updatedReplicas": 1, "availableReplicas": 1});
     let present = json!({
         "observedGeneration": 1, "conditions": condition("Ready"), "artifact": {"revision": "main@sha1:1"},
     });
@@ -179,7 +203,6 @@ async fn a_server_that_is_away_for_a_moment_is_waited_for() {
             ),
         ),
         ("not ending", &cut, named("v1", "Namespace", json!({}))),
-        ("available", &away, named("apps/v1", "Deployment", running)),
         ("fetched", &cut, named("source.toolkit.fluxcd.io/v1", "GitRepository", present)),
         (
             "synced",
@@ -199,9 +222,8 @@ async fn a_server_that_is_away_for_a_moment_is_waited_for() {
                     established(&objects, std::slice::from_ref(&object), &patience, &mut progress).await
                 }
                 "not ending" => not_ending(&objects, &object, &patience, &mut progress).await,
-                "available" => available(&objects, &object, &patience, &mut progress).await,
                 "fetched" => fetched(&objects, &object, &patience, &mut progress).await.map(drop),
-                _ => synced(&objects, &object, &patience, &mut progress)
+                _ => synced(&objects, &object, None, &patience, &mut progress)
                     .await
                     .map_err(|mut failure| failure.problems.remove(0)),
             };
@@ -230,25 +252,4 @@ async fn an_object_is_applied_again_to_a_server_that_was_away() {
         let ended = through_discovery(&objects, &Object::parse(object.clone()).unwrap()).await;
         assert_eq!(ended.ok(), expected, "{code}");
     }
-}
-
-#[tokio::test]
-async fn a_pod_that_cannot_be_made_says_why() {
-    let message =
-        "pods \"lockgate-1\" is forbidden: unable to validate against any security context constraint";
-    let deployment = json!({
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "lockgate", "namespace": "n"},
-        "status": {"conditions": [
-            {"type": "Available", "status": "False", "message": "Deployment does not have minimum availability."},
-            {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message},
-        ]},
-    });
-    let pods = json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": []});
-    let objects = answering(vec![(Some(200), deployment.clone()), (Some(200), pods)]);
-    let deployment = Object::parse(deployment).unwrap();
-    let mut sink = |_| {};
-    let patience = Patience::new("agent", Duration::ZERO);
-    let ended = available(&objects, &deployment, &patience, &mut ProgressLog::new(&mut sink)).await;
-    let problem = ended.unwrap_err().to_string();
-    assert!(problem.contains(&format!("its pod cannot be created: {message}")), "{problem}");
 }

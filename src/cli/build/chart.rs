@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,8 +14,9 @@ use rand_core::RngCore as _;
 
 use super::super::input::{STDIN, input, relative, warn};
 use super::super::output::{self, CommandError};
+use super::super::served::kube_version;
 use super::super::threads::on_deep_stack;
-use super::served::kube_version;
+use crate::clock::since_1970;
 use crate::remote::documents;
 use lockgate_base::model::{Object, yaml};
 use lockgate_git::directory;
@@ -129,7 +130,7 @@ fn rendered(arguments: &TemplateFlags, given: &ChartFlags<'_>) -> Result<String,
     release.documents = Rc::new(documents::fetch(&chart));
     let mut entropy = [0; 32];
     rand_core::OsRng.fill_bytes(&mut entropy);
-    let mut context = RenderContext::new(now(), entropy, &NoCluster);
+    let mut context = RenderContext::new(told_time(), entropy, &NoCluster);
     let mut rendered =
         render(Prepared::new(chart), &release, &values, &mut context).map_err(|error| failed(&error))?;
     warn(&rendered.warnings);
@@ -234,8 +235,9 @@ fn failed(error: &HelmError) -> CommandError {
     CommandError::failed(error.text())
 }
 
-fn now() -> Now {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+/// The time that the functions of a chart are told.
+fn told_time() -> Now {
+    let since = since_1970(SystemTime::now());
     Now { seconds: since.as_secs().cast_signed(), nanoseconds: since.subsec_nanos() }
 }
 

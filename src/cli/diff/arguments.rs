@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::agent::drift;
 use crate::cli::shared::ClusterArguments;
+use crate::preview::AgentRules;
 use lockgate_base::keys;
+use lockgate_core::plan::DriftPolicy;
 
 /// Show what the agent would do next, without doing it
 ///
@@ -44,9 +47,45 @@ pub(in crate::cli) struct Arguments {
     /// The namespace of --kustomization
     #[arg(short, long, value_name = "NAME", default_value = keys::DEFAULT_NAMESPACE)]
     pub(super) namespace: String,
+    #[command(flatten)]
+    pub(super) agent: AgentFlags,
+    /// Warn of objects of --to in versions that this release of Kubernetes serves no more, such as 1.33
+    #[arg(long, value_name = "VERSION", requires = "from")]
+    pub(super) kube_version: Option<String>,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
     pub(super) output: DiffFormat,
+}
+
+/// How the agent runs, where its Deployment does not say so.
+#[derive(Args)]
+pub(super) struct AgentFlags {
+    /// Compare as an agent does that runs with --lockdown, or without it; by default as its Deployment says
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    lockdown: Option<bool>,
+    /// Compare as an agent does that runs with this --drift; by default as its Deployment says
+    #[arg(long, value_name = "POLICY", value_parser = drift)]
+    drift: Option<DriftPolicy>,
+    /// The ServiceAccount of Kustomizations that name none; by default as the agent's Deployment says
+    #[arg(long, value_name = "NAME")]
+    default_service_account: Option<String>,
+    /// Compare as an agent does that runs with --allow-insecure-registries, or without it; by default as its
+    /// Deployment says
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    allow_insecure_registries: Option<bool>,
+}
+
+impl AgentFlags {
+    /// Changes what is given.
+    pub(super) fn lay_over(&self, rules: &mut AgentRules) {
+        rules.tenancy.lockdown = self.lockdown.unwrap_or(rules.tenancy.lockdown);
+        rules.drift = self.drift.unwrap_or(rules.drift);
+        if let Some(account) = &self.default_service_account {
+            rules.tenancy.default_service_account = Some(account.clone());
+        }
+        rules.allows_insecure_registries =
+            self.allow_insecure_registries.unwrap_or(rules.allows_insecure_registries);
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]

@@ -1,36 +1,36 @@
-//! What differs between two values, as a tree that follows their fields.
+//! The differences between two values, as a tree that follows their fields.
 
 use serde_json::{Map, Value};
 
-/// The fields by which the items of a list are told apart, in the order in which they are tried.
+/// The fields that identify the items of a list, in the order in which they are tried.
 const IDENTITIES: [&str; 10] =
     ["name", "containerPort", "port", "mountPath", "devicePath", "key", "ip", "type", "host", "path"];
 
-/// What stands for a value that nobody may see.
+/// The text in place of a secret value.
 const HIDDEN: &str = "***";
-/// The same where the other side has the same value.
+/// The text in place of a secret value that the other side has too.
 const SAME: &str = "*** (same)";
-/// The same where the other side has another value.
+/// The text in place of a secret value if the other side has another.
 const DIFFERENT: &str = "*** (different)";
 
 /// A difference.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum ValueChange {
-    /// One value in the place of another, or in the place of nothing, or the other way round.
+    /// A value that replaces another, or that is added or removed.
     Value {
-        /// What is there.
+        /// The old value.
         before: Option<Value>,
-        /// What is there afterwards.
+        /// The new value.
         after: Option<Value>,
     },
-    /// A text of several lines in the place of another.
+    /// A text of several lines that replaces another.
     Text {
-        /// What is there.
+        /// The old text.
         before: String,
-        /// What is there afterwards.
+        /// The new text.
         after: String,
     },
-    /// A value that stays, and is shown to tell it from those that do not.
+    /// An unchanged value, which is shown so that it can be told from changed ones.
     Same(Value),
     /// Fields.
     Map(Vec<(String, Self)>),
@@ -41,13 +41,13 @@ pub(super) enum ValueChange {
 /// An item of a list that differs inside.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum ListItem {
-    /// The one whose field has this value.
+    /// The item whose field has this value.
     Known(&'static str, Value),
-    /// The one at this place, counted from 0.
+    /// The item at this index.
     At(usize),
 }
 
-/// What differs; `None` where nothing does.
+/// The difference between two values; `None` if there is none.
 pub(super) fn compare(before: &Value, after: &Value) -> Option<ValueChange> {
     if before == after {
         return None;
@@ -136,8 +136,8 @@ fn known_items(key: &'static str, before: &[Value], after: &[Value]) -> Vec<(Lis
     found
 }
 
-/// What differs between two objects whose values nobody may see. Of a Secret the names and the labels are
-/// shown, of another object that holds a Secret's value nothing but the names of its fields.
+/// The difference between two objects whose values are secret. For a Secret the names and the labels are
+/// shown, for another object with values of a Secret only the names of its fields.
 pub(super) fn compare_hidden(before: &Value, after: &Value, is_secret: bool) -> Option<ValueChange> {
     if before == after {
         return None;
@@ -156,7 +156,7 @@ pub(super) fn compare_hidden(before: &Value, after: &Value, is_secret: bool) -> 
         }
     }
     let mut change = compare(&shown_before, &shown_after)?;
-    // Which values stay is what people ask of a Secret that changes.
+    // People want to know which values of a changed Secret stay.
     if let ValueChange::Map(fields) = &mut change {
         for (key, change) in
             fields.iter_mut().filter(|(key, _)| matches!(key.as_str(), "data" | "stringData"))
@@ -170,7 +170,7 @@ pub(super) fn compare_hidden(before: &Value, after: &Value, is_secret: bool) -> 
     Some(change)
 }
 
-/// Both sides with marks in the place of their values.
+/// Both sides with marks in place of their values.
 fn hide(before: Option<&Value>, after: Option<&Value>) -> (Option<Value>, Option<Value>) {
     let is_whole = |value: Option<&Value>| !matches!(value, Some(Value::Object(_) | Value::Array(_)));
     match (before, after) {
@@ -197,7 +197,7 @@ fn hide(before: Option<&Value>, after: Option<&Value>) -> (Option<Value>, Option
     }
 }
 
-/// A value with a mark in the place of each text and number in it.
+/// A value with a mark in place of each text and number in it.
 pub(super) fn hidden(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -208,7 +208,7 @@ pub(super) fn hidden(value: &Value) -> Value {
     }
 }
 
-/// The fields that differ, by their paths, with both values; `null` stands for none.
+/// The changed fields by their paths, with both values; `null` stands for an absent one.
 pub(super) fn flat(change: &ValueChange) -> Vec<(String, Value, Value)> {
     let mut found = Vec::new();
     flatten(change, String::new(), &mut found);

@@ -6,13 +6,16 @@ use std::sync::Arc;
 
 use futures::{StreamExt as _, stream};
 
+use super::agents::agents;
 use super::arguments::Arguments;
 use super::output::DiffOutput;
 use super::section::Section;
 use crate::cli::input::{input, relative, root, warn};
 use crate::cli::output::CommandError;
 use crate::cluster::Reader;
-use crate::preview::{BuiltFor, ClusterPlatform, KnownKustomizations, LookStop, Snapshots, look};
+use crate::preview::{
+    Agents, BuiltFor, ClusterPlatform, KnownKustomizations, LookStop, Snapshots, look, turned_away,
+};
 use crate::source::Sources;
 use lockgate_base::model::{Object, ObjectId, Ref, Revision};
 use lockgate_base::tree::{Resolved, Snapshot, Tree};
@@ -23,7 +26,7 @@ use lockgate_core::pipeline::offline::{self, LocatedObject, Start, SubstituteVal
 use lockgate_core::pipeline::ports::ApiFailure;
 use lockgate_core::plan::Foreseen;
 use lockgate_git::oci::OciFetcher;
-use lockgate_git::{Disk, GitFetcher, directory, ignore};
+use lockgate_git::{Disk, GitFetcher, SourceError, directory, ignore};
 
 /// How a section names files that are no revision.
 const WORKING_TREE: &str = "working tree";
@@ -43,38 +46,45 @@ pub(super) enum Whole<'a> {
 /// What fetches sources, in a folder of its own that goes with it.
 pub(super) struct Fetchers {
     git: GitFetcher,
-    oci: OciFetcher,
-    _folder: tempfile::TempDir,
+    disk: Disk,
+    folder: tempfile::TempDir,
 }
 
 impl Fetchers {
     /// Sets up what is to be set up before there are threads.
     pub(super) fn new() -> Result<Self, CommandError> {
         let folder = tempfile::Builder::new().prefix("lockgate-diff-").tempdir()?;
-        let failed = |error: lockgate_git::SourceError| CommandError::usage(error.to_string());
         let disk = Disk::default();
-        let git = GitFetcher::on(folder.path(), &disk).map_err(failed)?;
-        let oci = OciFetcher::new(folder.path(), &disk, false).map_err(failed)?;
-        Ok(Self { git, oci, _folder: folder })
+        let git = GitFetcher::on(folder.path(), &disk).map_err(|error| unusable(&error))?;
+        Ok(Self { git, disk, folder })
     }
 
     /// The adapters of all kinds of sources.
-    pub(super) fn sources(&self) -> Sources {
-        Sources::of_git(Arc::new(self.git.clone())).and_oci(Arc::new(self.oci.clone()))
+    fn sources(&self, agents: &Agents) -> Result<Sources, CommandError> {
+        let oci = OciFetcher::new(self.folder.path(), &self.disk, agents.allow_insecure_registries());
+        Ok(Sources::of_git(Arc::new(self.git.clone()))
+            .and_oci(Arc::new(oci.map_err(|error| unusable(&error))?)))
     }
+}
+
+/// Nothing can be fetched here.
+fn unusable(error: &SourceError) -> CommandError {
+    CommandError::usage(error.to_string())
 }
 
 /// Compares what is in Git, or in a working tree, with what is on the cluster.
 pub(super) async fn compare(
     arguments: &Arguments,
     whole: &Whole<'_>,
-    sources: Option<Sources>,
+    fetchers: Option<&Fetchers>,
     output: &mut DiffOutput,
 ) -> Result<(), CommandError> {
     let target = arguments.cluster.connect().await?;
     let reader = Reader::new(&target.client);
     let namespace = (!arguments.all_namespaces).then_some(arguments.namespace.as_str());
     let listed = reader.list(Kustomization::INFO, namespace).await.map_err(refused)?;
+    let agents = agents(&reader, &arguments.agent).await?;
+    let sources = fetchers.map(|fetchers| fetchers.sources(&agents)).transpose()?;
     let snapshots = Snapshots::new(reader.clone(), sources);
     let objects = listed.unwrap_or_default();
     // What cannot be read is the agent's to tell; it holds nothing that is known.
@@ -83,7 +93,7 @@ pub(super) async fn compare(
         .filter_map(|object| api::decode(object).ok())
         .map(|kustomization: Kustomization| (kustomization.reference(), kustomization))
         .collect();
-    let platform = ClusterPlatform::new(reader, known, snapshots);
+    let platform = ClusterPlatform::new(reader, known, snapshots, agents);
     match whole {
         Whole::One(name) => one(arguments, name, platform, output).await,
         Whole::All => all(&objects, platform, output).await,
@@ -207,13 +217,16 @@ async fn fetched(
     foreseen: &mut Foreseen,
 ) -> Section {
     let key = kustomization.reference();
+    let stopped = |stop: LookStop| {
+        let (items, notes) = (Vec::new(), Vec::new());
+        Section { key: key.clone(), revision: String::new(), items, notes, stop: Some(stop) }
+    };
+    if let Some(stop) = turned_away(platform, kustomization) {
+        return stopped(stop);
+    }
     let snapshot = match platform.snapshots.of(kustomization).await {
         Ok(snapshot) => snapshot,
-        Err(message) => {
-            let stop = Some(LookStop::Unbuilt(message));
-            let (items, notes) = (Vec::new(), Vec::new());
-            return Section { key, revision: String::new(), items, notes, stop };
-        }
+        Err(message) => return stopped(LookStop::Unbuilt(message)),
     };
     let revision = snapshot.revision.to_string();
     let look = look(platform, kustomization, BuiltFor::From(snapshot), foreseen).await;
@@ -224,7 +237,7 @@ async fn fetched(
 fn goes_along(id: &ObjectId, known: &KnownKustomizations) -> Option<String> {
     let is_one = (id.group.as_str(), id.kind.as_str()) == (Kustomization::ID.group, Kustomization::ID.kind);
     let gone = known.get(&Kustomization::named(&id.namespace, &id.name)).filter(|_| is_one)?;
-    let count = if gone.spec.prune { pipeline::recorded(gone).len() } else { 0 };
+    let count = if gone.spec.deletes_its_objects() { pipeline::recorded(gone).len() } else { 0 };
     (count > 0).then(|| format!("and its {count} objects with it"))
 }
 
@@ -276,11 +289,11 @@ async fn folder(
             platform.snapshots.stand_for(source, snapshot(&tree)).await;
         }
         platform.known.insert(kustomization.reference(), kustomization.clone());
-        works.push((kustomization, rendered.resources));
+        works.push((kustomization, BuiltFor::Already(rendered.resources, rendered.digest)));
     }
     let mut foreseen = Foreseen::default();
-    for (kustomization, resources) in works {
-        let look = look(&platform, &kustomization, BuiltFor::Already(resources), &mut foreseen).await;
+    for (kustomization, built) in works {
+        let look = look(&platform, &kustomization, built, &mut foreseen).await;
         let with = |id: &ObjectId| goes_along(id, &platform.known);
         output.take(Section::of(kustomization.reference(), WORKING_TREE.into(), look, with))?;
     }

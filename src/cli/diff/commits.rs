@@ -1,6 +1,6 @@
 //! Two revisions of a repository, compared without a cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::convert::Infallible;
 use std::path::Path;
 
@@ -11,10 +11,13 @@ use super::output::DiffOutput;
 use super::section::{Section, SectionItem, Side};
 use crate::cli::input::{relative, root, warn};
 use crate::cli::output::CommandError;
+use crate::cli::served::KubeRelease;
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_base::tree::{Resolved, Tree};
 use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::offline::{self, Nowhere, Platform, Start, SubstituteValues};
+use lockgate_core::pipeline::{self, Fate};
+use lockgate_core::plan::PruneSkip;
 use lockgate_git::{directory, ignore, local};
 
 /// What is compared with a revision where no other is named.
@@ -25,6 +28,8 @@ const WORKING_TREE: &str = "the working tree";
 struct Revision {
     name: String,
     objects: BTreeMap<Ref, BTreeMap<ObjectId, Side>>,
+    /// The Kustomizations that apply them.
+    owners: BTreeMap<Ref, Kustomization>,
     order: Vec<Ref>,
 }
 
@@ -50,6 +55,10 @@ pub(super) fn compare(
     };
     let [before, after] = [(from, before), (arguments.to.as_deref().unwrap_or(WORKING_TREE), after)]
         .map(|(name, (revision, tree))| built(name, revision, &tree, &folder, output));
+    let release = KubeRelease::named(arguments.kube_version.as_deref())?;
+    let objects = after.objects.values().flat_map(BTreeMap::values);
+    release.warn(objects.map(|side| side.object.value()));
+    let mut kept = HashSet::new();
     let gone = before.order.iter().filter(|key| !after.objects.contains_key(key));
     for key in after.order.iter().chain(gone) {
         let none = BTreeMap::new();
@@ -57,12 +66,53 @@ pub(super) fn compare(
         let new = after.objects.get(key).unwrap_or(&none);
         let mut items: Vec<SectionItem> =
             new.iter().filter_map(|(id, side)| SectionItem::between(old.get(id), Some(side))).collect();
-        let dropped = old.iter().filter(|(id, _)| !new.contains_key(id));
-        items.extend(dropped.filter_map(|(_, side)| SectionItem::between(Some(side), None)));
+        for (id, side) in old.iter().filter(|(id, _)| !new.contains_key(id)) {
+            let fate = fate(key, (id, side), [&before, &after], &kept);
+            if fate != Some(Fate::Deleted) {
+                kept.insert(id.clone());
+            }
+            items.extend(SectionItem::dropped(side, fate));
+        }
         let revision = format!("{} → {}", before.name, after.name);
         output.take(Section { key: key.clone(), revision, items, notes: Vec::new(), stop: None })?;
     }
     Ok(())
+}
+
+/// What becomes of an object that `key` builds in the revision before and not in the one after. `kept` are
+/// those that stay though they were dropped.
+fn fate(
+    key: &Ref,
+    (id, side): (&ObjectId, &Side),
+    [before, after]: [&Revision; 2],
+    kept: &HashSet<ObjectId>,
+) -> Option<Fate> {
+    let is_owner = |id: &ObjectId| {
+        Kustomization::named(&id.namespace, &id.name) == *key
+            && (id.group.as_str(), id.kind.as_str()) == (Kustomization::ID.group, Kustomization::ID.kind)
+    };
+    let (owner, is_removed) = match (after.owners.get(key), before.owners.get(key)) {
+        (Some(owner), _) => (owner, false),
+        // It stays as it is, and so does what it applies.
+        (None, Some(_)) if kept.iter().any(is_owner) => return None,
+        (None, Some(owner)) => (owner, true),
+        // Nobody says who applies it.
+        (None, None) => return Some(Fate::Deleted),
+    };
+    let decided = offline::fate(owner, &side.object, is_removed);
+    let account = |owner: &Kustomization| owner.spec.service_account_name.clone();
+    let takes_over = |other: &&Kustomization| {
+        let (own, theirs) = (account(owner), account(other));
+        let holds = after.objects.get(&other.reference()).is_some_and(|objects| objects.contains_key(id));
+        holds && pipeline::may_hold((owner, own.as_deref()), (other, theirs.as_deref()), false)
+    };
+    match (&decided, after.owners.values().find(takes_over)) {
+        (Some(Fate::Deleted), Some(other)) => {
+            let is_near = other.metadata.namespace == owner.metadata.namespace;
+            Some(Fate::Kept(PruneSkip::HeldBy(is_near.then(|| other.reference()))))
+        }
+        _ => decided,
+    }
 }
 
 /// Builds a revision whole. Where the folder is not there at all, nothing is.
@@ -73,7 +123,13 @@ fn built(name: &str, revision: String, tree: &Tree, folder: &str, output: &mut D
         return built;
     }
     let Ok(tree) = ignore::applied(tree, None, || Ok::<(), Infallible>(()));
-    let values = SubstituteValues { tree: offline::values_in(&tree), ..SubstituteValues::default() };
+    let values = match offline::values_in(&tree) {
+        Ok(tree) => SubstituteValues { tree, ..SubstituteValues::default() },
+        Err(error) => {
+            output.unbuilt(format!("{name}: {error}"));
+            return built;
+        }
+    };
     let start = Start::Folder(folder.to_owned());
     // With nothing to look up elsewhere, there is nothing to wait for.
     let Some(Platform { rendered, errors }) =
@@ -102,6 +158,7 @@ fn built(name: &str, revision: String, tree: &Tree, folder: &str, output: &mut D
             (resource.object.id(), Side { object: resource.object, file: resource.origin, is_sensitive })
         });
         built.objects.entry(key.clone()).or_default().extend(sides);
+        built.owners.extend(rendered.kustomization.map(|owner| (key.clone(), *owner)));
         built.order.push(key);
     }
     built

@@ -1,21 +1,21 @@
-//! Differences as lines of YAML: what goes, what comes, and the fields around it.
+//! Differences as lines of YAML: removed lines, added lines, and the fields around them.
 
 use serde_json::{Value, json};
 
 use super::changes::{ListItem, ValueChange};
 use lockgate_base::model::yaml::{self, Layout};
 
-/// How many lines of a text are shown around those that differ.
+/// How many unchanged lines of a text are shown around the changed ones.
 const AROUND: usize = 3;
 
-/// What a line says.
+/// The role of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sign {
-    /// It is there before and after.
+    /// It is unchanged.
     Around,
-    /// It goes.
+    /// It is removed.
     Gone,
-    /// It comes.
+    /// It is added.
     New,
 }
 
@@ -40,7 +40,7 @@ pub(super) fn lines(change: &ValueChange) -> Vec<Line> {
     lines
 }
 
-/// The lines of what is below a field, an item, or the root.
+/// The lines below a field, an item, or the root.
 fn below(change: &ValueChange, depth: usize, lines: &mut Vec<Line>) {
     match change {
         ValueChange::Map(fields) => {
@@ -66,7 +66,7 @@ fn field(key: &str, change: &ValueChange, depth: usize, lines: &mut Vec<Line>) {
         ValueChange::Text { before, after } => text(key, before, after, depth, lines),
         ValueChange::Map(_) | ValueChange::List(_) => {
             lines.push((Sign::Around, format!("{}{}:", indent(depth), plain_key(key))));
-            // As kubectl prints it, a list stands as deep as its field.
+            // kubectl prints a list at the depth of its field.
             let is_list = matches!(change, ValueChange::List(_));
             below(change, depth + usize::from(!is_list), lines);
         }
@@ -93,7 +93,7 @@ fn list_item(item: &ListItem, change: &ValueChange, depth: usize, lines: &mut Ve
     }
 }
 
-/// One value in the place of another.
+/// Prints one value in place of another.
 fn values(
     before: Option<&Value>,
     after: Option<&Value>,
@@ -113,7 +113,7 @@ fn print(sign: Sign, value: &Value, depth: usize, lines: &mut Vec<Line>) {
     lines.extend(text.lines().map(|line| (sign, format!("{}{line}", indent(depth)))));
 }
 
-/// A text of several lines, of which those are shown that differ, and some around them.
+/// Prints a text of several lines: its changed lines, and some around them.
 fn text(key: &str, before: &str, after: &str, depth: usize, lines: &mut Vec<Line>) {
     let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
     let ops = similar::capture_diff_slices(similar::Algorithm::Myers, &old, &new);
@@ -124,7 +124,7 @@ fn text(key: &str, before: &str, after: &str, depth: usize, lines: &mut Vec<Line
     };
     let groups = similar::group_diff_ops(ops, AROUND);
     if groups.is_empty() {
-        // The last line end alone differs.
+        // The texts differ only in the last line end.
         show(
             Sign::Gone,
             if before.ends_with('\n') { "(a line end at the end)" } else { "(no line end at the end)" },

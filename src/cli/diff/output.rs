@@ -1,4 +1,4 @@
-//! What is printed, in the form that was asked for, and what the exit code says of all of it.
+//! Prints the differences in the requested form, and chooses the exit code.
 
 use std::process::ExitCode;
 
@@ -8,17 +8,17 @@ use super::section::{Action, Section};
 use crate::cli::output::{CommandError, write};
 use crate::preview::LookStop;
 
-/// Takes what is said of one Kustomization after the other.
+/// Receives the sections of the Kustomizations, one after the other.
 pub(super) struct DiffOutput {
     form: DiffFormat,
     paint: Paint,
-    /// Kept where all of it is printed at the end.
+    /// The sections, if they are all printed at the end.
     sections: Vec<Section>,
     errors: Vec<String>,
     code: Code,
 }
 
-/// How the command ends; the later ones hide the earlier ones.
+/// The end of the command; a later variant hides an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Code {
     Same,
@@ -54,13 +54,13 @@ impl DiffOutput {
         }
     }
 
-    /// Takes what does not build, and so has no section of its own.
+    /// Records a failed build, which has no section of its own.
     pub(super) fn unbuilt(&mut self, error: String) {
         self.code = self.code.max(Code::Unbuilt);
         self.errors.push(error);
     }
 
-    /// Prints what was kept; the exit code.
+    /// Prints the kept sections, and returns the exit code.
     pub(super) fn finish(self) -> Result<ExitCode, CommandError> {
         match self.form {
             DiffFormat::Text | DiffFormat::Name => {}
@@ -74,7 +74,7 @@ impl DiffOutput {
             Code::Unreachable => 3,
             Code::Refused => 4,
         };
-        // Forms for programs hold the errors; people see them on standard error in any case.
+        // The formats for programs contain the errors; people see them on standard error in any case.
         let ended = CommandError::ended(code, self.errors);
         Ok(ended.report())
     }

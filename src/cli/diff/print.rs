@@ -1,4 +1,4 @@
-//! How differences are printed: for people, for a pull request's comment, and as names.
+//! Prints differences: for people, for a pull request's comment, and as names.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use super::lines::{Line, Sign, lines};
 use super::section::{Action, Section, SectionItem};
 use crate::preview::LookStop;
 
-/// A part of a comment that is longer than so many lines is folded.
+/// A part of a comment with more lines than this is folded.
 const LONG: usize = 20;
 
 /// Colours for a terminal, or none.
@@ -22,7 +22,7 @@ impl Paint {
     }
 }
 
-/// A Kustomization for people: nothing but a line where nothing differs.
+/// A Kustomization for people; a single line if nothing differs.
 pub(super) fn text(section: &Section, paint: Paint) -> String {
     let mut text = String::new();
     if !section.items.is_empty() || !section.notes.is_empty() || section.stop.is_some() {
@@ -33,7 +33,7 @@ pub(super) fn text(section: &Section, paint: Paint) -> String {
     text
 }
 
-/// What is below the heading. The whole of what is created is shown `whole` only.
+/// The text below the heading. New objects are shown in full only if `whole` is set.
 fn body(section: &Section, paint: Paint, whole: bool) -> String {
     let mut text = String::new();
     for note in &section.notes {
@@ -67,7 +67,7 @@ fn body(section: &Section, paint: Paint, whole: bool) -> String {
     text
 }
 
-/// All lines of an object that comes.
+/// All lines of a new object.
 fn created(object: &Value) -> Vec<Line> {
     let fields = object.as_object().into_iter().flatten();
     let fields = fields
@@ -98,7 +98,7 @@ const fn colour(deed: Action) -> &'static str {
     }
 }
 
-/// A line as a terminal may show it: no control characters, which could draw over others.
+/// A line that is safe for a terminal: without control characters, which could draw over others.
 fn printable(line: &str) -> String {
     let shown = |c: char| if c.is_control() { c.escape_unicode().collect::<String>() } else { c.to_string() };
     line.chars().map(shown).collect()
@@ -147,13 +147,13 @@ pub(super) fn markdown(sections: &[Section], errors: &[String]) -> String {
     text
 }
 
-/// A fence that nothing inside closes.
+/// A fence that no line inside closes.
 fn fence(body: &str) -> String {
     let longest = body.split(|c| c != '`').map(str::len).max().unwrap_or_default();
     "`".repeat(3.max(longest + 1))
 }
 
-/// All of it for programs.
+/// The whole result for programs.
 pub(super) fn value(sections: &[Section], errors: &[String]) -> Value {
     let differs = sections.iter().any(Section::differs);
     let kustomizations: Vec<Value> = sections.iter().map(Section::value).collect();

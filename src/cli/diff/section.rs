@@ -95,6 +95,8 @@ impl Section {
         match end {
             Ok(preview) => {
                 notes.extend(preview.warnings);
+                let drifted = preview.drifted.into_iter();
+                notes.extend(drifted.map(|line| format!("has drifted, and is left so: {line}")));
                 items.extend(preview.objects.into_iter().filter_map(item));
                 items.extend(preview.refusals.iter().map(refused));
                 items.extend(preview.dropped.into_iter().filter_map(|dropped| gone(dropped, &with)));
@@ -179,6 +181,12 @@ impl SectionItem {
         let object = (deed == Action::Created).then(|| shown(&side.object, is_sensitive));
         let file = side.file.clone();
         Some(Self { id: side.object.id(), deed, change, object, text: String::new(), file })
+    }
+
+    /// What an object of the revision before becomes that is not in the one after.
+    pub(super) fn dropped(before: &Side, fate: Option<Fate>) -> Option<Self> {
+        let item = gone(Dropped { id: before.object.id(), fate: Ok(fate) }, |_| None)?;
+        Some(Self { file: before.file.clone(), ..item })
     }
 
     fn value(&self) -> Value {

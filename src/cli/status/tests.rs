@@ -1,4 +1,4 @@
-//! What is printed, to the letter.
+//! The printed status, to the letter.
 
 use std::time::Duration;
 

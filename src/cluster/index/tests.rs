@@ -21,7 +21,7 @@ fn sighting(resource_version: u64, fingerprint: u64) -> Sighting {
         owner: Some(owner("apps")),
         fingerprint,
         overridden: false,
-        waits: false,
+        policy: None,
         by: Some("kubectl-edit".into()),
         health: Health::Current,
     }
@@ -34,9 +34,13 @@ fn id() -> ObjectId {
 fn held() -> Index {
     let mut index = Index::default();
     index.open(&kind());
-    assert_eq!(index.hold(&kind(), sighting(10, 7), false), None);
+    assert_eq!(index.hold(&kind(), sighting(10, 7), None, false), None);
     index.set_watching(&kind(), Watching::Live);
     index
+}
+
+fn gone(policy: Option<DriftPolicy>) -> HeldChange {
+    HeldChange::Gone { id: id(), owner: owner("apps"), policy }
 }
 
 fn drifted(change: Option<&HeldChange>) -> bool {
@@ -60,14 +64,48 @@ fn only_a_change_of_what_we_applied_is_drift() {
     }
 }
 
+/// `commonMetadata` may set the owner labels, to those of another too.
+#[test]
+fn drift_is_told_to_who_applied_the_object_whomever_its_labels_name() {
+    let mut index = Index::default();
+    index.open(&kind());
+    let holder = owner("mine");
+    assert_eq!(index.hold(&kind(), sighting(10, 7), Some(&holder), false), None);
+    index.set_watching(&kind(), Watching::Live);
+    assert!(index.intact(&id()), "its labels are as they were applied");
+    let Some(HeldChange::Drifted { owner: told, .. }) = index.seen(&kind(), sighting(11, 8)) else {
+        panic!("one of our fields was taken");
+    };
+    assert_eq!(told, holder);
+    index.release(&id(), Some(&owner("apps")));
+    let gone = index.left(&kind(), "n", "a", 12);
+    assert_eq!(
+        gone,
+        Some(HeldChange::Gone { id: id(), owner: holder, policy: None }),
+        "another cannot let it go"
+    );
+}
+
 #[test]
 fn drift_is_told_once_until_it_is_put_back() {
     let mut index = held();
     assert!(drifted(index.seen(&kind(), sighting(11, 8)).as_ref()));
     assert_eq!(index.seen(&kind(), sighting(12, 8)), None);
     index.begin(&id());
-    assert_eq!(index.hold(&kind(), sighting(13, 7), true), None);
+    assert_eq!(index.hold(&kind(), sighting(13, 7), None, true), None);
     assert!(drifted(index.seen(&kind(), sighting(14, 8)).as_ref()));
+}
+
+/// Whoever hears of it decides, since an object may say otherwise than its owner.
+#[test]
+fn what_an_object_says_of_its_drift_is_told_with_it() {
+    for policy in [None, Some(DriftPolicy::Watch), Some(DriftPolicy::Interval)] {
+        let mut index = held();
+        let seen = index.seen(&kind(), Sighting { policy, ..sighting(11, 8) });
+        let Some(HeldChange::Drifted { policy: told, .. }) = seen else { panic!("{seen:?}") };
+        assert_eq!(told, policy);
+        assert_eq!(index.left(&kind(), "n", "a", 12), Some(gone(policy)));
+    }
 }
 
 #[test]
@@ -75,11 +113,11 @@ fn our_own_write_is_not_drift_whichever_news_comes_first() {
     let mut index = held();
     index.begin(&id());
     assert_eq!(index.seen(&kind(), sighting(11, 8)), None, "the watch was faster than the answer");
-    assert_eq!(index.hold(&kind(), sighting(11, 8), true), None);
+    assert_eq!(index.hold(&kind(), sighting(11, 8), None, true), None);
     assert!(index.intact(&id()));
     index.begin(&id());
     assert_eq!(index.seen(&kind(), sighting(13, 5)), None, "written by someone else after our write");
-    assert!(drifted(index.hold(&kind(), sighting(12, 9), true).as_ref()));
+    assert!(drifted(index.hold(&kind(), sighting(12, 9), None, true).as_ref()));
 }
 
 #[test]
@@ -95,7 +133,7 @@ fn an_object_that_left_is_gone_unless_it_was_written_since() {
     let mut index = held();
     assert_eq!(index.left(&kind(), "n", "a", 9), None);
     assert!(index.intact(&id()));
-    assert_eq!(index.left(&kind(), "n", "a", 11), Some(HeldChange::Gone { id: id(), owner: owner("apps") }));
+    assert_eq!(index.left(&kind(), "n", "a", 11), Some(gone(None)));
     assert!(!index.intact(&id()));
 }
 
@@ -160,7 +198,7 @@ fn what_has_moved_to_another_owner_is_not_let_go_by_the_former() {
         let mut index = held();
         let moved = Sighting { owner: Some(owner("other")), ..sighting(11, 7) };
         index.begin(&id());
-        assert_eq!(index.hold(&kind(), moved, true), None);
+        assert_eq!(index.hold(&kind(), moved, None, true), None);
         index.set_watching(&kind(), watching.clone());
         index.release(&id(), Some(&owner("apps")));
         index.set_watching(&kind(), Watching::Live);
@@ -176,7 +214,12 @@ fn a_job_that_has_ended_may_go_and_one_that_runs_may_not() {
     let run = |health: Health| {
         let mut index = Index::default();
         index.open(&jobs);
-        index.hold(&jobs, Sighting { health: Health::InProgress("runs".into()), ..sighting(10, 7) }, false);
+        index.hold(
+            &jobs,
+            Sighting { health: Health::InProgress("runs".into()), ..sighting(10, 7) },
+            None,
+            false,
+        );
         index.set_watching(&jobs, Watching::Live);
         index.seen(&jobs, Sighting { health, ..sighting(11, 7) });
         let change = index.left(&jobs, "n", "a", 12);

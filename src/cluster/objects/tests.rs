@@ -1,4 +1,4 @@
-//! A stand-in for the API server, and what is asked of it.
+//! A stand-in for the API server, and the requests that it receives.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -9,11 +9,13 @@ use kube::client::Body;
 
 use super::*;
 
-/// What a stand-in serves: group, version, kind and plural. Only the last two are cluster-scoped.
-const SERVED: [(&str, &str, &str, &str); 8] = [
+/// The kinds that a stand-in serves: group, version, kind and plural. Only the last two are cluster-scoped.
+const SERVED: [(&str, &str, &str, &str); 10] = [
     ("", "v1", "Secret", "secrets"),
     ("", "v1", "Pod", "pods"),
+    ("", "v1", "Event", "events"),
     ("apps", "v1", "Deployment", "deployments"),
+    ("coordination.k8s.io", "v1", "Lease", "leases"),
     ("source.toolkit.fluxcd.io", "v1", "GitRepository", "gitrepositories"),
     ("kustomize.toolkit.fluxcd.io", "v1", "Kustomization", "kustomizations"),
     ("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies"),
@@ -21,7 +23,7 @@ const SERVED: [(&str, &str, &str, &str); 8] = [
     ("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions"),
 ];
 
-/// What discovery says of a stand-in at one of its two paths.
+/// The stand-in's discovery document at one of its two paths.
 fn discovery(path: &str) -> Value {
     let in_path = |group: &&(&str, &str, &str, &str)| group.0.is_empty() == (path == "/api");
     let group = |(group, version, kind, plural): &(&str, &str, &str, &str)| {
@@ -37,8 +39,7 @@ fn response(code: u16, body: &Value) -> Response<Body> {
     Response::builder().status(code).body(Body::from(body.to_string().into_bytes())).unwrap()
 }
 
-/// A cluster that has these kinds, and gives to each other request what `answer` makes of its method and
-/// path.
+/// A cluster with these kinds, which answers every other request with `answer`, by method and path.
 pub(crate) fn serving<F>(answer: impl Fn(&Method, &str) -> F + Send + Sync + 'static) -> Objects
 where
     F: Future<Output = Result<(u16, Value), std::io::Error>> + Send + 'static,
@@ -46,7 +47,7 @@ where
     Objects::new(&client_of(move |method, uri, _| answer(method, uri.path())))
 }
 
-/// A client of such a cluster, which looks at a request's whole address and at its body too.
+/// A client of such a cluster, whose `answer` also gets the whole address and the body of a request.
 pub(crate) fn client_of<F>(
     answer: impl Fn(&Method, &http::Uri, Vec<u8>) -> F + Send + Sync + 'static,
 ) -> Client
@@ -59,7 +60,7 @@ where
         async move {
             let (head, body) = request.into_parts();
             let body = body.collect_bytes().await.map_err(std::io::Error::other)?;
-            // Told of a look at the kinds too, which it does not answer.
+            // `answer` also sees requests for discovery, and its result for those is dropped.
             let answered = answer(&head.method, &head.uri, body.to_vec());
             let path = head.uri.path();
             if matches!(path, "/api" | "/apis") {
@@ -71,13 +72,13 @@ where
     Client::of_service(service, "http://test")
 }
 
-/// A cluster that gives these answers one after the other, and then the last of them for ever. Without a code
-/// it cuts the connection.
+/// A cluster that gives these answers one after the other, and then the last of them for ever. For an answer
+/// without a code it cuts the connection.
 pub(crate) fn answering(answers: Vec<(Option<u16>, Value)>) -> Objects {
     let answers = Arc::new(Mutex::new(VecDeque::from(answers)));
     serving(move |_, path| {
         let mut answers = answers.lock().unwrap();
-        // Discovery is answered without them.
+        // Requests for discovery use up no answer.
         let next = answers.front().cloned().filter(|_| !matches!(path, "/api" | "/apis"));
         if next.is_some() && answers.len() > 1 {
             answers.pop_front();
@@ -136,7 +137,7 @@ async fn a_busy_server_is_asked_again_while_there_is_time() {
         let objects = Objects { read: limit, write: limit, ..objects };
         let listed = objects.list("v1", "Secret", None, "").await;
         assert_eq!(listed.is_ok(), is_answered, "within {limit:?}: {listed:?}");
-        // It could be asked, whatever it said.
+        // The request reached the server, whatever its answer.
         assert!(is_answered || matches!(listed, Err(ApiFailure::Answered { code: 429, .. })), "{listed:?}");
     }
 }
@@ -214,7 +215,7 @@ async fn a_missing_right_has_one_spelling() {
         assert_eq!(failure.to_string(), format!("u may not {verb} secrets in namespace n"));
         assert!(matches!(failure, ApiFailure::Forbidden(_)), "{failure:?}");
     }
-    // A proxy has words of its own, and an admission plugin speaks of no right.
+    // A proxy has words of its own, and an admission plugin names no right.
     let objects = answering(vec![answer("no")]);
     let failure = objects.list("v1", "Secret", Some("n"), "").await.unwrap_err();
     assert_eq!(failure.to_string(), "lockgate may not list secrets in namespace n");

@@ -1,22 +1,22 @@
-//! Situations, each at another decision of the chain.
+//! Situations for `lockgate diff`, each at another decision of the chain.
 
 use serde_json::{Value, json};
 
 use super::super::stage::config_map;
 
-/// Something that Git, or somebody, does to what a Kustomization of its own has applied.
+/// A change by Git, or by somebody else, to the objects that a Kustomization has applied.
 pub(super) struct Situation {
     pub(super) name: &'static str,
-    /// What the spec says beside the usual.
+    /// The spec's fields besides the usual ones.
     pub(super) spec: Value,
-    /// The files of its folder, before and after. What is not there after is removed.
+    /// The files of its folder, before and after. A file that is missing after is removed.
     pub(super) before: Vec<(&'static str, String)>,
     pub(super) after: Vec<(&'static str, String)>,
     /// An edit of a ConfigMap by kubectl, in between.
     pub(super) edit: Option<(&'static str, Value)>,
-    /// What is announced: `action Kind/name`.
+    /// The announced changes: `action Kind/name`.
     pub(super) announced: &'static [&'static str],
-    /// What happens, where that is other than what is announced to be written.
+    /// The changes that happen, if they differ from the announced writes.
     pub(super) done: Option<&'static [&'static str]>,
 }
 

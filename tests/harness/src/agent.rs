@@ -11,7 +11,7 @@ use crate::dirs::RunDir;
 use crate::eventually;
 use crate::process::{Lifetime, Process, tail};
 
-/// A running agent. It is killed when it is dropped.
+/// A running agent, which is killed on drop.
 #[derive(Debug)]
 pub struct Agent {
     process: Process,
@@ -35,7 +35,7 @@ impl AgentBuilder {
         self
     }
 
-    /// Sets a variable of its environment, which otherwise holds PATH, HOME and TMPDIR alone.
+    /// Sets an environment variable; the environment otherwise holds only PATH, HOME and TMPDIR.
     #[must_use]
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.environment.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
@@ -48,7 +48,7 @@ impl AgentBuilder {
         self.env("KUBECONFIG", path)
     }
 
-    /// Starts it, with an empty home directory of its own and both outputs in one file.
+    /// Starts the agent, with an empty home directory of its own and both outputs in one file.
     pub fn spawn(self) -> anyhow::Result<Agent> {
         let home = RunDir::temporary("agent")?;
         let output = home.join("output.log");
@@ -80,44 +80,44 @@ impl Agent {
         self.process.pid()
     }
 
-    /// The folder that it was started in.
+    /// The agent's home directory.
     pub fn home(&self) -> &Path {
         self.home.path()
     }
 
-    /// Ends it as `kill -9` does, and waits until it is gone.
+    /// Kills the agent as `kill -9` does, and waits until it is gone.
     pub fn kill9(&self) {
         self.process.kill();
     }
 
-    /// Asks it to end, as the kubelet does.
+    /// Asks the agent to shut down, as the kubelet does.
     pub fn term(&self) {
         self.process.signal(libc::SIGTERM);
     }
 
-    /// Stops it as a debugger would.
+    /// Stops the agent as a debugger would.
     pub fn stop_signal(&self) {
         self.process.signal(libc::SIGSTOP);
     }
 
-    /// Ends what `stop_signal` began.
+    /// Resumes an agent that `stop_signal` has stopped.
     pub fn cont(&self) {
         self.process.signal(libc::SIGCONT);
     }
 
-    /// Its exit status, once it has ended.
+    /// The exit status of the agent, once it has ended.
     pub fn exited(&self) -> Option<ExitStatus> {
         self.process.exited()
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the agent.
     pub async fn wait_exit(&self, timeout: Duration) -> anyhow::Result<ExitStatus> {
         eventually(timeout, async || self.exited().context("the agent runs"))
             .await
             .with_context(|| format!("the end of its output:\n{}", tail(&self.output, 20)))
     }
 
-    /// Waits until its output holds a text.
+    /// Waits until the output contains a text.
     pub async fn wait_output(&self, text: &str, timeout: Duration) -> anyhow::Result<()> {
         eventually(timeout, async || {
             anyhow::ensure!(self.output().contains(text), "no {text:?} in:\n{}", tail(&self.output, 20));
@@ -126,32 +126,32 @@ impl Agent {
         .await
     }
 
-    /// All that it wrote on standard output and standard error.
+    /// The whole text on standard output and standard error.
     pub fn output(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.output).unwrap_or_default()).into_owned()
     }
 
-    /// The largest resident memory so far, in KiB; fails when it has ended.
+    /// The largest resident memory so far, in KiB; an error if the agent has ended.
     pub fn peak_rss_kib(&self) -> anyhow::Result<u64> {
         self.status("VmHWM:")
     }
 
-    /// The resident memory now, in KiB; fails when it has ended.
+    /// The resident memory now, in KiB; an error if the agent has ended.
     pub fn rss_kib(&self) -> anyhow::Result<u64> {
         self.status("VmRSS:")
     }
 
-    /// How many threads it has.
+    /// The number of threads.
     pub fn threads(&self) -> anyhow::Result<u64> {
         self.status("Threads:")
     }
 
-    /// How many files and sockets it has open.
+    /// The number of open files and sockets.
     pub fn open_files(&self) -> anyhow::Result<usize> {
         Ok(std::fs::read_dir(format!("/proc/{}/fd", self.pid()))?.count())
     }
 
-    /// The processor time that it used, user and system.
+    /// The processor time used so far, user and system.
     pub fn cpu_seconds(&self) -> anyhow::Result<f64> {
         // Linux counts in hundredths of a second towards programs, whatever the kernel's own tick is.
         const TICKS: f64 = 100.0;

@@ -178,7 +178,8 @@ pub fn packed(name: &str, version: &str, files: &[(&str, &str)]) -> anyhow::Resu
     Ok(builder.into_inner()?.finish()?)
 }
 
-fn digest(bytes: &[u8]) -> String {
+/// The SHA-256 of bytes in hex digits.
+pub(crate) fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

@@ -33,7 +33,7 @@ use crate::process::{Lifetime, Process, lock};
 use crate::serve::free_port;
 use components::Layout;
 
-/// Which programs run.
+/// The programs that run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Components {
     /// etcd, kube-apiserver and kube-controller-manager: objects, garbage collection and namespaces, but no
@@ -47,9 +47,9 @@ pub enum Components {
 /// How a control plane is started.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Which programs run.
+    /// The programs that run.
     pub components: Components,
-    /// How many nodes kwok plays, each in a zone of its own.
+    /// The number of nodes that kwok simulates, each in a zone of its own.
     pub nodes: usize,
     /// Whether the API server writes an audit log, one JSON line a request.
     pub audit: bool,
@@ -85,7 +85,7 @@ impl Options {
     }
 }
 
-/// A running control plane. Its programs end and its directory goes when it is dropped.
+/// A running control plane. On drop its programs end and its directory is removed.
 #[derive(Debug)]
 pub struct ControlPlane {
     // Fields drop in order: the programs end before their directory goes.
@@ -103,7 +103,7 @@ struct Processes {
 }
 
 impl ControlPlane {
-    /// Starts a control plane and waits until it is of use.
+    /// Starts a control plane and waits until it is ready.
     ///
     /// The first start on a machine builds the programs, which takes minutes.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
@@ -113,7 +113,7 @@ impl ControlPlane {
         loop {
             attempts += 1;
             match Self::attempt(&options, binaries.clone()).await {
-                // A free port may be taken by another program before ours listens on it.
+                // Another program may take a free port before ours listens on it.
                 Err(error) if attempts < 3 && format!("{error:#}").contains("address already in use") => {}
                 result => return result,
             }
@@ -142,7 +142,7 @@ impl ControlPlane {
         match plane.start_all(options).await {
             Ok(()) => Ok(plane),
             Err(error) => {
-                // Kept programs would go on without anybody who knows them.
+                // Programs that are kept would run on with nobody to stop them.
                 plane.kill_all();
                 Err(error)
             }
@@ -184,7 +184,7 @@ impl ControlPlane {
                 } },
             }))?;
             match nodes.create(&PostParams::default(), &node).await {
-                // A kept directory still holds it.
+                // A directory that was kept still holds it.
                 Err(kube::Error::Api(status)) if status.is_already_exists() => {}
                 result => drop(result?),
             }
@@ -207,7 +207,7 @@ impl ControlPlane {
         .context("the control plane did not become usable")
     }
 
-    /// Waits for an answer for a minute, or until one of the programs has ended.
+    /// Waits up to a minute for an answer, or until one of the programs has ended.
     async fn until(&self, mut probe: impl AsyncFnMut() -> anyhow::Result<()>) -> anyhow::Result<()> {
         eventually(Duration::from_mins(1), async || match self.check_alive() {
             Ok(()) => probe().await.map(Ok),
@@ -231,7 +231,8 @@ impl ControlPlane {
             .try_for_each(Process::check_alive)
     }
 
-    /// Ends what was started with `keep` in `dir`, by its pid files, and removes the directory.
+    /// Ends the programs that were started with `keep` in `dir`, by their pid files, and removes the
+    /// directory.
     pub fn stop_left_running(dir: &Path) -> anyhow::Result<()> {
         for entry in std::fs::read_dir(dir).with_context(|| format!("nothing runs from {}", dir.display()))? {
             let path = entry?.path();

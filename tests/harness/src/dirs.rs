@@ -7,7 +7,7 @@ use crate::process::{exists, lock, send_signal};
 
 const PREFIX: &str = "lockgate-test-";
 
-/// What is still to clean up when the process ends with statics undropped: process groups first, then
+/// The leftovers to remove when the process ends, since statics are not dropped: process groups first, then
 /// directories.
 static LEFT: Mutex<Left> = Mutex::new(Left { groups: Vec::new(), dirs: Vec::new() });
 
@@ -55,19 +55,19 @@ impl RunDir {
 impl Drop for RunDir {
     fn drop(&mut self) {
         if self.temporary {
-            // What cannot be removed now is swept by the next run.
+            // The next run removes a directory that cannot be removed now.
             let _ = std::fs::remove_dir_all(&self.path);
             lock(&LEFT).dirs.retain(|dir| *dir != self.path);
         }
     }
 }
 
-/// Names a process group to kill before the directories go.
+/// Registers a process group to kill before the directories are removed.
 pub(crate) fn kill_at_exit(group: i32) {
     lock(&LEFT).groups.push(group);
 }
 
-/// The group has ended: its number may soon be another's.
+/// Unregisters a group that has ended: its number may soon be another's.
 pub(crate) fn ended(group: i32) {
     lock(&LEFT).groups.retain(|known| *known != group);
 }
@@ -92,7 +92,7 @@ fn clean_at_exit(path: &Path) {
     lock(&LEFT).dirs.push(path.to_owned());
 }
 
-/// Removes what processes that no longer exist left behind.
+/// Removes the directories of processes that no longer exist.
 fn sweep() {
     let Ok(entries) = std::fs::read_dir(std::env::temp_dir()) else { return };
     for entry in entries.flatten() {

@@ -10,16 +10,16 @@ use axum::response::{IntoResponse as _, Response};
 use crate::pki::Authority;
 use crate::serve::Server;
 
-/// What a server answers to a path.
+/// A server's answer to a path.
 #[derive(Debug, Clone)]
 pub enum Document {
     /// This text.
     Text(String),
-    /// It is at this URL.
+    /// A redirect to this URL.
     At(String),
 }
 
-/// A server of fixed documents over HTTPS, with a certificate of an authority of its own.
+/// A server of fixed documents over HTTPS, with a certificate of its own authority.
 #[derive(Debug)]
 pub struct DocumentServer {
     server: Server,

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-/// Asks `probe` again and again until it answers `Ok`, at first every 20 ms and then up to every 250 ms.
+/// Calls `probe` until it returns `Ok`, at first every 20 ms and later every 250 ms.
 ///
-/// Fails after `timeout` with the last answer, or with the word that the last question was not answered.
+/// Fails after `timeout` with the last answer, or with a message that the last call did not return.
 pub async fn eventually<T, F>(timeout: Duration, mut probe: F) -> anyhow::Result<T>
 where
     F: AsyncFnMut() -> anyhow::Result<T>,

@@ -1,6 +1,36 @@
-//! What is, or seems to be, Flux.
+//! What is, or seems to be, Flux, and its CLI.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::{Value, json};
+
+use crate::process::built_by;
+
+/// The real flux CLI, as a user of one cluster runs it.
+#[derive(Debug)]
+pub struct FluxCli {
+    program: PathBuf,
+    kubeconfig: PathBuf,
+}
+
+impl FluxCli {
+    /// For the cluster of a kubeconfig; the first call on a machine builds the CLI.
+    pub fn of(kubeconfig: &Path) -> anyhow::Result<Self> {
+        let program = built_by("flux/build.sh")?.join("flux");
+        Ok(Self { program, kubeconfig: kubeconfig.to_owned() })
+    }
+
+    /// Runs a command in a namespace: what it prints on standard output and standard error, and whether it
+    /// succeeds.
+    pub fn run(&self, namespace: &str, arguments: &[&str]) -> anyhow::Result<(bool, String)> {
+        let mut command = Command::new(&self.program);
+        command.args(arguments).args(["--timeout", "1m", "--namespace", namespace, "--kubeconfig"]);
+        let output = command.arg(&self.kubeconfig).output()?;
+        let printed = [output.stdout, output.stderr].concat();
+        Ok((output.status.success(), String::from_utf8(printed)?))
+    }
+}
 
 /// A Deployment with the label of Flux's, as anybody may make one in his own namespace.
 #[must_use]

@@ -7,6 +7,7 @@ mod sshd;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use https::backend;
 pub use https::{HttpsAuth, HttpsGitServer};
 pub use keys::{HostKeyType, KeyAlgorithm, SshKey, fingerprint};
 pub use repo::{Change, Repo};

@@ -2,6 +2,7 @@
 //! it is registered and its owner's policy allows it.
 
 mod app;
+mod clones;
 mod faults;
 mod files;
 mod keys;
@@ -16,17 +17,21 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
+use axum::extract::Query;
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use serde_json::Value;
 
+pub use clones::GitCall;
 pub use faults::Fault;
 pub use keys::DeployKey;
-pub use tokens::{Access, App, Bearer, Token};
+pub use tokens::{Access, App, Bearer, Token, app_key};
 
 use self::keys::Keys;
 use self::tokens::Tokens;
 use crate::git::GitServer;
+use crate::pki::Authority;
 use crate::process::lock;
-use crate::serve::Server;
+use crate::serve::{Server, runtime};
 
 /// A request that the stand-in got.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +78,26 @@ struct State {
     /// How many more requests are answered before the rate limit.
     budget: u64,
     requests: Vec<Request>,
+    clones: Vec<GitCall>,
+}
+
+/// The stand-in on https://127.0.0.1:PORT as well, with a certificate of an authority of its own.
+#[derive(Debug)]
+pub struct SecureGitHub {
+    server: Server,
+    authority: Authority,
+}
+
+impl SecureGitHub {
+    /// `https://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("https://{}", self.server.address())
+    }
+
+    /// The authority of the certificate, PEM.
+    pub fn ca_pem(&self) -> &str {
+        self.authority.pem()
+    }
 }
 
 impl GitHub {
@@ -92,12 +117,20 @@ impl GitHub {
             faults: Vec::new(),
             budget: faults::RATE_LIMIT,
             requests: Vec::new(),
+            clones: Vec::new(),
         };
         let shared =
             Arc::new(Shared { git: git.clone(), address: Mutex::default(), state: Mutex::new(state) });
         let server = Server::http(routes::router(&shared), port)?;
         *lock(&shared.address) = format!("http://{}", server.address());
         Ok(Self { server, shared })
+    }
+
+    /// Serves the same over TLS, too.
+    pub fn secured(&self) -> anyhow::Result<SecureGitHub> {
+        let authority = Authority::new("test-github-ca")?;
+        let identity = authority.server(&["localhost", "127.0.0.1"])?;
+        Ok(SecureGitHub { server: Server::https(routes::router(&self.shared), &identity)?, authority })
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -196,6 +229,48 @@ impl GitHub {
     /// The requests so far.
     pub fn requests(&self) -> Vec<Request> {
         lock(&self.shared.state).requests.clone()
+    }
+
+    /// Answers a request with a token as it would over HTTP: the status and the body.
+    pub async fn answer(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<(u16, Vec<u8>)> {
+        let uri: Uri = path.parse()?;
+        let query = Query::try_from_uri(&uri)?;
+        let headers = HeaderMap::from_iter([
+            (header::USER_AGENT, HeaderValue::from_static("test")),
+            (header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}"))?),
+        ]);
+        let shared = axum::extract::State(Arc::clone(&self.shared));
+        // On the harness's own threads, of which one may wait for a program.
+        let served = routes::serve(shared, method.parse()?, uri, query, headers, body.into());
+        let response = runtime()?.spawn(served).await?;
+        let status = response.status().as_u16();
+        Ok((status, axum::body::to_bytes(response.into_body(), usize::MAX).await?.to_vec()))
+    }
+
+    /// Takes another moment for the present, as far as deploy keys are concerned.
+    pub fn set_time(&self, now: SystemTime) {
+        lock(&self.shared.state).keys.now = Some(now);
+    }
+
+    /// Notes that the owner of a key was let in now, without a login.
+    pub fn note_use(&self, public: &str) {
+        lock(&self.shared.state).keys.note_use(public);
+    }
+
+    /// When GitHub says that a key was last used.
+    pub fn last_used(&self, key: &DeployKey) -> Option<SystemTime> {
+        lock(&self.shared.state).keys.last_used(key)
+    }
+
+    /// The requests of Git clients so far, which are none of the API's.
+    pub fn clones(&self) -> Vec<GitCall> {
+        lock(&self.shared.state).clones.clone()
     }
 
     /// The registered deploy keys.

@@ -1,4 +1,4 @@
-//! What a program costs from start to end: time, processor time and the most memory it held.
+//! The cost of a program from start to end: time, processor time and the largest memory.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -10,28 +10,28 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-/// What one run cost.
+/// The cost of one run.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
-    /// From start to end.
+    /// The time from start to end.
     pub wall: Duration,
-    /// Of all threads, in user code and in the kernel.
+    /// The processor time of all threads, in user code and in the kernel.
     pub cpu: Duration,
-    /// The most memory that was resident at a time. The kernel begins to count with what the caller of
-    /// [`measured`] held, so `None` when that was as much.
+    /// The largest resident memory. The kernel's count begins with the memory of the caller of [`measured`],
+    /// so this is `None` if the caller held as much.
     pub peak_kib: Option<u64>,
 }
 
-/// Copies a program to `folder/name`, so that two programs whose memory is compared are both as fresh in the
-/// page cache: how much of a file is mapped at a fault depends on how it came into the cache.
+/// Copies a program to `folder/name`, so that two programs whose memory is compared are equally fresh in the
+/// page cache: the way in which a file came into the cache decides how much of it a fault maps.
 pub fn fresh_copy(program: &Path, folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
     let copy = folder.join(name);
     fs::copy(program, &copy).with_context(|| format!("cannot copy {}", program.display()))?;
     Ok(copy)
 }
 
-/// Runs a program to its end with its standard output in a file, and gives what it cost. A failure is told
-/// with the standard error.
+/// Runs a program to its end with its standard output in a file, and returns its cost. The error of a failed
+/// program contains its standard error.
 pub fn measured(command: &mut Command, output: File) -> anyhow::Result<Cost> {
     let what = format!("{command:?}");
     let (status, errors, cost) = ended(command, output)?;
@@ -39,8 +39,8 @@ pub fn measured(command: &mut Command, output: File) -> anyhow::Result<Cost> {
     Ok(cost)
 }
 
-/// Runs a program to its end, also one that fails, with its standard output in a file: how it ended, its
-/// standard error, and what it cost.
+/// Runs a program to its end, successful or not, with its standard output in a file. Returns its exit status,
+/// its standard error, and its cost.
 pub fn ended(command: &mut Command, output: File) -> anyhow::Result<(ExitStatus, String, Cost)> {
     let what = format!("{command:?}");
     command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped());
@@ -74,7 +74,7 @@ fn wait(child: &Child) -> anyhow::Result<(ExitStatus, libc::rusage)> {
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     let pid = libc::pid_t::try_from(child.id())?;
     // SAFETY: both pointers are to values that live through the call; integers may hold any bits, so zeros
-    // are a usage.
+    // are a valid usage.
     let (waited, usage) =
         unsafe { (libc::wait4(pid, &raw mut status, 0, usage.as_mut_ptr()), usage.assume_init()) };
     anyhow::ensure!(waited == pid, "failed to wait for a child: {}", std::io::Error::last_os_error());

@@ -1,4 +1,4 @@
-//! Certificates of one run: an authority, and what it signs.
+//! The certificates of one run: an authority, and the certificates that it signs.
 
 use anyhow::Context as _;
 use rcgen::{
@@ -49,7 +49,7 @@ impl Authority {
         self.sign(params)
     }
 
-    /// A certificate for a client: Kubernetes takes the common name for the user, organizations for groups.
+    /// A certificate for a client: Kubernetes takes the common name as the user, and organizations as groups.
     pub(crate) fn client(&self, name: &str, groups: &[&str]) -> anyhow::Result<Identity> {
         let mut params = params(name, groups)?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -71,7 +71,7 @@ fn params(name: &str, groups: &[&str]) -> anyhow::Result<CertificateParams> {
     params.not_after = date_time_ymd(2120, 1, 1);
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
-    // rcgen keeps one value a type; the type named by its number counts as another one.
+    // rcgen keeps one value for each type; the same type, named by its number, counts as another one.
     let organization = [DnType::OrganizationName, DnType::CustomDnType(vec![2, 5, 4, 10])];
     anyhow::ensure!(groups.len() <= organization.len(), "a client certificate carries at most two groups");
     for (kind, &group) in organization.into_iter().zip(groups) {

@@ -133,6 +133,16 @@ pub(crate) fn run(command: Command, input: &[u8]) -> anyhow::Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
+/// Where a script of the tests has built its programs: it prints that. The first call on a machine may take
+/// minutes.
+pub(crate) fn built_by(script: &str) -> anyhow::Result<PathBuf> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(script);
+    let output = Command::new("bash").arg(&script).stderr(Stdio::inherit()).output();
+    let output = output.with_context(|| format!("failed to run {}", script.display()))?;
+    anyhow::ensure!(output.status.success(), "{} ended with {}", script.display(), output.status);
+    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
+}
+
 /// The last lines of a file, for messages.
 pub(crate) fn tail(path: &Path, lines: usize) -> String {
     let bytes = std::fs::read(path).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A TCP proxy that misbehaves on command, before sshd, the API server or anything else.
+//! A TCP proxy that misbehaves on command, in front of sshd, the API server or any other server.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::serve::Server;
 
-/// What the proxy does, to connections that are open and to new ones.
+/// The treatment of open and new connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Passes everything.
@@ -22,19 +22,19 @@ pub enum Mode {
     Refuse,
     /// Accepts, and passes nothing.
     Silent,
-    /// Passes this many bytes of a connection's answer, and then nothing more, with the connection left open.
+    /// Passes this many bytes of a connection's answer and then nothing more, and leaves the connection open.
     BlackholeAfter(u64),
-    /// Passes this many bytes of a connection's answer and closes it as if it were whole.
+    /// Passes this many bytes of a connection's answer, and then closes it like a complete one.
     CloseAfter(u64),
     /// Passes the answers at this many bytes a second.
     Throttle(u64),
     /// Resets connections.
     Reset,
-    /// Passes everything, each piece this much later.
+    /// Passes everything, each piece after this delay.
     Latency(Duration),
 }
 
-/// A proxy on a free loopback port. It ends, with its connections, when it is dropped.
+/// A proxy on a free loopback port. On drop it ends, with its connections.
 #[derive(Debug)]
 pub struct Proxy {
     server: Server,
@@ -53,7 +53,7 @@ struct Shared {
 }
 
 impl Proxy {
-    /// Passes connections on to `upstream`.
+    /// Starts a proxy that passes connections on to `upstream`.
     pub fn start(upstream: SocketAddr) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared {
             upstream,
@@ -71,42 +71,41 @@ impl Proxy {
         Ok(Self { server, shared })
     }
 
-    /// Where the proxy listens.
+    /// The address on which the proxy listens.
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
 
-    /// Does so from now on; when this returns, a refusing proxy has stopped listening and another one
-    /// listens.
+    /// Sets the mode. When this returns, a refusing proxy has stopped listening, and any other one listens.
     pub async fn set(&self, mode: Mode) {
         self.shared.mode.send_replace(mode);
         let mut listening = self.shared.listening.subscribe();
-        // It ends only with the proxy itself.
+        // The task ends only with the proxy itself.
         let _ = listening.wait_for(|&listening| listening == (mode != Mode::Refuse)).await;
     }
 
-    /// How many connections were accepted so far.
+    /// The number of connections accepted so far.
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::Relaxed)
     }
 
-    /// How many connections are open now.
+    /// The number of connections that are open now.
     pub fn open(&self) -> usize {
         self.shared.open.load(Ordering::Relaxed)
     }
 
-    /// How many bytes clients have sent.
+    /// The number of bytes that clients have sent.
     pub fn bytes_sent(&self) -> u64 {
         self.shared.sent.load(Ordering::Relaxed)
     }
 
-    /// How many bytes clients have received.
+    /// The number of bytes that clients have received.
     pub fn bytes_received(&self) -> u64 {
         self.shared.received.load(Ordering::Relaxed)
     }
 }
 
-/// Accepts while the mode has somebody listen.
+/// Accepts connections while the mode allows it.
 async fn listen(first: TcpListener, shared: Arc<Shared>) {
     let Ok(address) = first.local_addr() else { return };
     let mut mode = shared.mode.subscribe();
@@ -122,7 +121,7 @@ async fn listen(first: TcpListener, shared: Arc<Shared>) {
         }
         shared.listening.send_replace(listener.is_some());
         let Some(listening) = &listener else {
-            // Refusing lasts until another mode is set; a port that could not be taken again is tried again.
+            // Refusing lasts until another mode is set. A port that could not be taken again is tried again.
             let _ = tokio::time::timeout(Duration::from_millis(20), mode.changed()).await;
             continue;
         };
@@ -143,7 +142,7 @@ async fn connection(client: TcpStream, shared: Arc<Shared>) {
     shared.open.fetch_add(1, Ordering::Relaxed);
     let _open = OnDrop(&shared.open);
     let mut mode = shared.mode.subscribe();
-    // A client may have gone before it was looked at.
+    // A client may be gone already.
     let _ = client.set_nodelay(true);
     if doomed(*mode.borrow()) {
         return reset(&client);
@@ -171,7 +170,7 @@ fn doomed(mode: Mode) -> bool {
 }
 
 fn reset(client: &TcpStream) {
-    // Dropped with no time to linger, a socket is reset. If that cannot be set it is closed.
+    // A socket that is dropped with no time to linger is reset. If that cannot be set, it is closed.
     let _ = client.set_zero_linger();
 }
 
@@ -196,7 +195,7 @@ async fn pump(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, shared: &Shared
     let _ = to.shutdown().await;
 }
 
-/// Writes what the mode lets through; `false` ends the connection's direction.
+/// Writes the bytes that the mode lets through; `false` ends the connection's direction.
 async fn pass(
     to: &mut OwnedWriteHalf,
     bytes: &[u8],
@@ -223,7 +222,7 @@ async fn pass(
             for piece in bytes.chunks((rate / 10).max(1)) {
                 to.write_all(piece).await?;
                 counter.fetch_add(piece.len() as u64, Ordering::Relaxed);
-                // A rate that was lifted meanwhile holds for nothing more.
+                // A rate that was lifted meanwhile no longer applies.
                 if *shared.mode.borrow() == mode {
                     tokio::time::sleep(Duration::from_micros((piece.len() * 1_000_000 / rate) as u64)).await;
                 }
@@ -290,7 +289,7 @@ mod tests {
         let connect = || TcpStream::connect(proxy.address());
         let mut stream = connect().await.unwrap();
         assert_eq!(ask(&mut stream).await.unwrap(), 1000);
-        // Bytes are counted once they have been handed on, which the client may see first.
+        // Bytes are counted after they have been passed on, so the client may see them first.
         crate::eventually(Duration::from_secs(5), async || {
             let counts = (proxy.connections(), proxy.open(), proxy.bytes_sent(), proxy.bytes_received());
             anyhow::ensure!(counts == (1, 1, 1, 1000), "{counts:?}");

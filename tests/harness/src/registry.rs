@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -12,13 +12,44 @@ use anyhow::Context as _;
 use crate::dirs::RunDir;
 use crate::eventually;
 use crate::pki::Authority;
-use crate::process::{Lifetime, Process, run};
+use crate::process::{Lifetime, Process, built_by, run};
 use crate::serve::free_port;
 
 /// Who may read and write a registry that wants a login.
 pub const REGISTRY_USER: (&str, &str) = ("puller", "hunter2-canary");
 /// The password of [`REGISTRY_USER`] as htpasswd keeps it.
 const HASH: &str = "$2a$04$XYgQ4/F0FJU1E4BQGlLvGeYJyrqEroX8Ajp9or/t80i4RN39ioUrC";
+
+/// A key of cosign's, and its public half. It goes when it is dropped.
+#[derive(Debug)]
+pub struct CosignKey {
+    folder: RunDir,
+    public: String,
+}
+
+impl CosignKey {
+    /// Makes a key, as `cosign generate-key-pair` does.
+    pub fn make() -> anyhow::Result<Self> {
+        let folder = RunDir::temporary("cosign")?;
+        let mut command = cosign(&built_by("registry/build.sh")?, folder.path());
+        command.arg("generate-key-pair");
+        run(command, b"")?;
+        let public = std::fs::read_to_string(folder.join("cosign.pub"))?;
+        Ok(Self { folder, public })
+    }
+
+    /// The public half, PEM.
+    pub fn public(&self) -> &str {
+        &self.public
+    }
+}
+
+/// The real cosign, in a folder with a key that has no password.
+fn cosign(programs: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(programs.join("cosign"));
+    command.current_dir(folder).env("HOME", folder).env("COSIGN_PASSWORD", "");
+    command
+}
 
 /// How a registry is reached.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,7 +74,7 @@ pub struct Registry {
 impl Registry {
     /// Starts a registry that is empty.
     pub async fn start(options: RegistryOptions) -> anyhow::Result<Self> {
-        let programs = programs()?;
+        let programs = built_by("registry/build.sh")?;
         let folder = RunDir::temporary("registry")?;
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let mut config = format!(
@@ -143,6 +174,35 @@ impl Registry {
         Ok(String::from_utf8(run(command, b"")?)?.trim().to_owned())
     }
 
+    /// Signs an artifact by its digest with a key of [`CosignKey::make`], as `cosign sign --key` does: in an
+    /// artifact beside it, or in a bundle that refers to it.
+    pub fn sign(&self, name: &str, digest: &str, key: &CosignKey, in_bundle: bool) -> anyhow::Result<()> {
+        let mut command = cosign(&self.programs, key.folder.path());
+        command.args([
+            "sign",
+            "--yes",
+            "--key",
+            "cosign.key",
+            "--tlog-upload=false",
+            "--use-signing-config=false",
+        ]);
+        command.args(["--allow-http-registry", "--allow-insecure-registry"]);
+        command.arg(format!("--new-bundle-format={in_bundle}"));
+        command.args(self.login(["--registry-username", "--registry-password"]));
+        self.trust(&mut command);
+        command.arg(format!("{}/{name}@{digest}", self.address));
+        run(command, b"").map(drop)
+    }
+
+    /// Puts the signature beside one artifact beside another as well. Whether there was one.
+    pub fn copy_signature(&self, name: &str, from: &str, to: &str) -> anyhow::Result<bool> {
+        let tag = |digest: &str| format!("{}/{name}:{}.sig", self.address, digest.replacen(':', "-", 1));
+        let mut command = Command::new(self.programs.join("oras"));
+        command.args(["copy", "--no-tty", "--from-plain-http", "--to-plain-http"]);
+        command.arg(tag(from)).arg(tag(to)).env("DOCKER_CONFIG", self.folder.path());
+        Ok(run(command, b"").is_ok())
+    }
+
     fn login(&self, flags: [&str; 2]) -> Vec<String> {
         let values = [REGISTRY_USER.0, REGISTRY_USER.1];
         let pairs = flags.iter().zip(values).filter(|_| self.options.login);
@@ -156,13 +216,4 @@ impl Registry {
             command.env("SSL_CERT_FILE", path);
         }
     }
-}
-
-/// Where the programs are; the first call on a machine builds them.
-fn programs() -> anyhow::Result<PathBuf> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../registry/build.sh");
-    let output = Command::new("bash").arg(&script).stderr(Stdio::inherit()).output();
-    let output = output.with_context(|| format!("failed to run {}", script.display()))?;
-    anyhow::ensure!(output.status.success(), "{} ended with {}", script.display(), output.status);
-    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
 }

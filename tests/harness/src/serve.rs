@@ -1,4 +1,4 @@
-//! Where the harness's own servers run: one runtime that no test ends, plain HTTP or TLS.
+//! The harness's own servers, over plain HTTP or TLS, on one runtime that no test ends.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
@@ -28,7 +28,7 @@ impl Server {
         self.address
     }
 
-    /// Serves `app` over HTTP on a free loopback port, or on the one given.
+    /// Serves `app` over HTTP on the given loopback port, or on a free one.
     pub(crate) fn http(app: Router, port: Option<u16>) -> anyhow::Result<Self> {
         Self::start(port, async |listener| {
             // axum's serve only ends when it is aborted.
@@ -98,7 +98,7 @@ fn acceptor(identity: &Identity) -> anyhow::Result<TlsAcceptor> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Hands over connections whose handshake is done, so that a silent client holds up no other.
+/// Returns connections after their handshake, so that a silent client holds up no other.
 struct TlsListener {
     address: io::Result<SocketAddr>,
     ready: Receiver<(TlsStream<TcpStream>, SocketAddr)>,

@@ -15,26 +15,26 @@ use crate::pki::Authority;
 use crate::process::lock;
 use crate::serve::Server;
 
-/// What the webhook answers to one request.
+/// The webhook's answer to one request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
-    /// The object is let in.
+    /// Admits the object.
     Allow,
-    /// It is let in with warnings.
+    /// Admits the object with warnings.
     Warn(Vec<String>),
-    /// It is let in, changed by a JSON patch (of a mutating webhook only).
+    /// Admits the object with changes by a JSON patch (mutating webhooks only).
     Patch(Value),
-    /// It is refused with this message.
+    /// Denies the object with this message.
     Deny(String),
     /// An HTTP error.
     Status(u16),
-    /// Nothing, ever.
+    /// No answer, ever.
     Silent,
 }
 
 type Rule = Box<dyn Fn(&Value) -> Answer + Send>;
 
-/// A webhook on a free loopback port; it lets everything in until told otherwise.
+/// A webhook on a free loopback port. It admits every object by default.
 #[derive(Debug)]
 pub struct Webhook {
     server: Server,
@@ -69,7 +69,7 @@ impl Webhook {
         format!("https://{}/", self.address())
     }
 
-    /// The webhook's address, for a proxy to stand before it.
+    /// The webhook's address, for a proxy in front of it.
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
@@ -79,7 +79,7 @@ impl Webhook {
         self.authority.pem()
     }
 
-    /// Answers each request, `request` of the AdmissionReview, by a rule.
+    /// Answers each request, which is `request` of the AdmissionReview, by a rule.
     pub fn answer(&self, rule: impl Fn(&Value) -> Answer + Send + 'static) {
         *lock(&self.shared.rule) = Box::new(rule);
     }
@@ -95,7 +95,7 @@ impl Webhook {
         self.configuration("ValidatingWebhookConfiguration", name, resources)
     }
 
-    /// The MutatingWebhookConfiguration of the same.
+    /// A MutatingWebhookConfiguration of this webhook for the same objects.
     pub fn mutating(&self, name: &str, resources: &[&str]) -> Value {
         self.configuration("MutatingWebhookConfiguration", name, resources)
     }
@@ -179,7 +179,7 @@ mod tests {
         let maps: Api<ConfigMap> = Api::namespaced(client, "hooked");
         let bad: ConfigMap = serde_json::from_value(json!({ "metadata": { "name": "bad" } })).unwrap();
         let dry = PostParams { dry_run: true, ..PostParams::default() };
-        // The API server learns of a webhook a moment after it is registered.
+        // The API server uses a webhook only a moment after it is registered.
         let refusal = eventually(Duration::from_secs(10), async || {
             maps.create(&dry, &bad).await.err().ok_or_else(|| anyhow::anyhow!("the map was let in"))
         })

@@ -207,8 +207,21 @@ fn charts_print_as_helm_template_does() {
     });
 }
 
+/// Whether helm prints a chart, and both answers with the chart's files where they differ.
+pub(crate) fn differing(case: &ChartCase) -> (bool, Option<String>) {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let (theirs, ours) = (theirs(case, folder.path()), ours(case));
+    if comparable(&theirs) == comparable(&ours) {
+        return (theirs.is_ok(), None);
+    }
+    let files = case.files.iter().map(|(path, text)| format!("{path}: {}", String::from_utf8_lossy(text)));
+    let files = files.collect::<Vec<_>>().join("\n");
+    let told = format!("=== {}\n{files}\n--- helm\n{theirs:?}\n--- ours\n{ours:?}", case.name);
+    (theirs.is_ok(), Some(told))
+}
+
 /// Values with names that charts in a chart have too.
-fn random_values(random: &mut Random, depth: usize) -> Json {
+pub(crate) fn random_values(random: &mut Random, depth: usize) -> Json {
     const KEYS: [&str; 7] = ["one", "two", "global", "a", "b", "c", "exports"];
     let mut map = Map::new();
     for _ in 0..random.below(5) {
@@ -261,19 +274,9 @@ fn random_values_of_charts_in_charts_coalesce_the_same() {
                 case.files.insert(format!("{folder}values.yaml"), values.into_bytes());
                 case.files.insert(format!("{folder}templates/a.yaml"), template.as_bytes().to_vec());
             }
-            let folder = tempfile::tempdir().expect("a folder can be made");
-            let (theirs, ours) = (theirs(&case, folder.path()), ours(&case));
-            printed += usize::from(theirs.is_ok());
-            if comparable(&theirs) != comparable(&ours) {
-                let files: Vec<_> = case
-                    .files
-                    .iter()
-                    .map(|(path, text)| format!("{path}: {}", String::from_utf8_lossy(text)))
-                    .collect();
-                let files = files.join("\n");
-                differences
-                    .push(format!("=== {}\n{files}\n--- helm\n{theirs:?}\n--- ours\n{ours:?}", case.name));
-            }
+            let (is_printed, difference) = differing(&case);
+            printed += usize::from(is_printed);
+            differences.extend(difference);
         }
         println!("{most} charts, {printed} of them printed by helm, {} differences", differences.len());
         assert!(printed > 0, "helm refuses every chart");

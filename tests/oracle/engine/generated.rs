@@ -1,4 +1,4 @@
-//! Random templates over random values: whatever the grammar puts together, helm and lockgate print the same
+//! Random templates over random values: for whatever the grammar produces, helm and lockgate print the same
 //! or fail with the same words.
 
 use std::collections::BTreeMap;
@@ -11,8 +11,8 @@ use super::super::random::Random;
 use super::super::{cases, seed};
 use super::{Case, deep, difference, ours, theirs};
 
-/// Functions with what they are likely to take: `s` a text, `i` an int, `m` a map, `l` a list, `a` anything.
-/// A capital stands for a literal: a map that is put into itself has no end in helm.
+/// Functions with their likely arguments: `s` a text, `i` an int, `m` a map, `l` a list, `a` anything. A
+/// capital stands for a literal, since a map that contains itself has no end in helm.
 const FUNCTIONS: [(&str, &str); 52] = [
     ("and", "aa"),
     ("or", "aa"),
@@ -132,7 +132,7 @@ impl Maker {
         if kind.is_ascii_uppercase() {
             return self.literal(kind.to_ascii_lowercase());
         }
-        // Mostly what the function takes, and something else now and then.
+        // The argument mostly fits the function, and now and then has another type.
         let kind = if self.random.one_in(25) { *self.random.pick(&['s', 'i', 'm', 'l', 'a']) } else { kind };
         match self.random.below(5) {
             0 if self.depth > 0 => {

@@ -6,7 +6,7 @@ use super::super::helm::Helm;
 use super::{Case, deep, difference, ours, theirs};
 
 /// The files of cases. A file begins with a line of values; a line `## name` begins a case, and a line `--
-/// path` a further template of it.
+/// path` adds a further template to it.
 const FILES: [(&str, &str); 3] = [
     ("parser", include_str!("rules/parser.txt")),
     ("executor", include_str!("rules/executor.txt")),

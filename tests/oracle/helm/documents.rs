@@ -89,3 +89,85 @@ fn what_is_printed_reads_back_as_what_it_was() {
     }
     assert!(differences.is_empty(), "{}", differences[..differences.len().min(12)].join("\n"));
 }
+
+/// Pieces of which documents are made.
+const PIECES: &[&str] = &[
+    "a",
+    "b",
+    "c.d",
+    "a.b",
+    "\"q\"",
+    "'r s'",
+    " = ",
+    "=",
+    " ",
+    "\n",
+    "\n\n",
+    "\t",
+    "[",
+    "]",
+    "[[",
+    "]]",
+    "[a]\n",
+    "[a.b]\n",
+    "[[a]]\n",
+    "[[a.b]]\n",
+    "{",
+    "}",
+    ", ",
+    ",",
+    ".",
+    "#",
+    "# c\n",
+    "\"",
+    "'",
+    "\"\"\"",
+    "'''",
+    "\\",
+    "\\n",
+    "\\u00e9",
+    "\\q",
+    "1",
+    "-1",
+    "+0",
+    "0x1f",
+    "0b1",
+    "1_0",
+    "1.5",
+    "1e3",
+    "inf",
+    "nan",
+    "true",
+    "false",
+    "x",
+    "é",
+    "\u{1}",
+    "\r\n",
+    "1979-05-27",
+    "T07:32:00",
+    "Z",
+    "07:32",
+    "a = 1\n",
+    "b = \"x\"\n",
+    "c = [1, 2]\n",
+    "a = {b = 1}\n",
+    "b = [{a = 1}]\n",
+    "a.b = {c = [{d = 1}, {d = 2}]}\n",
+];
+
+#[test]
+fn random_toml_is_read_and_refused_as_by_gos_library() {
+    let mut helm = Helm::start();
+    let mut random = Random::new(seed());
+    let (mut read, mut differences) = (0, Vec::new());
+    for _ in 0..cases(3000) {
+        let text: String = (0..=random.below(12)).map(|_| *random.pick(PIECES)).collect();
+        let template = b"{{ $t := fromToml .Values.t }}{{ printf \"%#v\" $t }}{{ if not $t.Error }}{{ toToml $t }}{{ end }}";
+        let values = json!({"t": text});
+        let printed = ours(template, &values).unwrap_or_default();
+        read += usize::from(!printed.windows(5).any(|at| at == b"Error"));
+        differences.extend(difference(&mut helm, template, &values).map(|told| format!("{text:?}\n{told}")));
+    }
+    println!("{read} documents were read");
+    assert!(differences.is_empty(), "{}", differences[..differences.len().min(12)].join("\n"));
+}

@@ -1,10 +1,10 @@
-//! What is random is judged by its shape: keys, certificates, hashes, encrypted texts, drawn texts.
+//! Random values are compared by their shape: keys, certificates, hashes, encrypted texts, random texts.
 
 use serde_json::json;
 
 use super::{Helm, ours};
 
-/// What lockgate prints for a template without values.
+/// The output of lockgate for a template without values.
 fn printed(template: &str) -> String {
     let text = ours(template.as_bytes(), &json!({})).unwrap_or_else(|error| panic!("{template}: {error}"));
     String::from_utf8(text).expect("text")
@@ -15,7 +15,7 @@ fn asked(helm: &mut Helm, template: &str, values: &serde_json::Value) -> String 
     String::from_utf8(text).expect("text")
 }
 
-/// Keys that both sides are given.
+/// Keys for both sides.
 fn keys(helm: &mut Helm) -> Vec<(&'static str, String)> {
     ["ecdsa", "ed25519"]
         .into_iter()
@@ -23,7 +23,7 @@ fn keys(helm: &mut Helm) -> Vec<(&'static str, String)> {
         .collect()
 }
 
-/// Compares the shape of what both sides make of an expression for a certificate.
+/// Compares the shapes of both sides' results for a certificate's expression.
 fn same_shape(helm: &mut Helm, setup: &str, cert: &str, values: &serde_json::Value) {
     let theirs = asked(helm, &format!("{setup}{{{{ certificateShape {cert} $ca.Cert }}}}"), values);
     let template = format!("{setup}{{{{ {cert} }}}}|{{{{ $ca.Cert }}}}");

@@ -4,7 +4,7 @@ use lockgate_render::helm::value::Type;
 
 use crate::oracle::random::Random;
 
-/// What `.Values` holds where these expressions are used.
+/// The `.Values` of these expressions.
 pub(crate) const VALUES: &str = r#"{"map": {"a": [1, {"b": "x"}], "c": null, "b": {"c": 7}}, "list": [1, "a", null, [2], {"k": "v"}],
     "big": 1e22, "text": "some text"}"#;
 
@@ -75,7 +75,7 @@ const OTHERS: &[&str] = &[
     "(now).Month",
 ];
 
-/// An expression that a parameter of this type takes.
+/// An expression for a parameter of this type.
 pub(crate) fn fitting(random: &mut Random, wanted: Type) -> &'static str {
     let pools: [&'static [&'static str]; 7] = [STRINGS, INTS, LISTS, MAPS, STRING_LISTS, TIMES, OTHERS];
     let from = match wanted {

@@ -14,7 +14,7 @@ const OPERATORS: [&str; 16] =
     ["", "", "", "=", "!=", ">", "<", ">=", "=>", "<=", "=<", "~", "~>", "^", "==", "> "];
 const BETWEEN: [&str; 9] = [" ", ", ", ",", " , ", " || ", "||", " - ", " -", ""];
 
-/// A version, most often one that can be read; as a part of a range some of its numbers may be left open.
+/// A version, most often a valid one. As a part of a range it may leave some of its numbers open.
 fn version(random: &mut Random, is_in_range: bool) -> String {
     let mut text = String::from(if random.one_in(4) { "v" } else { "" });
     let parts = if random.one_in(3) { 1 + random.below(4) } else { 3 };

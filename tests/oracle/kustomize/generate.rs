@@ -1,5 +1,5 @@
-//! Random folders: a base, overlays and components, with features and scalars drawn from small pools, so that
-//! they meet.
+//! Random folders: a base, overlays and components, with features and scalars from small pools, so that they
+//! collide.
 
 mod more;
 
@@ -47,7 +47,7 @@ fn folder(random: &mut Random, files: &mut Files, name: &str, below: &[String]) 
         let feature = random.pick(features);
         let text = feature(random, files, name);
         let field = text.split(':').next().unwrap_or_default().to_owned();
-        // Each field stands once.
+        // Each field occurs once.
         if !lines.lines().any(|line| line.split(':').next() == Some(&field)) {
             lines.push_str(&text);
         }
@@ -278,7 +278,7 @@ fn replacement(random: &mut Random, _: &mut Files, _: &str) -> String {
     format!("replacements:\n- source: {{{source}}}\n  targets:\n  - {{{target}}}\n")
 }
 
-/// A file of resources, each kind and name once in all files.
+/// A file of resources. A kind and name occurs only once in all files.
 fn resource_file(random: &mut Random, files: &Files) -> String {
     let count = 1 + random.below(3);
     let mut documents: Vec<String> = Vec::new();
@@ -299,7 +299,7 @@ fn identity(document: &str) -> [Option<&str>; 2] {
     ["kind: ", "  name: "].map(|start| document.lines().find(|line| line.starts_with(start)))
 }
 
-/// Scalars as a Kubernetes object may hold them, many of which some reader takes for something else.
+/// Valid scalars of a Kubernetes object, many of which some reader takes for another type.
 const VALUES: &[&str] = &[
     "x",
     "yes",

@@ -6,7 +6,7 @@ use super::super::random::Random;
 use super::super::yaml::SCALARS;
 use super::{Case, Files};
 
-/// Texts for quotes and blocks, many of which would be something else without them.
+/// Texts for quotes and blocks, many of which would have another type without them.
 const TEXTS: &[&str] = &[
     "on",
     "yes",
@@ -54,7 +54,7 @@ pub(crate) fn case(random: &mut Random, number: u64) -> Case {
     Case { name: format!("merge-{number}"), files, target }
 }
 
-/// The transformers of one layer: patches in one of their three fields, and now and then something else.
+/// The transformers of one layer: patches in one of their three fields, and now and then another transformer.
 fn layer(random: &mut Random, files: &mut Files, folder: &str, kind: Kind) -> String {
     let mut out = String::new();
     match random.below(6) {
@@ -89,7 +89,7 @@ fn layer(random: &mut Random, files: &mut Files, folder: &str, kind: Kind) -> St
     out
 }
 
-/// What is patched: kinds whose lists are merged by key, and one of which nothing is known.
+/// The patched kinds: some whose lists are merged by key, and one that no schema describes.
 #[derive(Clone, Copy)]
 enum Kind {
     Deployment,
@@ -237,7 +237,7 @@ impl Writer<'_> {
         out
     }
 
-    /// A scalar behind a colon or a dash that stands at `indent`.
+    /// A scalar behind a colon or a dash at `indent`.
     fn scalar(&mut self, indent: usize) -> String {
         match self.random.below(12) {
             0..=3 => {
@@ -266,7 +266,7 @@ impl Writer<'_> {
         let text = *self.random.pick(SCALARS);
         let is_safe =
             !text.contains([':', '#', '\'', '"', '<', '[', '{', '&', '*', '!', '|', '>', '%', '@', '`', '?']);
-        // Lockgate refuses what has no form in JSON also where a patch takes its place.
+        // Lockgate refuses a value that JSON cannot hold even if a patch replaces it.
         let is_finite =
             !text.to_ascii_lowercase().ends_with("inf") && !text.to_ascii_lowercase().ends_with("nan");
         if is_safe && is_finite { text.into() } else { "z".into() }
@@ -282,7 +282,7 @@ impl Writer<'_> {
             0 => String::new(),
             1 => "null".into(),
             2 | 3 => self.quoted(),
-            // The parser of lockgate takes no dash before a bracket.
+            // The parser of lockgate accepts no dash before a bracket.
             _ => self.plain().replace(',', ".").replace('-', "_"),
         }
     }

@@ -1,6 +1,6 @@
-//! The pools from which random YAML is put together.
+//! The pieces of random YAML.
 
-/// Scalars that some reader takes for something else than a string.
+/// Scalars that some reader does not take for a string.
 pub(crate) const SCALARS: &[&str] = &[
     "yes",
     "no",
@@ -193,7 +193,7 @@ pub(crate) const SCALARS: &[&str] = &[
     "a  b",
 ];
 
-/// Pieces from which scalars are put together.
+/// Pieces for the assembly of scalars.
 pub(super) const PIECES: &[&str] = &[
     "0", "1", "7", "8", "9", "x", "o", "b", "e", "E", ".", "-", "+", "_", ":", "a", "f", "T", "Z", " ", "y",
     "n", "12", "00", "inf", "0x", "0b", "0o", "2001", "-01", "~",

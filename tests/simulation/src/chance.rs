@@ -27,18 +27,18 @@ impl Chance {
         self.below(100) < percent
     }
 
-    /// A place in a list of so many, which is not empty.
+    /// An index of a list of this length, which is not 0.
     pub(crate) fn index(&mut self, length: usize) -> usize {
         let bound = u64::try_from(length).unwrap_or(u64::MAX);
         usize::try_from(self.below(bound)).unwrap_or(0)
     }
 
-    /// One of several; `None` where there is none.
+    /// One of several; `None` if there is none.
     pub(crate) fn pick<'o, T>(&mut self, of: &'o [T]) -> Option<&'o T> {
         if of.is_empty() { None } else { of.get(self.index(of.len())) }
     }
 
-    /// A time between 0 and `longest` milliseconds, short ones being likelier.
+    /// A time between 0 and `longest` milliseconds. Short times are more likely.
     pub(crate) fn millis(&mut self, longest: u64) -> std::time::Duration {
         let bound = self.below(longest.max(1)) + 1;
         std::time::Duration::from_millis(self.below(bound))

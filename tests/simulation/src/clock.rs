@@ -14,11 +14,11 @@ use crate::world::World;
 pub(crate) struct MachineClock {
     world: World,
     agent: &'static str,
-    /// How far the wall clock is off, in seconds.
+    /// The error of the wall clock, in seconds.
     off: AtomicI64,
     /// How long the machine was suspended, in milliseconds.
     suspended: AtomicU64,
-    /// Moments of the wall clock that were asked for: no two are the same.
+    /// The number of reads of the wall clock: each read returns another moment.
     asked: AtomicU64,
 }
 
@@ -32,7 +32,7 @@ impl MachineClock {
         self.off.fetch_add(seconds, Ordering::Relaxed);
     }
 
-    /// Lets time pass that only the clock of the machine's uptime counts.
+    /// Lets time pass that counts only for the machine's uptime.
     pub(crate) fn suspend(&self, time: Duration) {
         let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         self.suspended.fetch_add(millis, Ordering::Relaxed);
@@ -53,7 +53,7 @@ impl Clock for MachineClock {
     }
 
     fn uptime(&self) -> Duration {
-        // Some time before the simulation, so that no lease is older than the machine.
+        // The uptime begins before the simulation, so that no lease is older than the machine.
         Duration::from_secs(1000)
             + self.world.time()
             + Duration::from_millis(self.suspended.load(Ordering::Relaxed))

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::run::{Outcome, run};
 use crate::step::Scenario;
 
-/// Runs so many seeds from `first` on. Returns the outcomes that break a law, in the order of their seeds.
+/// Runs `seeds` seeds from `first` on. Returns the outcomes that break a law, in the order of their seeds.
 pub fn many(first: u64, seeds: u64) -> Vec<(u64, Outcome)> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let next = AtomicU64::new(first);

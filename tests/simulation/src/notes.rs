@@ -1,4 +1,4 @@
-//! What a machine keeps of what its agent is at.
+//! A machine's record of the runs of its agent.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,8 +10,8 @@ use lockgate_core::quarantine::{EndMark, Marks};
 pub(crate) struct Notes(Mutex<BTreeMap<String, EndMark>>);
 
 impl Notes {
-    /// What the next agent of the machine finds: what this one does from here on, as it is torn down, never
-    /// happens to a process that is killed.
+    /// The marks for the next agent of the machine. A process that is killed never does what this agent still
+    /// does while it is torn down, so its later changes do not count.
     pub(crate) fn left(&self) -> Self {
         Self(Mutex::new(self.read(|marks| marks.clone())))
     }

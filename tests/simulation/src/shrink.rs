@@ -1,12 +1,12 @@
-//! Cuts a scenario that fails down to the steps without which it does not.
+//! Reduces a failing scenario to the steps without which it does not fail.
 
 use std::time::Duration;
 
 use crate::run::run;
 use crate::step::{Scenario, Step};
 
-/// The smallest scenario found that still breaks a law: fewer steps, then fewer Kustomizations. Returns one
-/// that breaks none as it is.
+/// The smallest scenario found that still breaks a law: fewer steps, then fewer Kustomizations. Returns a
+/// scenario that breaks none unchanged.
 pub fn shrink(scenario: &Scenario) -> Scenario {
     let fails = |scenario: &Scenario| !run(scenario).broken.is_empty();
     let mut small = scenario.clone();

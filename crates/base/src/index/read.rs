@@ -1,5 +1,4 @@
-//! Reads an index event by event from the stream that it comes in, so that none of its text is kept but what
-//! an offer needs.
+//! Reads an index from its stream, event by event, and keeps only the text that an offer needs.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,7 +16,7 @@ pub const LIMIT: u64 = 64 << 20;
 const OFFERS: usize = 500_000;
 /// How deep collections may nest.
 const DEPTH: usize = 100;
-/// How much of the stream is held at a time.
+/// The size of the read buffer.
 const BUFFER: usize = 1 << 16;
 /// The longest name of a chart, in bytes.
 const NAME: usize = 256;
@@ -25,21 +24,21 @@ const NAME: usize = 256;
 /// Why an index cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
-    /// Nothing stands in it.
+    /// The file is empty.
     #[error("empty index.yaml file")]
     Empty,
-    /// It does not say that it is an index.
+    /// The file does not declare itself an index.
     #[error("no API version specified")]
     NoApiVersion,
-    /// It is not of the form of an index, or no YAML.
+    /// The file is no YAML, or does not have the form of an index.
     #[error("line {line}: {problem}")]
     Form {
         /// The line, from 1.
         line: usize,
-        /// What is wrong there.
+        /// The mistake.
         problem: String,
     },
-    /// It has more than is read.
+    /// The index is larger than a limit.
     #[error("{0}")]
     TooLarge(String),
     /// The stream failed.
@@ -68,7 +67,7 @@ impl ChartIndex {
     }
 }
 
-/// An index as far as it was read.
+/// The part of an index that has been read.
 #[derive(Default)]
 struct Builder {
     text: String,
@@ -78,7 +77,7 @@ struct Builder {
     has_api_version: bool,
 }
 
-/// An entry as far as it was read.
+/// The part of an entry that has been read.
 #[derive(Default)]
 struct Entry {
     has_name: bool,
@@ -146,13 +145,13 @@ impl Builder {
             self.left_out += offers.len();
         } else {
             offers.shrink_to_fit();
-            // Where a chart stands there twice, the last one counts.
+            // If a chart appears twice, the last one counts.
             self.charts.insert(name.into(), offers);
         }
         Ok(())
     }
 
-    /// Takes up an entry that helm takes for one: it has a name, and a version that can be read.
+    /// Adds an entry that is valid to helm: it has a name, and a version that can be read.
     fn take(&mut self, entry: &Entry, offers: &mut Vec<Offer>) -> Done<()> {
         if !entry.has_name || Version::parse(&entry.version).is_err() {
             self.left_out += 1;
@@ -172,7 +171,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Takes up a text; `None` for one that is too long for anything that an offer says.
+    /// Stores a text; `None` for one that is too long for any field of an offer.
     fn keep(&mut self, text: &str) -> Option<Span> {
         let length = u16::try_from(text.len()).ok()?;
         let start = u32::try_from(self.text.len()).ok()?;
@@ -187,7 +186,7 @@ impl Builder {
 }
 
 impl Entry {
-    /// Reads an entry whose map was begun.
+    /// Reads an entry after the start of its map.
     fn read<R: Read>(events: &mut Events<R>) -> Done<Self> {
         let mut entry = Self::default();
         while let Some(key) = events.key()? {
@@ -212,7 +211,7 @@ impl Entry {
     }
 }
 
-/// Nanoseconds since 1970; 0 for what is no moment.
+/// Nanoseconds since 1970; 0 for a text that is no timestamp.
 fn moment(text: &str) -> i64 {
     let moment = text.parse::<jiff::Timestamp>().ok();
     moment.and_then(|moment| i64::try_from(moment.as_nanosecond()).ok()).unwrap_or_default()
@@ -234,7 +233,7 @@ fn form(line: usize, problem: &str) -> IndexError {
 struct Events<R: Read>(Parser<'static, FallibleBufferedInput<Chars<R>>>);
 
 impl<R: Read> Events<R> {
-    /// The next event, and the line where it stands.
+    /// The next event and its line.
     fn next(&mut self) -> Done<(Event<'static>, usize)> {
         match self.0.next_event() {
             Some(Ok((event, span))) => Ok((event, span.start.line())),
@@ -252,7 +251,7 @@ impl<R: Read> Events<R> {
         }
     }
 
-    /// Passes over the rest of a value whose first event was taken.
+    /// Skips the rest of a value whose first event was taken.
     fn skip(&mut self, first: &Event<'_>) -> Done<()> {
         let mut depth = match first {
             Event::MappingStart(..) | Event::SequenceStart(..) => 1_usize,
@@ -297,7 +296,7 @@ impl<R: Read> Chars<R> {
         Self { stream, buffer: Vec::new(), at: 0, read: 0, has_begun: false }
     }
 
-    /// Reads on until a whole character is there; false at the end of the stream.
+    /// Reads until a whole character is in the buffer; false at the end of the stream.
     fn fill(&mut self) -> Result<bool, ErrorKind> {
         self.buffer.drain(..self.at);
         self.at = 0;
@@ -335,7 +334,7 @@ impl<R: Read> Iterator for Chars<R> {
                 let whole = rest[..rest.len().min(4)].utf8_chunks().next();
                 if let Some(c) = whole.and_then(|chunk| chunk.valid().chars().next()) {
                     self.at += c.len_utf8();
-                    // A mark of the byte order is no part of the text.
+                    // A byte order mark is no part of the text.
                     if std::mem::replace(&mut self.has_begun, true) || c != '\u{feff}' {
                         return Some(Ok(c));
                     }

@@ -1,4 +1,4 @@
-//! Indexes as repositories serve them, and what is no index.
+//! Indexes as repositories serve them, and texts that are no index.
 
 use std::io::{self, Read};
 
@@ -49,7 +49,7 @@ fn a_version_is_chosen_as_flux_chooses_it() {
         ("*", "b.tgz"),
         (">=1.0.0 <1.10.0", "https://charts.example.com/demo-1.9.0.tgz"),
         (">=1.0.0-0", "rc.tgz"),
-        // The very text counts before all that it may mean as a range.
+        // An exact match of the text wins over its meaning as a range.
         ("1.10.0", "demo-1.10.0.tgz"),
         ("1.10.x", "b.tgz"),
     ] {
@@ -60,7 +60,7 @@ fn a_version_is_chosen_as_flux_chooses_it() {
     assert_eq!((choice.version, choice.digest), ("1.10.0", "a1".repeat(32).parse().ok()));
     let without = index.choose("other", "1.x").unwrap();
     assert_eq!(without, Choice { version: "v1.0.0", url: None, digest: None });
-    // It is no whole version, so only its very text means it.
+    // This version is incomplete, so only its exact text selects it.
     assert!(index.choose("demo", "0.1").is_ok() && index.choose("demo", "0.x").is_err());
 }
 

@@ -9,9 +9,9 @@ use super::Timestamp;
 pub enum ConditionStatus {
     /// The condition holds.
     True,
-    /// It does not.
+    /// The condition does not hold.
     False,
-    /// It is being found out.
+    /// The status is not known yet.
     Unknown,
 }
 
@@ -19,15 +19,15 @@ pub enum ConditionStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// For example `Ready`.
+    /// The type, for example `Ready`.
     #[serde(rename = "type")]
     pub kind: String,
     /// Whether it holds.
     pub status: ConditionStatus,
-    /// The generation that was looked at.
+    /// The generation that the condition is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// When `status` changed last.
+    /// When `status` last changed.
     pub last_transition_time: Timestamp,
     /// A CamelCase word.
     pub reason: String,
@@ -35,7 +35,7 @@ pub struct Condition {
     pub message: String,
 }
 
-/// Conditions in the order in which they are written. A type stands at most once.
+/// Conditions in the order in which they are written. Each type occurs at most once.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Conditions(Vec<Condition>);
@@ -46,7 +46,7 @@ impl Conditions {
         self.0.iter().find(|condition| condition.kind == kind)
     }
 
-    /// Sets a condition. `lastTransitionTime` stays when the status is the one that stood there.
+    /// Sets a condition. `lastTransitionTime` stays if the status is unchanged.
     pub fn set(&mut self, mut condition: Condition) {
         match self.0.iter_mut().find(|old| old.kind == condition.kind) {
             Some(old) => {
@@ -64,7 +64,7 @@ impl Conditions {
         self.0.retain(|condition| condition.kind != kind);
     }
 
-    /// All of them.
+    /// All conditions.
     pub fn iter(&self) -> impl Iterator<Item = &Condition> {
         self.0.iter()
     }

@@ -1,4 +1,4 @@
-//! A SHA-256 digest over named parts: the key of what has been done already.
+//! A SHA-256 digest over named parts, which identifies work that has been done already.
 
 use std::fmt;
 use std::str::FromStr;

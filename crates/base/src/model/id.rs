@@ -27,7 +27,7 @@ impl fmt::Display for Gvk {
     }
 }
 
-/// The identity of an object on one cluster, whatever the version it is written in.
+/// The identity of an object on one cluster, in whatever version it is written.
 ///
 /// `Display` and `FromStr` use the form of Flux's `status.inventory.entries[].id`:
 /// `<namespace>_<name>_<group>_<kind>`, with an empty namespace for cluster-scoped objects, an empty group
@@ -50,7 +50,7 @@ pub struct ObjectId {
 pub struct ParseObjectIdError(String);
 
 impl ObjectId {
-    /// How the object is named in messages: `Deployment/kube-network/traefik`, or `Namespace/foobar`.
+    /// The object's name in messages: `Deployment/kube-network/traefik`, or `Namespace/foobar`.
     pub fn subject(&self) -> String {
         if self.namespace.is_empty() {
             format!("{}/{}", self.kind, self.name)
@@ -70,8 +70,8 @@ impl FromStr for ObjectId {
     type Err = ParseObjectIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // The name is the part that may itself hold underscores (a colon is written as two), so split from
-        // both ends.
+        // The name may itself hold underscores (a colon is written as two), so the text is split from both
+        // ends.
         let parts = || {
             let (namespace, rest) = text.split_once('_')?;
             let (rest, kind) = rest.rsplit_once('_')?;

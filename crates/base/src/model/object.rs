@@ -9,7 +9,7 @@ use super::{Gvk, ObjectId};
 /// A Kubernetes object: a JSON map in which `apiVersion`, `kind` and `metadata.name` are present and not
 /// empty.
 ///
-/// Only [`Object::parse`] makes one, so nothing after it has to ask again. `Debug` prints the identity alone,
+/// Only [`Object::parse`] makes one, so no later code needs to check that. `Debug` prints the identity alone,
 /// because the content may be a Secret's.
 #[derive(Clone, PartialEq)]
 pub struct Object(Value);
@@ -23,7 +23,7 @@ pub enum NotAnObject {
     /// A field that every object has is absent, empty or of another type.
     #[error("{0} is missing")]
     Missing(&'static str),
-    /// The name is left to the server to make up, so an apply would make another object each time.
+    /// The server is to generate the name, so an apply would create another object each time.
     #[error("metadata.generateName makes a new object with every apply; set metadata.name")]
     GenerateName,
     /// A field is present but not of the type that the API machinery needs, for example a label with a
@@ -32,14 +32,14 @@ pub enum NotAnObject {
     WrongType {
         /// Dotted path of the field.
         field: String,
-        /// What the field must be.
+        /// The expected type.
         expected: &'static str,
-        /// What it is.
+        /// The actual type.
         found: &'static str,
     },
 }
 
-/// The JSON type of a value, as it is called in messages.
+/// The JSON type of a value, as messages name it.
 pub fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -85,14 +85,15 @@ impl Object {
         &self.0
     }
 
-    /// The whole object, given up.
+    /// The whole object, by value.
     pub fn into_value(self) -> Value {
         self.0
     }
 
     /// A field by JSON pointer (RFC 6901), for example `/spec/replicas`.
     pub fn pointer(&self, pointer: &str) -> Option<&Value> {
-        // Most have no escape and meet no list; for the others serde_json makes two strings of each part.
+        // Most pointers have no escape and meet no list. For the others serde_json makes two strings of each
+        // part.
         let Some(parts) = pointer.strip_prefix('/') else { return self.0.pointer(pointer) };
         let mut value = &self.0;
         for part in parts.split('/') {
@@ -141,12 +142,12 @@ impl Object {
         self.text("/metadata/name").unwrap_or_default()
     }
 
-    /// `metadata.namespace`; `None` when absent or empty.
+    /// `metadata.namespace`; `None` if absent or empty.
     pub fn namespace(&self) -> Option<&str> {
         self.text("/metadata/namespace").filter(|namespace| !namespace.is_empty())
     }
 
-    /// The identity, as the inventory knows it.
+    /// The identity, as the inventory holds it.
     pub fn id(&self) -> ObjectId {
         ObjectId {
             namespace: self.namespace().unwrap_or_default().into(),
@@ -166,12 +167,12 @@ impl Object {
         self.metadata_entry("annotations", key)
     }
 
-    /// Sets a label, creating the map where it is absent.
+    /// Sets a label, and creates the map if it is absent.
     pub fn set_label(&mut self, key: &str, value: &str) {
         self.set_metadata_entry("labels", key, value);
     }
 
-    /// Sets an annotation, creating the map where it is absent.
+    /// Sets an annotation, and creates the map if it is absent.
     pub fn set_annotation(&mut self, key: &str, value: &str) {
         self.set_metadata_entry("annotations", key, value);
     }
@@ -183,7 +184,7 @@ impl Object {
         }
     }
 
-    /// Changes the content through `edit`, and checks that it is still an object afterwards.
+    /// Changes the content with `edit`, and checks that the result is still an object.
     pub fn edit(self, edit: impl FnOnce(&mut Value)) -> Result<Self, NotAnObject> {
         let mut value = self.0;
         edit(&mut value);

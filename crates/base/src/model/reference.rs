@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A kind by its group and name, whatever the version.
+/// A kind by its group and name, in any version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KindId {
     /// API group, empty for core.
@@ -12,9 +12,9 @@ pub struct KindId {
 }
 
 impl KindId {
-    /// The kind of objects with named values that may be shown.
+    /// The kind of objects with named values that are no secrets.
     pub const CONFIG_MAP: Self = Self { group: "", kind: "ConfigMap" };
-    /// The kind of objects with named values that may not.
+    /// The kind of objects with named values that are secrets.
     pub const SECRET: Self = Self { group: "", kind: "Secret" };
 }
 
@@ -30,12 +30,12 @@ pub struct Ref {
 }
 
 impl Ref {
-    /// A reference of its three parts.
+    /// A reference from its three parts.
     pub fn new(kind: KindId, namespace: impl Into<String>, name: impl Into<String>) -> Self {
         Self { kind, namespace: namespace.into(), name: name.into() }
     }
 
-    /// `namespace/name`, where the kind is known from the context.
+    /// `namespace/name`, for contexts in which the kind is known.
     pub fn path(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
     }

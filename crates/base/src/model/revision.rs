@@ -4,11 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A revision: an optional reference name and a digest, printed as `<name>@<algorithm>:<hex>` or
-/// `<algorithm>:<hex>` (Flux RFC-0005). That of a chart is its version alone.
+/// `<algorithm>:<hex>` (Flux RFC-0005). The revision of a chart is its version alone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Revision {
     name: Option<String>,
-    /// Empty where it is a version alone.
+    /// Empty if the revision is a version alone.
     digest: String,
 }
 
@@ -29,7 +29,7 @@ impl Revision {
         Self { name: tag.map(Into::into), digest: digest.into() }
     }
 
-    /// A chart: its version.
+    /// The revision of a chart: its version.
     pub fn chart(version: &str) -> Self {
         Self { name: Some(version.into()), digest: String::new() }
     }

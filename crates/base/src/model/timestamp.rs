@@ -22,7 +22,7 @@ impl Timestamp {
         self.0.as_second()
     }
 
-    /// The time from `earlier` to this moment; zero when `earlier` is later.
+    /// The time from `earlier` to this moment; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> StdDuration {
         StdDuration::from_secs(u64::try_from(self.unix() - earlier.unix()).unwrap_or(0))
     }

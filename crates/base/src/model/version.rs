@@ -1,5 +1,5 @@
-//! Semantic versions and ranges of them, as the Go library Masterminds/semver reads both: for tags, charts,
-//! the version of Kubernetes that a chart asks for, and templates.
+//! Semantic versions and ranges of them, read as the Go library Masterminds/semver reads them. Tags, charts,
+//! the version of Kubernetes that a chart requires, and templates use them.
 
 mod range;
 #[cfg(test)]
@@ -23,15 +23,15 @@ pub struct Version {
     pub minor: u64,
     /// The third number.
     pub patch: u64,
-    /// What follows the minus, empty for a release.
+    /// The text behind the minus; empty for a release.
     pub pre: String,
-    /// What follows the plus. It does not count in comparisons.
+    /// The text behind the plus. It does not count in comparisons.
     pub metadata: String,
     /// The text that was read.
     pub original: String,
 }
 
-/// Why a text is not a version or a range. The text is Masterminds'.
+/// Why a text is not a version or a range. The message is that of Masterminds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VersionError {
     /// This part of a range is no condition.
@@ -76,8 +76,8 @@ impl Version {
         Ok(version)
     }
 
-    /// Reads the version that a tag or a chart is named after, as Flux does: three numbers without leading
-    /// zeros, and a `v` may stand before them.
+    /// Reads the version in the name of a tag or a chart as Flux does: three numbers without leading zeros,
+    /// with an optional `v` before them.
     pub fn of_tag(text: &str) -> Option<Self> {
         let numbers = text.strip_prefix('v').unwrap_or(text);
         let end = numbers.find(['-', '+']).unwrap_or(numbers.len());
@@ -87,18 +87,18 @@ impl Version {
         Self::parse(text).ok().filter(|_| is_whole)
     }
 
-    /// Whether it is no release.
+    /// Whether the version is a pre-release.
     pub fn is_prerelease(&self) -> bool {
         !self.pre.is_empty()
     }
 
-    /// The order of versions, in which metadata does not count.
+    /// The order of versions without their metadata.
     pub fn compare(&self, other: &Self) -> Ordering {
         let numbers = |version: &Self| (version.major, version.minor, version.patch);
         numbers(self).cmp(&numbers(other)).then_with(|| compare_pre(&self.pre, &other.pre))
     }
 
-    /// The same order, in which metadata decides between versions that are otherwise equal.
+    /// The order of versions with their metadata, which decides between versions that are otherwise equal.
     pub fn compare_whole(&self, other: &Self) -> Ordering {
         self.compare(other).then_with(|| compare_parts(&self.metadata, &other.metadata))
     }
@@ -124,7 +124,7 @@ fn segment(text: &str) -> Result<u64, VersionError> {
     })
 }
 
-/// A release comes after its pre-releases.
+/// Compares pre-release texts. A release comes after its pre-releases.
 fn compare_pre(left: &str, right: &str) -> Ordering {
     match (left.is_empty(), right.is_empty()) {
         (true, true) => Ordering::Equal,
@@ -134,7 +134,7 @@ fn compare_pre(left: &str, right: &str) -> Ordering {
     }
 }
 
-/// Part by part: numbers as such and before texts, and a part that is missing or empty first.
+/// Compares part by part: numbers by value and before texts, and a missing or empty part first.
 fn compare_parts(left: &str, right: &str) -> Ordering {
     let (mut left, mut right) = (left.split('.'), right.split('.'));
     loop {
@@ -156,7 +156,7 @@ fn compare_parts(left: &str, right: &str) -> Ordering {
     }
 }
 
-/// A text that is being read.
+/// A text, and the part of it that is not read yet.
 #[derive(Debug, Clone, Copy)]
 struct Cursor<'t>(&'t str);
 
@@ -167,7 +167,7 @@ impl<'t> Cursor<'t> {
         rest.is_some()
     }
 
-    /// Takes characters as long as they fit; `None` where none does.
+    /// Takes characters as long as they fit; `None` if none does.
     fn take_while(&mut self, fits: impl Fn(char) -> bool) -> Option<&'t str> {
         let end = self.0.find(|c| !fits(c)).unwrap_or(self.0.len());
         let (taken, rest) = self.0.split_at(end);
@@ -179,8 +179,8 @@ impl<'t> Cursor<'t> {
         self.take_while(|c| matches!(c, ' ' | '\t' | '\n' | '\x0c' | '\r')).is_some()
     }
 
-    /// Takes a prefix and then parts of letters, digits and minuses with dots between; nothing where that
-    /// does not stand there.
+    /// Takes a prefix, and then parts of letters, digits and minuses with dots between; takes nothing if the
+    /// text does not begin so.
     fn take_parts(&mut self, prefix: &str) -> Option<&'t str> {
         let mut rest = *self;
         if !rest.take(prefix) {
@@ -212,7 +212,7 @@ struct Written<'t> {
 }
 
 impl<'t> Written<'t> {
-    /// Reads as much of a version as stands at the cursor; `fits` says what a number is made of.
+    /// Reads the version at the cursor, as far as it goes; `fits` says which characters a number has.
     fn of(rest: &mut Cursor<'t>, fits: impl Fn(char) -> bool) -> Option<Self> {
         let major = rest.take_while(&fits)?;
         let number = |rest: &mut Cursor<'t>| {

@@ -16,7 +16,7 @@ mod tests;
 
 pub use document::{Dialect, Document, Form, PathStep, Styles, TextStyle, WrittenAs, YamlError};
 pub use edit::{Edit, New};
-pub use emit::{Layout, is_usually_quoted, print, to_string};
+pub use emit::{Layout, RawScalar, RawScalars, is_usually_quoted, print, print_raw, to_string};
 pub use encoding::{EncodingError, decoded};
 pub use read::{documents, documents_with_first_keys, documents_within, first_document, reprinted};
 pub use scalar::{is_date, plain_value};

@@ -1,4 +1,4 @@
-//! Folders: what they hold by name, once in memory for all trees in which they are the same.
+//! Folders: their entries by name. A folder that several trees share is in memory once.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -18,43 +18,44 @@ pub enum TreeEntry {
     Link(String),
     /// A Git submodule, which is not followed.
     Submodule,
-    /// A folder whose files are not known, and why: an error only where something in it is asked for.
+    /// A folder whose files are unknown, and why. It is an error only if an entry in it is requested.
     Unlisted(String),
 }
 
-/// What stands under a name in a folder.
+/// The item of a name in a folder.
 #[derive(Debug, Clone)]
 pub enum FolderItem {
-    /// Something that is no folder.
+    /// An entry that is no folder.
     Entry(TreeEntry),
     /// A folder.
     Folder(Folder),
 }
 
-/// A folder with all that is below it. A clone is the same one, so that trees share what they have in common.
+/// A folder with everything below it. A clone is the same folder in memory, so trees share their common
+/// folders.
 #[derive(Debug, Clone)]
 pub struct Folder(Arc<Content>);
 
-/// A folder for as long as somebody else holds it.
+/// A folder that lives as long as somebody else holds it.
 #[derive(Debug, Clone)]
 pub struct WeakFolder(Weak<Content>);
 
 #[derive(Debug)]
 struct Content {
-    /// In the order of paths: a folder as if its name ended with a slash.
+    /// The items in the order of paths: a folder sorts as if its name ended with a slash.
     items: Box<[(Box<str>, FolderItem)]>,
     extent: Extent,
     id: Digest,
 }
 
-/// How much there is below a folder; what stands in several places counts as often.
+/// The amount of content below a folder. A folder in several places counts each time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Extent {
     /// Entries that are no folders.
     pub files: usize,
     /// Folders.
     pub folders: usize,
-    /// Folders in each other, as many as there are at most.
+    /// The deepest nesting of folders.
     pub levels: usize,
     /// The length of the longest path, in bytes.
     pub longest: usize,
@@ -67,8 +68,8 @@ impl FolderItem {
 }
 
 impl Folder {
-    /// A folder of these names, each without a slash. Of two entries or two folders of one name the last is
-    /// taken; folders that hold nothing are left out.
+    /// A folder of these items, whose names have no slash. The last of two entries or two folders of one name
+    /// wins. Empty folders are left out.
     pub fn new(items: Vec<(Box<str>, FolderItem)>) -> Self {
         let mut items = items;
         items.retain(|(_, item)| !matches!(item, FolderItem::Folder(folder) if folder.is_empty()));
@@ -97,11 +98,10 @@ impl Folder {
         Self(Arc::new(Content { items: items.into(), extent, id }))
     }
 
-    /// A folder of the files at these paths. Of two at one path the last is taken.
+    /// A folder of the files at these paths. The last of two files at one path wins.
     pub(super) fn of_paths(files: impl IntoIterator<Item = (String, TreeEntry)>) -> Self {
         let sorted: BTreeMap<String, TreeEntry> = files.into_iter().collect();
-        // The folders on the way to the file that was taken last, with what is known of them; the root has no
-        // name.
+        // The folders on the way to the last file, with their items so far; the root has no name.
         let mut open: Vec<(String, Vec<(Box<str>, FolderItem)>)> = vec![(String::new(), Vec::new())];
         for (path, entry) in sorted {
             let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
@@ -117,22 +117,22 @@ impl Folder {
         Self::new(open.pop().unwrap_or_default().1)
     }
 
-    /// How much there is below it.
+    /// The amount of content below the folder.
     pub fn extent(&self) -> Extent {
         self.0.extent
     }
 
-    /// Tells it from a folder in which, or below which, anything is another.
+    /// Identifies the folder: any difference in it or below it gives another id.
     pub fn id(&self) -> Digest {
         self.0.id
     }
 
-    /// The same folder, not kept in memory by who holds this.
+    /// The same folder, without keeping it in memory.
     pub fn downgrade(&self) -> WeakFolder {
         WeakFolder(Arc::downgrade(&self.0))
     }
 
-    /// Whether the two are one in memory.
+    /// Whether both are the same folder in memory.
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -142,12 +142,12 @@ impl Folder {
         self.0.items.is_empty()
     }
 
-    /// What it holds, in the order of paths.
+    /// The items in the order of paths.
     pub(super) fn items(&self) -> &[(Box<str>, FolderItem)] {
         &self.0.items
     }
 
-    /// What stands at a path below it, by the names alone. An entry hides a folder of its name.
+    /// The item at a path below the folder, by names alone. An entry hides a folder of its name.
     pub(super) fn at(&self, path: &str) -> Option<FoundInFolder<'_>> {
         let mut folder = self;
         let mut names = path.split('/').filter(|name| !name.is_empty()).peekable();
@@ -170,8 +170,8 @@ impl Folder {
         place(false).or_else(|| place(true)).map(|at| &items[at].1)
     }
 
-    /// The same folder without the files that `keep` refuses by their paths. Where it refuses none, nothing
-    /// is copied. `path` is where the folder stands.
+    /// The same folder without the files whose paths `keep` refuses. If it refuses none, nothing is copied.
+    /// `path` is the path of the folder.
     pub(super) fn filtered(&self, path: &mut String, keep: &impl Fn(&str) -> bool) -> Self {
         let (start, mut is_whole) = (path.len(), true);
         let mut kept = Vec::new();
@@ -194,26 +194,26 @@ impl Folder {
         if is_whole { self.clone() } else { Self::new(kept) }
     }
 
-    /// All entries below it with their paths, in the order of these.
+    /// All entries below the folder with their paths, in the order of paths.
     pub(super) fn entries(&self) -> Entries<'_> {
         Entries { open: vec![(self.items().iter(), 0)], path: String::new() }
     }
 }
 
 impl WeakFolder {
-    /// The folder; `None` where nobody holds it any more.
+    /// The folder; `None` if nobody holds it any more.
     pub fn upgrade(&self) -> Option<Folder> {
         self.0.upgrade().map(Folder)
     }
 
-    /// Whether somebody holds it.
+    /// Whether somebody holds the folder.
     pub fn is_held(&self) -> bool {
         self.0.strong_count() > 0
     }
 }
 
 impl Extent {
-    /// Takes in what stands under a name.
+    /// Adds the item of a name.
     fn add(&mut self, name: &str, item: &FolderItem) {
         match item {
             FolderItem::Entry(_) => {
@@ -231,7 +231,7 @@ impl Extent {
     }
 }
 
-/// What stands at a path.
+/// The item at a path.
 pub(super) enum FoundInFolder<'f> {
     Entry(&'f TreeEntry),
     Folder(&'f Folder),
@@ -239,7 +239,7 @@ pub(super) enum FoundInFolder<'f> {
 
 /// See [`Folder::entries`].
 pub(super) struct Entries<'f> {
-    /// What is left of the folders on the way, each with the length of its path.
+    /// The remaining items of the folders on the way, each with the length of its path.
     open: Vec<(std::slice::Iter<'f, (Box<str>, FolderItem)>, usize)>,
     path: String,
 }
@@ -267,7 +267,7 @@ impl<'f> Iterator for Entries<'f> {
     }
 }
 
-/// Ends the folders on the way but the first few.
+/// Ends the folders on the way except the first `keep`.
 fn close(open: &mut Vec<(String, Vec<(Box<str>, FolderItem)>)>, keep: usize) {
     while open.len() > keep
         && let Some((name, items)) = open.pop()

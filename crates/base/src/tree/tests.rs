@@ -91,7 +91,8 @@ fn a_footprint_notices_a_link_that_leads_elsewhere() {
         ])
     };
     let (old, new) = (files("-> v1"), files("-> v2"));
-    // A folder's names are the same, and so is a file's content; what is read next is at another place.
+    // The names in a folder are the same, and so is the content of a file, but later reads take place
+    // elsewhere.
     for path in ["current", "current/same.yaml"] {
         let reader = old.reader();
         let canonical = reader.canonical(path).unwrap();

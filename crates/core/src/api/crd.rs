@@ -1,6 +1,6 @@
-//! The CustomResourceDefinitions of the served kinds, made from the serde types, or from an outline of their
-//! fields: one schema a kind, the union of the fields of all its versions, so that an object is stored
-//! without loss whichever version it was written in.
+//! The CustomResourceDefinitions of the served kinds, made from the serde types or from an outline of their
+//! fields. A kind has one schema, the union of the fields of all its versions, so that an object is stored
+//! without loss in whichever version it was written.
 
 mod fields;
 mod types;
@@ -66,12 +66,12 @@ fn definition(info: &KindInfo, schema: &Value) -> Value {
             "name": info.definition(),
             "labels": {
                 "app.kubernetes.io/name": "lockgate",
-                // By this label `flux check` finds the kinds.
+                // `flux check` finds the kinds by this label.
                 "app.kubernetes.io/part-of": "flux",
                 "app.kubernetes.io/component": "crds",
             },
-            // A repository that holds these files substitutes variables in them as in any other; patterns in
-            // the schema would be read as variables.
+            // Keeps substitution off: a repository that holds these files would otherwise have patterns of
+            // the schema read as variables.
             "annotations": {lockgate_base::keys::SUBSTITUTE: "disabled"},
         },
         "spec": {
@@ -95,7 +95,7 @@ fn of_types<K: Kind>(overrides: &[fields::Override]) -> Value {
     schema
 }
 
-/// The schema of an object whose other fields are given.
+/// The schema of an object, from the schemas of its other fields.
 fn with_metadata(fields: Map<String, Value>) -> Value {
     let text = json!({"type": "string"});
     let mut properties = json!({"apiVersion": text, "kind": text, "metadata": {"type": "object"}});

@@ -1,4 +1,4 @@
-//! From an object as the API server stores it to the types of its kind.
+//! Decodes an object, as the API server stores it, into the types of its kind.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use super::malformed::Malformed;
 use super::source::{Source, SourceSpec, SourceStatus};
 use lockgate_base::model::Object;
 
-/// Reads one object as a kind. It is decoded by itself, so that a malformed one holds up no other
+/// Reads one object as a kind. Each object is decoded by itself, so that a malformed one holds up no other
 /// (CVE-2022-39272).
 pub fn decode<K: Kind>(object: &Object) -> Result<Resource<K>, Malformed> {
     serde_path_to_error::deserialize(object.value()).map_err(|error| {
         let path = error.path().to_string();
         let problem = error.into_inner();
-        // The object as a whole, where a field is missing at its top.
+        // The path is `.` if a top-level field is missing.
         let message = if path == "." { problem.to_string() } else { format!("{path}: {problem}") };
         Malformed { subject: object.id().subject(), message }
     })

@@ -1,4 +1,4 @@
-//! What a kind is: one static description, and the one form that the objects of all kinds have.
+//! The static description of a kind, and the one form that the objects of all kinds have.
 
 use std::fmt::Debug;
 
@@ -12,42 +12,43 @@ use super::source::SourceInfo;
 use super::status::Status;
 use lockgate_base::model::{Gvk, KindId, Object, Ref};
 
-/// All that is known of a kind beside the types of its fields.
+/// The description of a kind, apart from the types of its fields.
 #[derive(Debug, PartialEq, Eq)]
 pub struct KindInfo {
     /// Group and kind.
     pub id: KindId,
     /// Plural, lower-case, as in the URL.
     pub plural: &'static str,
-    /// The name by which `kubectl get` lists it together with kinds like it; `all` and `fluxcd` list all
+    /// The name by which `kubectl get` lists the kind together with similar ones; `all` and `fluxcd` list all
     /// kinds.
     pub category: &'static str,
     /// Other names that `kubectl get` takes.
     pub short_names: &'static [&'static str],
     /// Served versions, the stored one first.
     pub versions: &'static [&'static str],
-    /// What `kubectl get` prints beside the name.
+    /// The columns that `kubectl get` prints beside the name.
     pub columns: &'static [Column],
-    /// Where the kind stands in the chain.
+    /// The kind's place in the chain.
     pub role: Role,
     /// The Deployment of Flux's controller that acts on the kind.
     pub controller: &'static str,
-    /// What the agent may do beside reading the objects and writing their status, so that it can act on the
-    /// kind.
+    /// The rights that the agent needs to act on the kind, besides reading the objects and writing their
+    /// status.
     pub grants: &'static [Grant],
-    /// Whether lockgate acts on the kind. Of any other it serves the definition, and leaves the objects
+    /// Whether lockgate acts on the kind. For any other kind it serves the definition and leaves the objects
     /// alone.
     pub is_acted_on: bool,
-    /// The fields, where no types hold them: an outline as `crd::outline` reads it.
+    /// The fields of a kind without types: an outline as `crd::outline` reads it.
     pub outline: Option<&'static str>,
 }
 
-/// Where a kind stands in the chain from a source to what is applied.
+/// The place of a kind in the chain from a source to the applied objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Its objects are fetched, and others build from them; by this, where lockgate does so.
+    /// Its objects are fetched, and others build from them. The [`SourceInfo`] says how, if lockgate fetches
+    /// them.
     Source(Option<&'static SourceInfo>),
-    /// Its objects build from a source, and apply what they built with these marks.
+    /// Its objects build from a source, and mark the objects that they apply with this ownership.
     Applier(&'static Ownership),
     /// Neither.
     Neither,
@@ -56,7 +57,7 @@ pub enum Role {
 /// A column of `kubectl get`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Column {
-    /// Its heading.
+    /// The heading.
     pub name: &'static str,
     /// The field, as a JSON path.
     pub path: &'static str,
@@ -86,7 +87,7 @@ impl Column {
 /// Verbs on the resources of a group.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// What they are for.
+    /// The purpose of the right.
     pub reason: &'static str,
     /// API group, empty for core.
     pub group: &'static str,
@@ -102,7 +103,7 @@ impl KindInfo {
         format!("{}.{}", self.plural, self.id.group)
     }
 
-    /// The marks of what objects of the kind have applied; `None` where they apply nothing.
+    /// The ownership marks of the objects that the kind applies; `None` for a kind that applies nothing.
     pub fn ownership(&self) -> Option<&'static Ownership> {
         match self.role {
             Role::Applier(ownership) => Some(ownership),
@@ -110,8 +111,8 @@ impl KindInfo {
         }
     }
 
-    /// How objects of the kind are fetched; `None` where they are no sources, or lockgate does not act on
-    /// them.
+    /// How objects of the kind are fetched; `None` for a kind that is no source, or that lockgate does not
+    /// act on.
     pub fn source(&self) -> Option<&'static SourceInfo> {
         match self.role {
             Role::Source(source) => source,
@@ -137,12 +138,12 @@ impl KindInfo {
 
 /// A kind whose fields have types, known by the type of its `spec`.
 pub trait Kind: Debug + Clone + PartialEq + DeserializeOwned + JsonSchema + Send + Sync + 'static {
-    /// What is known of it beside.
+    /// The description of the kind.
     const INFO: &'static KindInfo;
     /// The type of `status`.
     type Status: Status;
 
-    /// The fields below `spec` that ask for what is not there yet, each with whether it is set.
+    /// The fields below `spec` that lockgate does not support yet, each with whether it is set.
     fn unserved(&self) -> Vec<(&'static str, bool)>;
 }
 
@@ -154,13 +155,13 @@ pub struct Resource<K: Kind> {
     pub metadata: Metadata,
     /// `spec`.
     pub spec: K,
-    /// `status`; absent before the first look.
+    /// `status`; absent before the first reconcile.
     #[serde(default, deserialize_with = "null_as_default")]
     pub status: K::Status,
 }
 
 impl<K: Kind> Resource<K> {
-    /// What is known of the kind.
+    /// The description of the kind.
     pub const INFO: &'static KindInfo = K::INFO;
     /// Group and kind.
     pub const ID: KindId = K::INFO.id;
@@ -170,7 +171,7 @@ impl<K: Kind> Resource<K> {
         Ref::new(Self::ID, namespace, name)
     }
 
-    /// Which object it is.
+    /// The reference to this object.
     pub fn reference(&self) -> Ref {
         Self::named(&self.metadata.namespace, &self.metadata.name)
     }

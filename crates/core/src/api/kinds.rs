@@ -8,23 +8,23 @@ use super::source::Source;
 use kustomization::DependsOn;
 use lockgate_base::model::{KindId, Object, Ref};
 
+pub(super) mod kustomization;
 mod alert;
 mod bucket;
 mod external_artifact;
 pub(super) mod git_repository;
 pub(super) mod helm_chart;
-mod helm_release;
 pub(super) mod helm_repository;
 mod image_policy;
 mod image_repository;
 mod image_update_automation;
-pub(super) mod kustomization;
 pub(super) mod oci_repository;
+pub(super) mod helm_release;
 mod provider;
 mod receiver;
 
 /// The kinds of sources that charts are made from by their names or paths.
-const CHARTS_FROM: [&KindInfo; 2] = [&git_repository::INFO, &helm_repository::INFO];
+const CHARTS_FROM: [&KindInfo; 3] = [&git_repository::INFO, &oci_repository::INFO, &helm_repository::INFO];
 
 /// Every kind of Flux, those first that lockgate acts on.
 pub const KINDS: &[&KindInfo] = &[

@@ -19,7 +19,7 @@ pub struct Metadata {
     /// Cluster-wide unique id.
     #[serde(default)]
     pub uid: String,
-    /// Counts changes of `spec`.
+    /// The number of changes of `spec`.
     #[serde(default)]
     pub generation: i64,
     /// Labels.
@@ -36,7 +36,7 @@ pub struct Metadata {
     pub deletion_timestamp: Option<Timestamp>,
 }
 
-/// Reads `null` as the default, which the API server does for lists and maps.
+/// Reads `null` as the default, as the API server does for lists and maps.
 pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,

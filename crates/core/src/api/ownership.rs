@@ -1,11 +1,11 @@
-//! How the objects that an applier has applied are told from those of others. It is what Flux's controller of
-//! the kind uses, so that either can go on with what the other has applied.
+//! Tells the objects of one applier from those of others. The marks are those of Flux's controller of the
+//! kind, so that either can continue with objects that the other has applied.
 
 use serde_json::Value;
 
 use lockgate_base::model::{KindId, Object, Ref};
 
-/// The marks of one kind of appliers, the same for all its objects.
+/// The ownership marks of one kind of appliers, the same for all its objects.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ownership {
     /// The kind of the appliers.
@@ -16,23 +16,23 @@ pub struct Ownership {
     pub namespace_label: &'static str,
     /// The field manager of applied objects.
     pub manager: &'static str,
-    /// The finalizer of the applier itself, which holds it until what it has applied is taken care of.
+    /// The finalizer of the applier itself. It keeps the applier until its objects are deleted or released.
     pub finalizer: &'static str,
 }
 
 impl Ownership {
-    /// The applier of the kind that an object's labels name.
+    /// The applier that the labels of an object name.
     pub fn owner_of(&self, object: &Object) -> Option<Ref> {
         Some(Ref::new(self.kind, object.label(self.namespace_label)?, object.label(self.name_label)?))
     }
 
-    /// Labels an object as the applier's.
+    /// Labels an object with its applier.
     pub fn label(&self, object: &mut Object, namespace: &str, name: &str) {
         object.set_label(self.name_label, name);
         object.set_label(self.namespace_label, namespace);
     }
 
-    /// Whether an entry of `metadata.managedFields` is what applying leaves.
+    /// Whether an entry of `metadata.managedFields` was left by an apply of this kind.
     pub fn is_own(&self, entry: &Value) -> bool {
         let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default();
         text("manager") == self.manager && text("operation") == "Apply" && text("subresource").is_empty()

@@ -8,7 +8,7 @@ pub const DEFAULT_SOURCE: &str = "GitRepository";
 /// The kinds that a Kustomization may build from.
 const BUILD_SOURCES: [&str; 4] = ["OCIRepository", "GitRepository", "Bucket", "ExternalArtifact"];
 /// The kinds that a chart may come from by its name.
-pub(super) const CHART_SOURCES: [&str; 3] = ["HelmRepository", "GitRepository", "Bucket"];
+pub(super) const CHART_SOURCES: [&str; 4] = ["HelmRepository", "GitRepository", "OCIRepository", "Bucket"];
 /// The kinds whose events are passed on, and whose objects a webhook may wake.
 pub(super) const EVENT_SOURCES: [&str; 12] = [
     "Bucket",

@@ -55,10 +55,50 @@ pub trait SourceSpec: Any + Debug + Send + Sync {
     fn upstream(&self) -> Option<&SourceReference> {
         None
     }
+    /// Whether what is fetched must be signed.
+    fn is_verified(&self) -> bool {
+        false
+    }
     /// Whether it only says where others are to be fetched from: nothing is fetched of it, and its status
     /// says nothing.
     fn is_static(&self) -> bool {
         false
+    }
+}
+
+/// `spec.verify` of what comes from a registry: the signatures that are wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Verification {
+    /// Who signs: `cosign` or `notation`. Defaults to `cosign`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// A Secret with public keys, one of which must have signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<LocalReference>,
+    /// Who may have signed without a key.
+    #[serde(
+        default,
+        rename = "matchOIDCIdentity",
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub match_oidc_identity: Vec<Value>,
+    /// A Secret with what is trusted of signatures without a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trusted_root_secret_ref: Option<LocalReference>,
+}
+
+impl Verification {
+    /// What of it is not served: whether it asks for it.
+    pub(super) fn unserved(verify: Option<&Self>) -> Vec<(&'static str, bool)> {
+        let Some(verify) = verify else { return Vec::new() };
+        vec![
+            ("verify.provider", verify.provider.as_deref().is_some_and(|name| name != "cosign")),
+            ("verify.matchOIDCIdentity", !verify.match_oidc_identity.is_empty()),
+            ("verify.trustedRootSecretRef", verify.trusted_root_secret_ref.is_some()),
+            ("verify without secretRef", verify.secret_ref.is_none()),
+        ]
     }
 }
 

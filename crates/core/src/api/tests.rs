@@ -10,7 +10,7 @@ use super::*;
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{Dialect, documents};
 
-/// By plural.
+/// The fixtures, by plural.
 const FIXTURES: &[(&str, &str)] = &[
     ("alerts", include_str!("fixtures/alert.yaml")),
     ("buckets", include_str!("fixtures/bucket.yaml")),
@@ -59,8 +59,8 @@ fn visit(path: &str, schema: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// Takes down the fields that a value sets, and what the schema has against it. Patterns are left to the API
-/// server.
+/// Collects the fields that a value sets, and its violations of the schema. The API server checks the
+/// patterns.
 fn check(path: &str, value: &Value, schema: &Value, set: &mut BTreeSet<String>, wrong: &mut Vec<String>) {
     let is_open = schema["x-kubernetes-preserve-unknown-fields"] == true;
     let form = match value {
@@ -119,7 +119,7 @@ fn each_kind_has_a_fixture_that_sets_every_field_of_its_schema() {
     }
 }
 
-/// What of `wanted` is not in `value`.
+/// The parts of `wanted` that are not in `value`.
 fn lost(path: &str, wanted: &Value, value: &Value) -> Vec<String> {
     match (wanted, value) {
         (Value::Object(wanted), Value::Object(value)) => {

@@ -1,4 +1,4 @@
-//! What an object of Flux's groups holds that its kind does not have: a misspelt kind, version or field.
+//! Finds misspelt kinds, versions and fields in objects of Flux's groups.
 
 use std::sync::LazyLock;
 
@@ -11,8 +11,7 @@ use lockgate_base::model::Object;
 /// The schemas of all kinds, in the order of the table.
 static SCHEMAS: LazyLock<Vec<Value>> = LazyLock::new(|| KINDS.iter().map(|info| schema_of(info)).collect());
 
-/// A line for each kind, version or field of an object that there is not; none for objects of other groups
-/// than Flux's.
+/// A line for each unknown kind, version or field of an object; no line for objects outside of Flux's groups.
 pub fn unknown(object: &Object) -> Vec<String> {
     let (group, version, kind) = (object.group(), object.version(), object.kind());
     let Some(at) = KINDS.iter().position(|info| info.is_of(object)) else {
@@ -44,7 +43,7 @@ fn gather(schema: &Value, value: &Value, path: &str, found: &mut Vec<String>) {
             let keeps = schema["x-kubernetes-preserve-unknown-fields"] == true;
             for (name, value) in fields {
                 let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                // What every object has need not stand in the schema.
+                // These fields belong to every object, so the schema need not have them.
                 let is_common = matches!(path.as_str(), "apiVersion" | "kind" | "metadata" | "status");
                 match properties.and_then(|properties| properties.get(name)) {
                     _ if is_common => {}

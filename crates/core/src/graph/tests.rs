@@ -60,9 +60,9 @@ fn a_cycle_is_that_of_its_members() {
         ("a: b\nb: a", "b", Some("cycle: b -> a -> b")),
         ("a: a", "a", Some("cycle: a -> a")),
         ("a: b\nb: c\nc: a", "b", Some("cycle: b -> c -> a -> b")),
-        // The shortest of two.
+        // The shorter of two cycles.
         ("a: b x\nb: c\nc: a\nx: a", "a", Some("cycle: a -> x -> a")),
-        // It depends on a cycle and is no member of it.
+        // `a` depends on a cycle and is no member of it.
         ("a: b\nb: c\nc: b", "a", None),
         ("a: b c\nb: d\nc: d\nd:", "a", None),
         ("a: one/b\none/b: a", "a", Some("cycle: flux-system/a -> one/b -> flux-system/a")),

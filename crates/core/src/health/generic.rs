@@ -1,10 +1,11 @@
-//! What all kinds share, and the Ready condition for those without a rule of their own: custom resources,
-//! Flux's among them.
+//! The rules that all kinds share, and the Ready condition for kinds without a rule of their own: custom
+//! resources, Flux's among them.
 
 use super::state::Health;
 use super::status::{JudgedObject, in_progress};
 
-/// What can be said before the kind is looked at.
+/// The health that follows from the fields of every kind, before the rule of the kind; `None` if the kind
+/// decides.
 pub(super) fn before(status: JudgedObject<'_>) -> Option<Health> {
     if !status.text("/metadata/deletionTimestamp").is_empty() {
         return Some(Health::Terminating(terminating(status)));
@@ -24,7 +25,8 @@ pub(super) fn before(status: JudgedObject<'_>) -> Option<Health> {
     })
 }
 
-/// The Ready condition. An object without one is well: nobody looks after it, or nobody says so.
+/// Judges by the Ready condition. An object without one is healthy: either no controller acts on it, or its
+/// controller does not report.
 pub(super) fn ready_condition(status: JudgedObject<'_>) -> Health {
     match status.condition("Ready") {
         Some(ready) if !ready.is_true() => Health::InProgress(ready.message()),

@@ -1,4 +1,4 @@
-//! By which rules the health of an owner's objects is judged.
+//! The rules by which the health of an owner's objects is judged.
 
 use std::collections::BTreeSet;
 
@@ -12,26 +12,26 @@ use lockgate_base::model::KindId;
 pub struct HealthRules {
     /// Group, kind and rule.
     kinds: &'static [(&'static str, &'static str, KindHealth)],
-    /// The kinds that nothing acts on.
+    /// The kinds that no controller acts on.
     idle: BTreeSet<KindId>,
 }
 
 impl HealthRules {
-    /// The rules of kstatus for the built-in kinds; something acts on every kind.
+    /// The rules of kstatus for the built-in kinds, on a cluster where every kind has a controller.
     pub const BUILT_IN: Self = Self { kinds: &RULES, idle: BTreeSet::new() };
 
-    /// The built-in ones, on a cluster where nothing acts on these kinds.
+    /// The built-in rules, on a cluster where no controller acts on the `idle` kinds.
     pub const fn beside(idle: BTreeSet<KindId>) -> Self {
         Self { kinds: &RULES, idle }
     }
 
-    /// Whether nothing acts on a kind.
+    /// Whether no controller acts on a kind.
     pub fn is_idle(&self, group: &str, kind: &str) -> bool {
         self.idle.iter().any(|id| (id.group, id.kind) == (group, kind))
     }
 
-    /// What counts of the health of an object that was judged by its status alone: an object that nothing
-    /// acts on is well, whatever its status says, since nothing will ever change that.
+    /// The health that counts for an object, given the health that its status shows. An object that no
+    /// controller acts on is healthy whatever its status says, since nothing will ever change that status.
     pub fn counted(&self, group: &str, kind: &str, health: Health) -> Health {
         match health {
             Health::Current | Health::NotFound | Health::Terminating(_) => health,
@@ -42,7 +42,7 @@ impl HealthRules {
         }
     }
 
-    /// The rule of a kind; `None` where it is judged by its Ready condition.
+    /// The rule of a kind; `None` for a kind that is judged by its Ready condition.
     pub(super) fn of(&self, group: &str, kind: &str) -> Option<KindHealth> {
         let is_of = |(known_group, known_kind, _): &&(&str, &str, KindHealth)| {
             *known_group == group && *known_kind == kind
@@ -51,8 +51,8 @@ impl HealthRules {
     }
 }
 
-/// Whether not even its controller writes the status of a kind of Flux (since v1beta3 that of an Alert and of
-/// a Provider). What an older one wrote there is never written again.
+/// Whether not even the controller of Flux writes the status of a kind (since v1beta3 that of an Alert and of
+/// a Provider). A status that an older controller wrote there is never updated.
 fn is_silent(group: &str, kind: &str) -> bool {
     let info = KINDS.iter().find(|info| (info.id.group, info.id.kind) == (group, kind));
     info.is_some_and(|info| !info.columns.contains(&Column::READY))

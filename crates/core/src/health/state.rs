@@ -1,24 +1,24 @@
-//! How well an object is.
+//! The health of one object.
 
 use std::fmt;
 
 /// The health of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Health {
-    /// It is as it should be.
+    /// The object is healthy.
     Current,
-    /// It is on its way, or waits for something.
+    /// The object is changing, or waits for something.
     InProgress(String),
-    /// It will not get there by itself.
+    /// The object will not become healthy by itself.
     Failed(String),
-    /// It is being deleted.
+    /// The object is being deleted.
     Terminating(String),
-    /// It does not exist.
+    /// The object does not exist.
     NotFound,
 }
 
 impl Health {
-    /// kstatus's word for it.
+    /// The word of kstatus for this state.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Current => "Current",
@@ -29,7 +29,7 @@ impl Health {
         }
     }
 
-    /// What is the matter; nothing with what is well.
+    /// The reason for this state; `None` for a healthy object.
     pub fn message(&self) -> Option<&str> {
         match self {
             Self::Current => None,
@@ -38,7 +38,7 @@ impl Health {
         }
     }
 
-    /// Whether it is as it should be.
+    /// Whether the object is healthy.
     pub const fn is_current(&self) -> bool {
         matches!(self, Self::Current)
     }

@@ -19,22 +19,22 @@ impl<'a> JudgedObject<'a> {
         Self(object)
     }
 
-    /// A whole number; `None` where there is none.
+    /// A whole number; `None` if there is none.
     pub(super) fn number(self, pointer: &str) -> Option<i64> {
         self.0.pointer(pointer).and_then(Value::as_i64)
     }
 
-    /// A count; 0 where there is none.
+    /// A count; 0 if there is none.
     pub(super) fn count(self, pointer: &str) -> i64 {
         self.number(pointer).unwrap_or(0)
     }
 
-    /// A text; empty where there is none.
+    /// A text; empty if there is none.
     pub(super) fn text(self, pointer: &str) -> &'a str {
         self.0.text(pointer).unwrap_or_default()
     }
 
-    /// A list; empty where there is none.
+    /// A list; empty if there is none.
     pub(super) fn list(self, pointer: &str) -> &'a [Value] {
         self.0.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
@@ -49,7 +49,7 @@ impl<'a> JudgedObject<'a> {
         self.conditions().find(|condition| condition.kind() == kind)
     }
 
-    /// The condition of a type, where its status is `True`.
+    /// The condition of a type, if its status is `True`.
     pub(super) fn true_condition(self, kind: &str) -> Option<StatusCondition<'a>> {
         self.condition(kind).filter(|condition| condition.is_true())
     }
@@ -72,7 +72,7 @@ impl<'a> StatusCondition<'a> {
         self.field("reason")
     }
 
-    /// The message; the reason where there is none.
+    /// The message, or the reason if there is no message.
     pub(super) fn message(self) -> String {
         match (self.field("message"), self.reason()) {
             ("", "") => format!("condition {} is {}", self.kind(), self.field("status")),
@@ -86,24 +86,24 @@ impl<'a> StatusCondition<'a> {
     }
 }
 
-/// It is on its way.
+/// The health of an object that is changing.
 pub(super) fn in_progress(message: impl Into<String>) -> Health {
     Health::InProgress(message.into())
 }
 
-/// It is on its way, and `so_many` of `all` replicas are `what`.
+/// The health of a workload of which only `so_many` of `all` replicas are `what`.
 pub(super) fn replicas(so_many: i64, all: i64, what: &str) -> Health {
     let (noun, verb) = if all == 1 { ("replica", "is") } else { ("replicas", "are") };
     Health::InProgress(format!("{so_many} of {all} {noun} {verb} {what}"))
 }
 
-/// It has all it wants, and some that are still to go.
+/// The health of a workload that has all wanted replicas, and still has old ones to remove.
 pub(super) fn surplus(count: i64) -> Health {
     let (noun, verb) = if count == 1 { ("replica", "is") } else { ("replicas", "are") };
     Health::InProgress(format!("{count} old {noun} {verb} still to go"))
 }
 
-/// This health with what the condition says behind its message.
+/// This health with the message of the condition appended.
 pub(super) fn with_cause(health: Health, condition: Option<StatusCondition<'_>>) -> Health {
     match (health, condition) {
         (Health::InProgress(message), Some(condition)) => {

@@ -134,7 +134,7 @@ fn a_source_that_fails_is_the_cause_of_what_lacks_it() {
     let overview = Overview::of(&[source("False")], &objects);
     let broken: Vec<&Ref> = overview.broken_sources().collect();
     assert_eq!(broken, [&GitRepository::named("flux-system", "x")]);
-    // A wrong path is its own fault, whether or not the source can be fetched anew.
+    // A wrong path is the Kustomization's own fault, whether or not the source can be fetched.
     let lost =
         ("False", "ArtifactFailed", "kustomization path not found: stat gone: no such file or directory");
     let lost = Overview::of(&[source("False")], &[kustomization("d", &[], lost)]);

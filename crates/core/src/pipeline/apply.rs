@@ -10,9 +10,12 @@ use super::decide::{Decided, Terms, blotted, decide, explained};
 use super::hands::Hands;
 use super::lag::{Fresh, brief_pauses, caught_up, judges_first};
 use super::migrate::migrated;
+use super::origins::ObjectOrigins;
 use super::ports::{Accepted, Expect, ObjectReference, Settle, Settled, Writes};
 use super::slot::{Slot, aside};
-use crate::plan::{Cause, Entry, Gate, Inventory, Observed, Refusal, Skip, Stage, Step, is_definition};
+use crate::plan::{
+    Cause, Drift, Entry, FieldDrift, Gate, Inventory, Observed, Refusal, Skip, Stage, Step, is_definition,
+};
 use crate::verdict::{Applied, ChangedObject, Common, Deed, Outcome, Refused, some_of};
 use lockgate_base::model::{Object, ObjectId};
 
@@ -51,6 +54,13 @@ impl ApplyProgress {
         let remarks = std::mem::take(&mut self.remarks).into_iter();
         let told = remarks.map(|(text, subjects)| format!("{}: {text}", some_of(&subjects)));
         std::mem::take(&mut self.warnings).into_iter().chain(told).collect()
+    }
+
+    /// Takes note of what the API server warned of about an object.
+    pub(super) fn remark(&mut self, id: &ObjectId, warnings: &[String]) {
+        for text in warnings {
+            self.remarks.entry(text.clone()).or_default().push(id.subject());
+        }
     }
 
     /// Takes what an earlier pass over the same objects did.
@@ -191,7 +201,9 @@ async fn write<C: Writes + Settle, S: Slot>(
         for (entry, result) in group.iter().zip(results) {
             match result {
                 Ok(taken) => {
-                    remark(&taken, progress);
+                    if let Taken::Accepted(accepted) = &taken {
+                        progress.remark(&accepted.reference.id, &accepted.warnings);
+                    }
                     let reference = taken.reference(entry);
                     references.extend(awaited(stage.gate, entry, &reference));
                     note(entry, reference, progress);
@@ -248,15 +260,6 @@ impl Taken {
             Self::Accepted(applied) => applied.reference,
             Self::Nothing | Self::Cleared => ObjectReference::to(&entry.object),
         }
-    }
-}
-
-/// Takes note of what the API server warned of.
-fn remark(taken: &Taken, progress: &mut ApplyProgress) {
-    let Taken::Accepted(accepted) = taken else { return };
-    for text in &accepted.warnings {
-        let subjects = progress.remarks.entry(text.clone()).or_default();
-        subjects.push(accepted.reference.id.subject());
     }
 }
 
@@ -330,6 +333,13 @@ pub(super) fn note(entry: &Entry, reference: ObjectReference, progress: &mut App
             owner.path()
         ));
     }
+    if let Some(Drift { change: FieldDrift::SetBy(manager), .. }) = entry.left.first() {
+        let fields: Vec<String> = entry.left.iter().map(|left| left.path.clone()).collect();
+        progress.warnings.push(format!(
+            "{subject}: {manager} has set what Git does not, and it stays until somebody removes it: {}",
+            some_of(&fields)
+        ));
+    }
     progress.changes.extend(change(entry));
     if !entry.drifted.is_empty() {
         let fields: Vec<String> = entry.drifted.iter().map(|drift| drift.path.clone()).collect();
@@ -353,14 +363,24 @@ fn change(entry: &Entry) -> Option<ChangedObject> {
     Some(ChangedObject { id: entry.object.id(), deed, fields })
 }
 
-/// What it means that objects are refused. `managed` is what there is to manage now.
-pub(super) fn refused(refusals: &[Refusal], is_reached: bool, managed: &Inventory) -> Outcome<Applied> {
+/// What it means that objects are refused. `managed` is what there is to manage now, and `origins` has the
+/// files of what is built.
+pub(super) fn refused(
+    refusals: &[Refusal],
+    is_reached: bool,
+    managed: &Inventory,
+    origins: &ObjectOrigins,
+) -> Outcome<Applied> {
     if !is_reached && refusals.iter().all(|refusal| refusal.cause == Cause::Unavailable) {
         let message = refusals.first().map(ToString::to_string).unwrap_or_default();
         return Common::Unreachable { message }.into();
     }
+    let located = |refusal: &Refusal| match origins.of(&refusal.id) {
+        "" => refusal.to_string(),
+        file => format!("{refusal} (in {file})"),
+    };
     let refusals = refusals.iter().map(|refusal| Refused {
-        message: refusal.to_string(),
+        message: located(refusal),
         transient: refusal.is_transient(),
         soon: refusal.may_pass_soon(),
         forbidden: refusal.is_forbidden(),

@@ -63,14 +63,19 @@ pub(super) fn build_spec(
     let variables = variables.map_err(|error| Applied::Unsubstituted { message: error.to_string() })?;
     let set = rendered(tree, &path, spec.into(), &Inputs { variables }, budget);
     let set = set.map_err(|error| unrenderable(&error, &path))?;
-    let digests: Vec<Digest> =
-        set.resources().iter().map(|resource| Digest::of(resource.object.value().to_string())).collect();
     Ok(Build {
         footprint: set.footprint.clone(),
-        digest: Digest::of_parts(digests.iter().map(Digest::bytes)),
+        digest: digest(set.resources()),
         warnings: set.warnings.clone(),
         resources: set.into_resources(),
     })
+}
+
+/// The digest of what is built.
+pub(super) fn digest(resources: &[RenderedObject]) -> Digest {
+    let digests: Vec<Digest> =
+        resources.iter().map(|resource| Digest::of(resource.object.value().to_string())).collect();
+    Digest::of_parts(digests.iter().map(Digest::bytes))
 }
 
 /// Renders a folder as Flux does, with what a Kustomization's spec lays over its kustomization.

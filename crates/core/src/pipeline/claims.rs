@@ -2,7 +2,8 @@
 //! so a deletion asks all of them: an object that moved to another owner is handed over, in whichever order
 //! the two are reconciled.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::build::{build_spec, supported};
 use super::decide::managed;
@@ -21,8 +22,18 @@ use lockgate_base::tree::Snapshot;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     id: ObjectId,
-    /// The group and the kind of the objects that go with it, where it is a definition.
-    defines: Option<(String, String)>,
+    along: Along,
+}
+
+/// The objects that go with one that is deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Along {
+    /// None.
+    Nothing,
+    /// Those of the group and the kind that it defines.
+    OfKind(String, String),
+    /// Those in the namespace of its name.
+    Inside,
 }
 
 impl Candidate {
@@ -34,34 +45,57 @@ impl Candidate {
     /// Looks a definition up, since its name holds the plural of its kind only.
     pub(super) async fn of(cluster: &impl Reads, reference: &ObjectReference) -> Self {
         let id = reference.id.clone();
+        if (id.group.as_str(), id.kind.as_str()) == ("", "Namespace") {
+            return Self { id, along: Along::Inside };
+        }
         if !is_definition(&id) {
-            return Self { id, defines: None };
+            return Self { id, along: Along::Nothing };
         }
         // One that cannot be read has no objects that could be told; the deletion meets the same failure.
         let live = cluster.get(reference).await.ok().flatten();
         let text = |pointer| live.as_ref()?.text(pointer).map(ToOwned::to_owned);
-        let defines = text("/spec/group").zip(text("/spec/names/kind"));
-        Self { id, defines }
+        let defined = text("/spec/group").zip(text("/spec/names/kind"));
+        Self { id, along: defined.map_or(Along::Nothing, |(group, kind)| Along::OfKind(group, kind)) }
+    }
+
+    /// Whether another object goes with it.
+    pub(super) fn takes_along(&self, other: &ObjectId) -> bool {
+        match &self.along {
+            Along::Nothing => false,
+            Along::OfKind(group, kind) => other.group == *group && other.kind == *kind,
+            Along::Inside => other.namespace == self.id.name,
+        }
     }
 
     /// What it is to an owner that holds these objects; `None` where it is nothing to it.
     pub fn hold(&self, held: &HashSet<ObjectId>) -> Option<Hold> {
-        let goes_along =
-            |(group, kind): &(String, String)| held.iter().any(|id| id.group == *group && id.kind == *kind);
         if held.contains(&self.id) {
             return Some(Hold::Itself);
         }
-        self.defines.as_ref().is_some_and(goes_along).then_some(Hold::GoesAlong)
+        held.iter().any(|id| self.takes_along(id)).then_some(Hold::GoesAlong)
+    }
+
+    /// Why another owner's hold keeps it, as that one is told.
+    pub const fn kept_for(&self, hold: Hold) -> &'static str {
+        match (hold, &self.along) {
+            (Hold::Itself, _) => "it is held here",
+            (Hold::GoesAlong, Along::Inside) => "objects in it are held here",
+            (Hold::GoesAlong, _) => "objects of its kind are held here",
+            (Hold::Needed, _) => "it is needed here",
+        }
     }
 }
 
-/// How an owner holds an object.
+/// What an object is to an owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hold {
     /// The object is its own, too.
     Itself,
-    /// An object of its own would go along with it: one of the kind that it defines.
+    /// An object of its own would go along with it: one of the kind that it defines, or in the namespace that
+    /// it is.
     GoesAlong,
+    /// The owner cannot do without it.
+    Needed,
 }
 
 /// What another owner has to do with an object.
@@ -69,6 +103,8 @@ pub enum Hold {
 pub struct Claim {
     /// The other owner.
     pub holder: Ref,
+    /// What the object is to it.
+    pub hold: Hold,
     /// Whether the object stays managed until its labels name the other owner. That one may yet change its
     /// mind, and then nobody would know of an object that was let go before.
     pub awaited: bool,
@@ -79,45 +115,132 @@ pub struct Claim {
 pub struct Holder {
     /// Which.
     pub key: Ref,
-    /// Whether its status says that it does.
+    /// Whether it does already, by its status or by its spec.
     pub recorded: bool,
     /// How it does.
     pub hold: Hold,
 }
 
+impl Holder {
+    /// Which of two is to be told: who has the object, or loses one of its own, counts before who needs it,
+    /// and who does so already before who will.
+    fn rank(&self) -> (bool, bool) {
+        (self.hold != Hold::Needed, self.recorded)
+    }
+}
+
+/// What another owner has to do with all objects.
+#[derive(Debug, Clone)]
+pub struct Holdings {
+    /// Which owner.
+    pub key: Ref,
+    /// What its status says it holds.
+    pub recorded: HashSet<ObjectId>,
+    /// What it will hold; `None` stands for anything.
+    pub held: Option<Arc<HashSet<ObjectId>>>,
+    /// What it cannot do without.
+    pub needs: HashSet<ObjectId>,
+}
+
+impl Holdings {
+    /// What an object is to the owner, and whether that is so already.
+    fn hold(&self, candidate: &Candidate) -> Option<(Hold, bool)> {
+        let held = self.held.as_ref().map_or(Some(Hold::Itself), |held| candidate.hold(held));
+        let needed = || self.needs.contains(&candidate.id).then_some(Hold::Needed);
+        let hold = held.or_else(needed)?;
+        Some((hold, hold == Hold::Needed || candidate.hold(&self.recorded).is_some()))
+    }
+}
+
 impl From<Holder> for Claim {
     fn from(holder: Holder) -> Self {
         // What goes along with an object is no reason for anybody to take over the object itself.
-        Self { awaited: holder.hold == Hold::Itself, holder: holder.key }
+        Self { awaited: holder.hold == Hold::Itself, hold: holder.hold, holder: holder.key }
     }
 }
 
-/// Finds out for each object who else holds it, or will.
-#[derive(Debug)]
-pub struct Holders<'c> {
-    candidates: &'c [Candidate],
-    /// For each object, in order.
-    pub found: Vec<Option<Holder>>,
-}
-
-impl<'c> Holders<'c> {
-    /// Before any other owner is known.
-    pub fn of(candidates: &'c [Candidate]) -> Self {
-        Self { candidates, found: vec![None; candidates.len()] }
-    }
-
-    /// Takes another owner into account: what its status says it holds, and what it will hold, where `None`
-    /// stands for anything. Who has recorded an object counts before those who will hold it.
-    pub fn meet(&mut self, key: &Ref, recorded: &HashSet<ObjectId>, held: Option<&HashSet<ObjectId>>) {
-        for (candidate, found) in self.candidates.iter().zip(&mut self.found) {
-            let is_recorded = candidate.hold(recorded).is_some();
-            let hold = held.map_or(Some(Hold::Itself), |held| candidate.hold(held));
-            let is_better = found.as_ref().is_none_or(|known| is_recorded && !known.recorded);
-            if let Some(hold) = hold.filter(|_| is_better) {
-                *found = Some(Holder { key: key.clone(), recorded: is_recorded, hold });
+/// For each object, in order: which of the others holds it, or will. `all` are the Kustomizations that there
+/// are. One that goes with all that it holds keeps nothing, unless another keeps it in its turn.
+pub fn holders(candidates: &[Candidate], others: &[Holdings], all: &[&Kustomization]) -> Vec<Option<Holder>> {
+    let mut deleted: Vec<&Candidate> = candidates.iter().collect();
+    let staying = loop {
+        let leaving = leaving(deleted.iter().map(|candidate| candidate.id()), all);
+        let staying: Vec<&Holdings> = others.iter().filter(|other| !leaving.contains(&other.key)).collect();
+        let is_kept = |candidate: &&Candidate| {
+            staying.iter().any(|other| matches!(other.hold(candidate), Some((Hold::Itself, _))))
+        };
+        let before = deleted.len();
+        deleted.retain(|candidate| !is_kept(candidate));
+        if deleted.len() == before {
+            break staying;
+        }
+    };
+    let holder = |candidate: &Candidate| {
+        let mut found: Option<Holder> = None;
+        for other in &staying {
+            let Some((hold, recorded)) = other.hold(candidate) else { continue };
+            let holder = Holder { key: other.key.clone(), recorded, hold };
+            if found.as_ref().is_none_or(|known| holder.rank() > known.rank()) {
+                found = Some(holder);
             }
         }
+        found
+    };
+    candidates.iter().map(holder).collect()
+}
+
+/// The Kustomizations that go with all that they hold: those that are being deleted or are about to be, and
+/// those that one of them takes along.
+fn leaving<'c>(deleted: impl Iterator<Item = &'c ObjectId>, all: &[&Kustomization]) -> HashSet<Ref> {
+    let known: HashMap<ObjectId, &Kustomization> =
+        all.iter().map(|kustomization| (id_of(&kustomization.reference()), *kustomization)).collect();
+    let going = all.iter().filter(|kustomization| kustomization.metadata.deletion_timestamp.is_some());
+    let mut next: Vec<ObjectId> = going.map(|kustomization| id_of(&kustomization.reference())).collect();
+    next.extend(deleted.cloned());
+    let mut leaving = HashSet::new();
+    while let Some(id) = next.pop() {
+        let Some(kustomization) = known.get(&id).filter(|known| known.spec.deletes_its_objects()) else {
+            continue;
+        };
+        if leaving.insert(kustomization.reference()) {
+            next.extend(recorded(kustomization));
+        }
     }
+    leaving
+}
+
+/// The identity of an object that is known by its reference.
+fn id_of(key: &Ref) -> ObjectId {
+    ObjectId {
+        namespace: key.namespace.clone(),
+        name: key.name.clone(),
+        group: key.kind.group.into(),
+        kind: key.kind.kind.into(),
+    }
+}
+
+/// What a Kustomization cannot do without: itself, its source, where it takes values and rights from, and the
+/// namespaces of all these.
+pub fn needs(kustomization: &Kustomization) -> HashSet<ObjectId> {
+    let own = kustomization.reference();
+    let spec = &kustomization.spec;
+    let near = |kind: &str, name: &str| ObjectId {
+        namespace: own.namespace.clone(),
+        name: name.to_owned(),
+        group: String::new(),
+        kind: kind.to_owned(),
+    };
+    let account = spec.service_account_name.iter().map(|name| near("ServiceAccount", name));
+    let values = spec.post_build.iter().flat_map(|post_build| &post_build.substitute_from);
+    let values = values.map(|from| near(&from.kind, &from.name));
+    let source = spec.source_ref.target(&own.namespace);
+    let mut needs: HashSet<ObjectId> =
+        [id_of(&own)].into_iter().chain(source.iter().map(id_of)).chain(account).chain(values).collect();
+    let namespaces: Vec<String> = needs.iter().map(|id| id.namespace.clone()).collect();
+    needs.extend(
+        namespaces.into_iter().map(|name| ObjectId { namespace: String::new(), ..near("Namespace", &name) }),
+    );
+    needs
 }
 
 /// Whether a Kustomization may hold what another, `own`, would delete: one that acts with other rights could
@@ -130,7 +253,6 @@ pub fn may_hold(
 ) -> bool {
     let is_alike = account == own_account && other.metadata.namespace == own.metadata.namespace;
     other.reference() != own.reference()
-        && other.metadata.deletion_timestamp.is_none()
         // Its objects are on another cluster.
         && other.spec.kube_config.is_none()
         && (is_alike || (account.is_none() && !lockdown))
@@ -207,43 +329,4 @@ async fn built(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(text: &str) -> ObjectId {
-        text.parse().unwrap()
-    }
-
-    /// Of what cannot be read it is not known that it holds nothing.
-    #[test]
-    fn an_inventory_that_cannot_be_read_is_not_an_empty_one() {
-        let object = |status: serde_json::Value| {
-            let mut object = serde_json::json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
-                "metadata": {"name": "a"}, "spec": {"interval": 5}});
-            object["status"] = status;
-            recorded_of(&Object::parse(object).unwrap())
-        };
-        let entries =
-            |entries: serde_json::Value| object(serde_json::json!({"inventory": {"entries": entries}}));
-        let json = |text: &str| serde_json::from_str(text).unwrap();
-        assert_eq!(
-            entries(json(r#"[{"id": "n_a__ConfigMap", "v": 1}]"#)),
-            Some(HashSet::from([id("n_a__ConfigMap")]))
-        );
-        assert_eq!(object(json("{}")), Some(HashSet::new()));
-        assert_eq!((entries(json(r#""x""#)), entries(json(r#"[{"id": "x"}]"#))), (None, None));
-    }
-
-    #[test]
-    fn a_definition_is_held_by_whoever_holds_an_object_of_its_kind() {
-        let held = HashSet::from([id("n_a__ConfigMap"), id("n_thing_x.io_Thing")]);
-        let definition = |kind: &str| Candidate {
-            id: id("_things.x.io_apiextensions.k8s.io_CustomResourceDefinition"),
-            defines: Some(("x.io".into(), kind.into())),
-        };
-        let of = |name: &str| Candidate { id: id(name), defines: None }.hold(&held);
-        assert_eq!((of("n_a__ConfigMap"), of("m_a__ConfigMap")), (Some(Hold::Itself), None));
-        assert_eq!(definition("Thing").hold(&held), Some(Hold::GoesAlong));
-        assert_eq!(definition("Other").hold(&held), None);
-    }
-}
+mod tests;

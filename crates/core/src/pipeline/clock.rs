@@ -1,5 +1,5 @@
-//! The port to time. The chain, the lease and the agent's main loop tell the time and sleep through it alone,
-//! so that a test can decide what time it is.
+//! The port to time. The chain, the lease and the agent's main loop read the time and sleep only through this
+//! port, so that a test can decide the time.
 
 use std::fmt::Debug;
 use std::pin::Pin;
@@ -8,29 +8,29 @@ use std::time::{Duration, Instant, SystemTime};
 /// The end of a sleep.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Tells the time, and lets time pass.
+/// The time, and sleep.
 pub trait Clock: Debug + Send + Sync {
-    /// This moment on a clock that never goes back. It may stand still while the machine is suspended.
+    /// The current moment on a monotonic clock. The clock may stand still while the machine is suspended.
     fn now(&self) -> Instant;
 
-    /// This moment on the wall clock, which may be set.
+    /// The current moment on the wall clock, which may be set.
     fn wall(&self) -> SystemTime;
 
-    /// The time since the machine was started; it goes on while the machine is suspended.
+    /// The time since the machine was started, including the time that it was suspended.
     fn uptime(&self) -> Duration;
 
-    /// Ends after `duration`, as [`Clock::now`] counts.
+    /// Completes after `duration` by [`Clock::now`].
     fn sleep(&self, duration: Duration) -> Sleep;
 
-    /// How long ago `earlier` was.
+    /// The time since `earlier`.
     fn since(&self, earlier: Instant) -> Duration {
         self.now().saturating_duration_since(earlier)
     }
 }
 
-/// The output of `work`, or `None` where it has not ended within `limit`; then it is dropped.
+/// The output of `work`, or `None` if it takes longer than `limit`; then `work` is dropped.
 pub async fn within<T>(clock: &dyn Clock, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
-    // Boxed: an async function holds what it is given twice, once as it came and once pinned.
+    // An async function holds its argument twice, once as passed and once pinned, so the work is boxed.
     let work = Box::pin(work);
     tokio::select! {
         biased;

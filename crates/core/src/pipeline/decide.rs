@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::dress::{dress, place, take_out};
+use super::origins::ObjectOrigins;
 use super::ports::{ApiFailure, ObjectReference, Reads};
 use crate::api::Kustomization;
 use crate::plan::{
@@ -30,6 +31,8 @@ pub(super) struct Intent {
     pub(super) managed: Inventory,
     /// What will be.
     pub(super) wanted: Inventory,
+    /// Where the objects come from.
+    pub(super) origins: ObjectOrigins,
 }
 
 /// What the objects of all stages of a run are decided by.
@@ -89,7 +92,9 @@ pub(super) async fn intend(
     let known = managed.iter().map(|(id, _)| id.clone()).collect();
     let mut terms = Terms { options, known, ..Terms::default() };
     let mut dressed = Vec::with_capacity(resources.len());
-    for RenderedObject { mut object, holds_secret, .. } in resources {
+    let mut origins = ObjectOrigins::default();
+    for RenderedObject { mut object, holds_secret, origin } in resources {
+        origins.insert(object.id(), origin);
         dress(&mut object, ownership, &owner, common);
         // A failure is met again, and told, when the object's stage comes.
         if !matches!(place(&mut object, cluster).await, Ok(true)) {
@@ -108,7 +113,7 @@ pub(super) async fn intend(
     {
         return Err(Applied::PruneRefused { count: refused.count });
     }
-    Ok(Intent { wanted: dressed.iter().collect(), stages: stages(dressed), terms, managed })
+    Ok(Intent { wanted: dressed.iter().collect(), stages: stages(dressed), terms, managed, origins })
 }
 
 /// Decides what to do with the objects of a stage.

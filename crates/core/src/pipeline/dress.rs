@@ -1,5 +1,5 @@
-//! What every object is given before it is applied: owner labels, common metadata, and the namespace that its
-//! kind asks for.
+//! Adds to every object, before it is applied, the owner labels, the common metadata, and the namespace that
+//! its kind asks for.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use super::ports::{ApiFailure, Reads, Scope};
 use crate::api::{CommonMetadata, Ownership};
 use lockgate_base::model::{Object, Ref};
 
-/// Sets the owner labels and then, so that they win, the common labels and annotations.
+/// Sets the owner labels, and then the common labels and annotations, which win over them.
 pub(super) fn dress(
     object: &mut Object,
     ownership: &Ownership,
@@ -24,8 +24,8 @@ pub(super) fn dress(
     }
 }
 
-/// Takes the namespace off an object whose kind has none. `false` where the cluster does not have the kind
-/// yet: then the object is left as it is.
+/// Removes the namespace from an object whose kind is cluster-scoped. Returns `false`, and leaves the object
+/// unchanged, if the cluster does not have the kind yet.
 pub(super) async fn place(object: &mut Object, cluster: &impl Reads) -> Result<bool, ApiFailure> {
     if object.namespace().is_none() {
         return Ok(true);
@@ -41,14 +41,14 @@ pub(super) async fn place(object: &mut Object, cluster: &impl Reads) -> Result<b
     }
 }
 
-/// Takes the namespace off an object.
+/// Removes the namespace from an object.
 pub(super) fn take_out(object: &mut Object) {
     let edited = object.clone().edit(|value| {
         if let Some(Value::Object(metadata)) = value.get_mut("metadata") {
             metadata.shift_remove("namespace");
         }
     });
-    // Nothing but the namespace was touched, so it is still an object.
+    // The edit touched only the namespace, so the result is still an object.
     if let Ok(edited) = edited {
         *object = edited;
     }

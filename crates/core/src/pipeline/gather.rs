@@ -1,4 +1,4 @@
-//! What a build needs besides the tree: the values to substitute, wherever they are looked up.
+//! Gathers the inputs of a build besides the tree: the values to substitute, from the cluster or from files.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,47 +9,46 @@ use lockgate_base::model::Digest;
 use lockgate_render::Variables;
 use lockgate_render::substitute::SubstituteError;
 
-/// What rendering needs and the tree does not hold.
+/// The inputs of a render besides the tree.
 #[derive(Debug, Clone)]
 pub struct Gathered {
-    /// Variables for substitution; `None` where nothing is substituted.
+    /// Variables for substitution; `None` if nothing is substituted.
     variables: Option<BTreeMap<String, String>>,
     /// The variables that come from a Secret.
     secret: BTreeSet<String>,
-    /// Digest of all of it.
+    /// The digest of all inputs.
     pub(super) digest: Digest,
 }
 
-/// Values that people give by hand.
+/// Values that the user of a command gives.
 #[derive(Debug, Clone, Default)]
 pub struct ByHand {
-    /// Names and values that stand for what `substituteFrom` would bring; the Kustomization's own win over
-    /// them.
+    /// Values that replace those of `substituteFrom`, by name. The Kustomization's own values win over them.
     pub instead: BTreeMap<String, String>,
     /// Single values, which win over all others.
     pub over: BTreeMap<String, String>,
 }
 
 impl ByHand {
-    /// Nothing.
+    /// No values.
     pub const NOTHING: Self = Self { instead: BTreeMap::new(), over: BTreeMap::new() };
 }
 
-/// Why the values cannot be had: all that is wrong of one sort, a line for each.
+/// Why the values are not available: all problems of one sort, a line for each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GatherError {
-    /// References that can name nothing.
+    /// References that cannot name an object.
     #[error("{}", .0.join("\n"))]
     Malformed(Vec<String>),
     /// Rights are missing.
     #[error("{}", .0.join("\n"))]
     Denied(Vec<String>),
-    /// There are no such objects.
+    /// Referenced objects that do not exist.
     #[error("{}", missing(.names, .namespace))]
     Missing {
         /// `Kind/name` of each.
         names: Vec<String>,
-        /// Where they were looked for.
+        /// The namespace of the references.
         namespace: String,
     },
     /// The server could not be asked.
@@ -79,7 +78,7 @@ impl From<GatherError> for Common {
 }
 
 impl Gathered {
-    /// Nothing besides the tree.
+    /// No inputs besides the tree.
     pub fn none() -> Self {
         Self { variables: None, secret: BTreeSet::new(), digest: Digest::of(b"") }
     }
@@ -91,8 +90,8 @@ impl Gathered {
     }
 }
 
-/// Looks up what a Kustomization's build needs, in Flux's order: the values of `substituteFrom`, the later
-/// winning, then those of the object itself. Secret values are added to `redactor`.
+/// Looks up the variables of a Kustomization's build in Flux's order: the values of `substituteFrom`, of
+/// which the later win, then those of the object itself. Secret values are added to `redactor`.
 pub async fn gather(
     lookup: &impl Lookup,
     kustomization: &Kustomization,
@@ -104,7 +103,7 @@ pub async fn gather(
     let mut variables = BTreeMap::new();
     let mut secret = BTreeSet::new();
     let (mut malformed, mut denied, mut names) = (Vec::new(), Vec::new(), Vec::new());
-    // Who gives values by hand may mean them to stand for what is not there.
+    // A user who gives values may mean them to replace missing objects.
     let is_replaced = !by_hand.instead.is_empty() || !by_hand.over.is_empty();
     for from in &post_build.substitute_from {
         let subject = format!("{}/{}", from.kind, from.name);
@@ -175,7 +174,7 @@ mod tests {
     use lockgate_base::model::{Object, Secret};
     use serde_json::json;
 
-    /// A namespace in which some things are there, some are not, and some may not be looked at.
+    /// A namespace in which some objects exist, some are missing, and some may not be read.
     struct Shelf;
 
     impl Lookup for Shelf {

@@ -1,19 +1,19 @@
-//! What the steps of one run have in common.
+//! The tools that the steps of one run share.
 
 use std::time::Duration;
 
 use super::clock::Clock;
 
-/// What a run writes and waits with.
+/// The tools with which a run writes and waits.
 #[derive(Debug)]
 pub(super) struct Hands<'a, C, S> {
-    /// What it acts on.
+    /// The cluster that the run writes to.
     pub(super) cluster: &'a C,
-    /// Given back while it waits.
+    /// The slot that the run gives back while it waits.
     pub(super) slot: &'a S,
-    /// Tells how long it waits.
+    /// The clock for its waits.
     pub(super) clock: &'a dyn Clock,
-    /// How long the objects of a stage may take to be healthy, or complete, where the next stage waits for
+    /// The time limit for the objects of a stage to become healthy, or complete, if the next stage waits for
     /// that.
     pub(super) limit: Duration,
 }

@@ -1,4 +1,4 @@
-//! What a build holds of kinds that nothing acts on.
+//! The objects of a build whose kinds no controller acts on.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +6,8 @@ use crate::health::HealthRules;
 use crate::plan::Inventory;
 use lockgate_base::model::ObjectId;
 
-/// The objects that nothing acts on among those that are managed now, where they are others than before. Each
-/// side is what is managed, and the rules that tell which kinds nothing acts on.
+/// The managed objects that no controller acts on, if they differ from those before; otherwise none. Each
+/// argument is an inventory with the rules that tell which kinds no controller acts on.
 pub fn news(before: (&Inventory, &HealthRules), now: (&Inventory, &HealthRules)) -> Vec<ObjectId> {
     let (before, now) = (idle(before.0, before.1), idle(now.0, now.1));
     if before == now { Vec::new() } else { now.into_iter().cloned().collect() }

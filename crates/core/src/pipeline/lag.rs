@@ -1,6 +1,7 @@
-//! What a run has changed that other objects are judged by: the API server takes a moment to go by it.
+//! The changes of a run that take a moment to have an effect, because the API server judges other objects by
+//! them from a cache.
 //!
-//! It reads definitions, rights, quotas and policies from caches, and each of several servers from its own.
+//! It caches definitions, rights, quotas and policies, and each of several servers has caches of its own.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use super::slot::{Slot, aside};
 use crate::plan::{Cause, Entry, Refusal, Stage, Step, is_definition};
 use lockgate_base::model::Object;
 
-/// The pauses after which what is refused is looked at again, ten seconds in all.
+/// The pauses between the tries of a refused object, ten seconds in all.
 const PAUSES: [Duration; 8] = [
     Duration::from_millis(100),
     Duration::from_millis(200),
@@ -24,15 +25,15 @@ const PAUSES: [Duration; 8] = [
     Duration::from_secs(2),
     Duration::from_secs(3),
 ];
-/// How many of these pauses are made where it was another run that may have changed the definition.
+/// How many of these pauses are made if another run may have changed the definition.
 const BRIEFLY: usize = 3;
 
-/// The pauses after which something is tried again that should have been taken.
+/// The pauses between the tries of a request that should have succeeded.
 pub(super) fn brief_pauses() -> impl Iterator<Item = Duration> {
     PAUSES.into_iter().take(BRIEFLY)
 }
 
-/// The kinds whose objects decide what becomes of others, as soon as the server has taken note of them.
+/// The kinds whose objects decide about other objects, as soon as the server has seen them.
 const JUDGES: [(&str, &str); 10] = [
     ("", "LimitRange"),
     ("", "ResourceQuota"),
@@ -46,17 +47,17 @@ const JUDGES: [(&str, &str); 10] = [
     ("rbac.authorization.k8s.io", "RoleBinding"),
 ];
 
-/// What a run has changed so far.
+/// The changes of a run so far.
 #[derive(Debug, Default)]
 pub(super) struct Fresh {
-    /// The group and the kind of definitions.
+    /// The group and the kind of changed definitions.
     defined: HashSet<(String, String)>,
-    /// Whether it was rights, quotas or policies as well.
+    /// Whether rights, quotas or policies were changed as well.
     judges: bool,
 }
 
 impl Fresh {
-    /// Takes note of a stage that was written.
+    /// Records the changes of a written stage.
     pub(super) fn learn(&mut self, stage: &Stage) {
         for object in stage.entries.iter().filter(|entry| entry.step.writes()).map(|entry| &entry.object) {
             if is_definition(&object.id()) {
@@ -67,7 +68,7 @@ impl Fresh {
         }
     }
 
-    /// Whether a refusal may come of what was changed.
+    /// Whether the recorded changes may explain a refusal.
     fn explains(&self, refusal: &Refusal) -> bool {
         if refusal.is_of_schema() {
             let kind = (refusal.id.group.clone(), refusal.id.kind.clone());
@@ -81,9 +82,9 @@ fn is_judge(object: &Object) -> bool {
     JUDGES.contains(&(object.group(), object.kind()))
 }
 
-/// The objects of a stage that decide what becomes of others and are to be changed, taken out of it, where
-/// nothing but a judgement stands in the way of the rest: the server would go on to refuse that until they
-/// are written.
+/// Removes from a stage the changed objects that decide about others, and returns them as a stage of their
+/// own. This is done only if all refusals of the stage are denials: the server would repeat these until the
+/// deciding objects are written.
 pub(super) fn judges_first(decided: &mut Decided) -> Option<Stage> {
     let is_judged = |refusal: &Refusal| matches!(refusal.cause, Cause::Denied | Cause::Forbidden(_));
     if decided.refusals.is_empty() || !decided.refusals.iter().all(is_judged) {
@@ -96,7 +97,8 @@ pub(super) fn judges_first(decided: &mut Decided) -> Option<Stage> {
     (!first.is_empty()).then_some(Stage { entries: first, gate: decided.stage.gate })
 }
 
-/// Decides anew, for a while, about what is refused because of what is on its way.
+/// Decides again, for a while, about objects whose refusal may come from changes that the server has not seen
+/// yet.
 pub(super) async fn caught_up<C: Writes + Settle, S: Slot>(
     hands: &Hands<'_, C, S>,
     mut decided: Decided,

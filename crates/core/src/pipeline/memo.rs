@@ -1,9 +1,9 @@
-//! What a success leaves for the next run.
+//! The record that a success leaves for the next run.
 
 use lockgate_base::model::{Digest, ObjectId};
 use lockgate_base::tree::{Footprint, Tree};
 
-/// What a successful reconcile leaves, so that the next one can tell that there is nothing to do.
+/// The record of a successful reconcile. With it the next one can tell that there is nothing to do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Memo {
     pub(super) generation: i64,
@@ -13,7 +13,7 @@ pub struct Memo {
 }
 
 impl Memo {
-    /// Whether it is of this generation, and of files that the tree still has as they were.
+    /// Whether the record is about this generation, and the tree still has all files that the build read.
     pub(super) fn is_of(&self, generation: i64, tree: &Tree) -> bool {
         self.generation == generation && tree.matches(&self.footprint)
     }

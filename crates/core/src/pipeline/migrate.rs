@@ -1,5 +1,5 @@
-//! Handing fields that others have set to us, before what is to be done with an object is decided for good:
-//! the dry run then shows what an apply makes of them.
+//! Transfers fields of other field managers to ours before an object's step is decided, so that the dry run
+//! shows the effect of an apply on them.
 
 use std::collections::HashMap;
 
@@ -8,11 +8,11 @@ use super::ports::Writes;
 use crate::plan::{Cause, Entry, Gate, Phase, Refusal, Stage, Step};
 use lockgate_base::model::{Object, ObjectId};
 
-/// How often an object is decided about anew that others go on to edit.
+/// How often an object is decided about again if others keep editing it.
 const ROUNDS: usize = 3;
 
-/// Hands over what is to be handed over in a stage of which nothing is refused, and decides about these
-/// objects anew.
+/// Transfers the fields of a stage without refusals to our field manager, and decides about the changed
+/// objects again.
 pub(super) async fn migrated(cluster: &impl Writes, mut decided: Decided, terms: &Terms) -> Decided {
     for round in 0..=ROUNDS {
         if !decided.refusals.is_empty() {
@@ -29,7 +29,7 @@ pub(super) async fn migrated(cluster: &impl Writes, mut decided: Decided, terms:
             }
             match cluster.take_over(&entry.object, patch).await {
                 Ok(()) => handed.push(entry.object.clone()),
-                // It has changed since it was looked at, and is looked at again.
+                // The object has changed since it was observed, so it is observed again.
                 Err(refusal) if refusal.cause == Cause::Conflict => handed.push(entry.object.clone()),
                 Err(refusal) => refusals.push(blotted(refusal, &entry.object)),
             }
@@ -46,7 +46,7 @@ pub(super) async fn migrated(cluster: &impl Writes, mut decided: Decided, terms:
     decided
 }
 
-/// Decides anew about some objects of a stage.
+/// Decides again about some objects of a stage.
 pub(super) async fn renew(cluster: &impl Writes, decided: &mut Decided, objects: Vec<Object>, terms: &Terms) {
     let again = decide(cluster, Stage { entries: objects, gate: Gate::None }, terms).await;
     decided.refusals = again.refusals;
@@ -59,7 +59,7 @@ pub(super) async fn renew(cluster: &impl Writes, decided: &mut Decided, objects:
         let before = std::mem::replace(entry, new);
         let Step::Configure { drift: told, .. } = before.step else { continue };
         match &mut entry.step {
-            // Our entry is to hold what Git sets, and no more.
+            // Our entry must hold the fields that Git sets, and no more.
             step @ Step::Keep => *step = Step::Configure { drift: told, take_over: None },
             Step::Configure { drift, .. } if drift.is_empty() => *drift = told,
             _ => {}

@@ -8,9 +8,11 @@ mod one;
 mod sources;
 mod walk;
 mod parent;
+mod dropped;
 #[cfg(test)]
 mod tests;
 
+pub use dropped::fate;
 pub use error::{BuiltKustomization, LocatedObject, OfflineError, oddities};
 pub use one::{completed, kustomization};
 pub use parent::hints;

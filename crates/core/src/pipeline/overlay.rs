@@ -1,4 +1,4 @@
-//! What a Kustomization's spec lays over the kustomization in its folder, in the renderer's words.
+//! The fields of a Kustomization's spec that change the kustomization in its folder, in the renderer's types.
 
 use serde_json::Value;
 
@@ -52,7 +52,7 @@ fn selector(target: &PatchTarget) -> Selector {
     }
 }
 
-/// A field that is absent is empty to kustomize.
+/// An absent field is an empty text to kustomize.
 fn text(field: Option<&String>) -> String {
     field.cloned().unwrap_or_default()
 }
@@ -63,8 +63,8 @@ mod tests {
 
     use super::*;
 
-    /// What the renderer reads from the object as it is written is what it is handed for the object as it was
-    /// decoded.
+    /// The overlay of a decoded object equals the overlay that the renderer reads from the YAML of the
+    /// object.
     #[test]
     fn all_that_shapes_a_build_is_carried_over() {
         let target = json!({"group": "apps", "version": "v1", "kind": "Deployment", "name": "a.*", "namespace": "n",

@@ -1,10 +1,8 @@
 //! What a run would do, without doing it. It holds only a [`Reads`], so by its type it cannot write.
 
-use std::collections::HashMap;
-
 use super::apply::{ApplyProgress, note};
 use super::build::Supported;
-use super::claims::Claims;
+use super::claims::{self, Claims};
 use super::decide::{Decided, Intent, decide, intend};
 use super::ports::{ObjectReference, Reads};
 use super::prune::{self, Fate};
@@ -13,7 +11,7 @@ use crate::plan::{
     DriftPolicy, Entry, Foreseen, Ignored, Inventory, Observed, Pruner, Refusal, Step, after_take_over,
 };
 use crate::verdict::{Applied, ChangedObject, Common, Deed, Outcome};
-use lockgate_base::model::{Object, ObjectId};
+use lockgate_base::model::{Digest, Object, ObjectId};
 use lockgate_render::RenderedObject;
 
 /// What would change.
@@ -29,8 +27,21 @@ pub struct Preview {
     pub dropped: Vec<Dropped>,
     /// What would be changed and deleted, in that order, as far as the refusals let it come.
     pub changes: Vec<ChangedObject>,
-    /// What people should know.
+    /// What people should know, what the server has warned of included.
     pub warnings: Vec<String>,
+    /// A line for each object that has drifted and is left as it is.
+    pub drifted: Vec<String>,
+}
+
+/// What is looked at.
+#[derive(Debug, Clone)]
+pub struct PreviewInput {
+    /// What is built.
+    pub resources: Vec<RenderedObject>,
+    /// The digest of the build, where that is known: what differs of one that was applied before has drifted.
+    pub digest: Option<Digest>,
+    /// What is done about drift, where the Kustomization says nothing of it.
+    pub drift: DriftPolicy,
 }
 
 /// What would be done with an object that is built.
@@ -66,14 +77,14 @@ pub struct Dropped {
 pub async fn preview(
     cluster: &impl Reads,
     kustomization: Supported<'_>,
-    resources: Vec<RenderedObject>,
+    input: PreviewInput,
     claims: &impl Claims,
     foreseen: &mut Foreseen,
 ) -> Result<Preview, Outcome<Applied>> {
     Ignored::read(&kustomization.spec.ignore).map_err(|message| Common::Malformed { message })?;
-    let mut origins = Origins::of(&resources);
-    let Intent { stages, mut terms, managed, .. } =
-        intend(cluster, &kustomization, resources, (None, DriftPolicy::default())).await?;
+    let PreviewInput { resources, digest, drift } = input;
+    let Intent { stages, mut terms, managed, origins, .. } =
+        intend(cluster, &kustomization, resources, (digest, drift)).await?;
     terms.foreseen = std::mem::take(foreseen);
     let mut progress = ApplyProgress::default();
     let mut preview = Preview::default();
@@ -87,9 +98,12 @@ pub async fn preview(
             let id = reference.id.clone();
             if is_reached {
                 note(&entry, reference, &mut progress);
+                if let Some(seen) = observed.get(&id).filter(|_| entry.step.writes()) {
+                    progress.remark(&id, &seen.warnings);
+                }
             }
             let is_sensitive = terms.options.is_sensitive(&id);
-            let origin = origins.take(&id);
+            let origin = origins.of(&id).to_owned();
             preview.objects.push(announced(entry, &mut observed, (is_sensitive, is_reached), origin));
         }
     }
@@ -101,25 +115,8 @@ pub async fn preview(
         let deleted = deleted.map(|id| ChangedObject { id, deed: Deed::Deleted, fields: Vec::new() });
         progress.changes.extend(deleted);
     }
-    Ok(Preview { changes: progress.changes, warnings: progress.warnings, ..preview })
-}
-
-/// The files of objects. A kind may turn out to have no namespace, and then the object has lost the one that
-/// it had in Git.
-struct Origins(HashMap<ObjectId, String>);
-
-impl Origins {
-    fn of(resources: &[RenderedObject]) -> Self {
-        Self(resources.iter().map(|resource| (resource.object.id(), resource.origin.clone())).collect())
-    }
-
-    fn take(&mut self, id: &ObjectId) -> String {
-        let is_it = |known: &ObjectId| ObjectId { namespace: String::new(), ..known.clone() } == *id;
-        self.0
-            .remove(id)
-            .or_else(|| self.0.iter().find(|(known, _)| is_it(known)).map(|(_, origin)| origin.clone()))
-            .unwrap_or_default()
-    }
+    let warnings = progress.told();
+    Ok(Preview { changes: progress.changes, drifted: progress.drifted, warnings, ..preview })
 }
 
 /// What is said of an object. What is there is kept only where it is to be compared.
@@ -156,7 +153,7 @@ async fn dropped(
         return Ok(dropped);
     }
     let stale = prune::references(managed, stale);
-    let (owner, needs) = (kustomization.reference(), prune::needs(kustomization));
+    let (owner, needs) = (kustomization.reference(), claims::needs(kustomization));
     let pruner = Pruner { owner: &owner, ownership: Kustomization::OWNERSHIP, needs: &needs };
     for decided in prune::decide(cluster, claims, pruner, stale, &progress.inventory).await {
         let fate = match decided.found {

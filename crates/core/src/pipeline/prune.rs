@@ -1,13 +1,12 @@
 //! Deleting what is no longer built, with the guards that `plan` sets.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::apply::ApplyProgress;
-use super::claims::{Candidate, Claim, Claims};
+use super::claims::{Candidate, Claim, Claims, Hold};
 use super::ports::{ApiFailure, Deleted, ObjectReference, Reads, Writes};
-use crate::api::Kustomization;
 use crate::plan::{self, Inventory, PruneDecision, PruneSkip, Pruner, prune_decision};
-use lockgate_base::model::{Object, ObjectId, Ref};
+use lockgate_base::model::{Object, ObjectId};
 
 /// How often an object is looked at again that changed between the look and the deletion. Then its uid must
 /// do, since the status of some moves all the time.
@@ -43,36 +42,6 @@ pub(super) fn references(inventory: &Inventory, ids: Vec<ObjectId>) -> Vec<Objec
 pub(super) fn stale(progress: &ApplyProgress, managed: &Inventory) -> (Vec<ObjectId>, Vec<ObjectId>) {
     let built: Vec<ObjectId> = progress.inventory.iter().map(|(id, _)| id.clone()).collect();
     plan::prune(&built, managed).into_iter().partition(|id| progress.left_alone.contains(id))
-}
-
-/// What a Kustomization cannot do without: itself, its source, where it takes values and rights from, and the
-/// namespaces of all these.
-pub(super) fn needs(kustomization: &Kustomization) -> HashSet<ObjectId> {
-    let own = kustomization.reference();
-    let spec = &kustomization.spec;
-    let near = |kind: &str, name: &str| ObjectId {
-        namespace: own.namespace.clone(),
-        name: name.to_owned(),
-        group: String::new(),
-        kind: kind.to_owned(),
-    };
-    let of = |reference: &Ref| ObjectId {
-        namespace: reference.namespace.clone(),
-        name: reference.name.clone(),
-        group: reference.kind.group.into(),
-        kind: reference.kind.kind.into(),
-    };
-    let account = spec.service_account_name.iter().map(|name| near("ServiceAccount", name));
-    let values = spec.post_build.iter().flat_map(|post_build| &post_build.substitute_from);
-    let values = values.map(|from| near(&from.kind, &from.name));
-    let source = spec.source_ref.target(&own.namespace);
-    let mut needs: HashSet<ObjectId> =
-        [of(&own)].into_iter().chain(source.iter().map(of)).chain(account).chain(values).collect();
-    let namespaces: Vec<String> = needs.iter().map(|id| id.namespace.clone()).collect();
-    needs.extend(
-        namespaces.into_iter().map(|name| ObjectId { namespace: String::new(), ..near("Namespace", &name) }),
-    );
-    needs
 }
 
 /// Whether what was found is deleted in the owner's name. `built` never is: an inventory may name an object
@@ -169,48 +138,61 @@ pub(super) async fn decide(
     built: &Inventory,
 ) -> Vec<Decided> {
     let found = cluster.identify(&stale).await;
-    let mut holders = holders(cluster, claims, pruner, &stale, &found, built).await;
-    let fate = |found: Option<&Object>, claim: Option<Claim>| match (judge(found, pruner, built), claim) {
+    let mut stays = stays(cluster, claims, pruner, (&stale, &found), built).await;
+    let fate = |found: Option<&Object>, stay: Option<Stay>| match (judge(found, pruner, built), stay) {
         (None, _) => Fate::Gone,
         (Some(PruneDecision::Skip(reason)), _) => Fate::Kept(reason),
         (Some(PruneDecision::Delete { .. }), None) => Fate::Deleted,
-        (Some(PruneDecision::Delete { .. }), Some(Claim { holder, awaited })) => {
+        (Some(PruneDecision::Delete { .. }), Some(Stay::ForOwn)) => Fate::Kept(PruneSkip::Needed),
+        (Some(PruneDecision::Delete { .. }), Some(Stay::For(Claim { holder, hold, awaited }))) => {
             let holder = Some(holder).filter(|holder| holder.namespace == pruner.owner.namespace);
-            let reason = PruneSkip::HeldBy(holder);
+            let reason = match hold {
+                Hold::Itself | Hold::GoesAlong => PruneSkip::HeldBy(holder),
+                Hold::Needed => PruneSkip::NeededBy(holder),
+            };
             if awaited { Fate::Awaited(reason) } else { Fate::Kept(reason) }
         }
     };
     let decided = stale.into_iter().zip(found).map(|(reference, found)| {
-        let claim = holders.remove(&reference.id);
-        let found = found.map(|live| (fate(live.as_ref(), claim), live));
+        let stay = stays.remove(&reference.id);
+        let found = found.map(|live| (fate(live.as_ref(), stay), live));
         Decided { reference, found }
     });
     decided.collect()
 }
 
-/// The other owners of what would be deleted.
-async fn holders(
+/// For whom an object stays that could be deleted.
+enum Stay {
+    /// Another owner.
+    For(Claim),
+    /// The owner itself: objects that it still builds would go along.
+    ForOwn,
+}
+
+/// For whom what could be deleted stays.
+async fn stays(
     cluster: &impl Reads,
     claims: &impl Claims,
     pruner: Pruner<'_>,
-    stale: &[ObjectReference],
-    found: &[Result<Option<Object>, ApiFailure>],
+    (stale, found): (&[ObjectReference], &[Result<Option<Object>, ApiFailure>]),
     built: &Inventory,
-) -> HashMap<ObjectId, Claim> {
+) -> HashMap<ObjectId, Stay> {
     let mut candidates = Vec::new();
-    let mut ids = Vec::new();
     for (reference, found) in stale.iter().zip(found) {
         let found = found.as_ref().ok().and_then(Option::as_ref);
         if matches!(judge(found, pruner, built), Some(PruneDecision::Delete { .. })) {
             candidates.push(Candidate::of(cluster, reference).await);
-            ids.push(reference.id.clone());
         }
     }
     if candidates.is_empty() {
         return HashMap::new();
     }
     let claimed = claims.claimed(&candidates).await;
-    ids.into_iter().zip(claimed).filter_map(|(id, claim)| Some((id, claim?))).collect()
+    let stay = |(candidate, claim): (&Candidate, Option<Claim>)| {
+        let for_own = || built.iter().any(|(id, _)| candidate.takes_along(id)).then_some(Stay::ForOwn);
+        Some((candidate.id().clone(), claim.map(Stay::For).or_else(for_own)?))
+    };
+    candidates.iter().zip(claimed).filter_map(stay).collect()
 }
 
 /// What becomes of an object that is no longer built.

@@ -8,6 +8,7 @@ use super::build::{Build, build_spec};
 use super::decide::{Intent, Terms, intend, managed};
 use super::gather::{ByHand, Gathered, gather};
 use super::hands::Hands;
+use super::origins::ObjectOrigins;
 use super::ports::{Lookup, ObjectReference, Settle, Settled, Unhealthy, Writes};
 use super::workers;
 use super::{Finish, Job, Journal, JournalError, Memo, News, idle, room, sweep};
@@ -15,7 +16,7 @@ use crate::api::{HealthCheck, Kustomization};
 use crate::health::Health;
 use crate::plan::{Gate, Ignored, Inventory, Stage};
 use crate::verdict::{Applied, Common, Done, Ill, Outcome, Redactor, WaitEnd};
-use lockgate_base::model::{Object, ObjectId};
+use lockgate_base::model::{Digest, Object, ObjectId};
 
 /// How often the objects that a wait is for are reported again, after the first report.
 const TOLD_AGAIN: Duration = Duration::from_secs(30);
@@ -115,26 +116,24 @@ async fn enact<C: Writes + Settle, J: Journal>(
 ) -> Outcome<Applied> {
     let kustomization: &Kustomization = &job.kustomization;
     let Build { resources, digest, warnings, .. } = built;
-    let Intent { stages, terms, managed, wanted } =
+    let Intent { stages, terms, managed, wanted, origins } =
         match intend(cluster, kustomization, resources, (Some(digest), job.drift)).await {
             Ok(intent) => intent,
             Err(refused) => return refused.into(),
         };
-    match journal.begin(managed.union(&wanted).entries()).await {
-        Ok(()) => {}
-        Err(JournalError::Fenced | JournalError::Gone) => return Common::Fenced.into(),
-        Err(JournalError::Unavailable(message)) => return Common::Unreachable { message }.into(),
+    if let Err(error) = journal.begin(managed.union(&wanted).entries()).await {
+        return unrecorded(error).into();
     }
     let mut progress = ApplyProgress { warnings, ..ApplyProgress::default() };
-    let stale = managed.difference(&wanted);
-    let applied = applied(cluster, job, journal, (stages, &terms, &stale), &mut progress).await;
+    let stages = (stages, &terms, &managed.difference(&wanted));
+    let applied = applied(cluster, job, journal, stages, &mut progress).await;
     if !progress.forced.is_empty() {
         let lines: Vec<String> = progress.forced.iter().map(|line| redactor.redact(line)).collect();
         journal.tell(&News::Recreated(lines));
     }
     if let Err(stop) = applied {
         tell_of_idle(journal, job, &managed, &managed.union(&progress.inventory));
-        return stopped(stop, &managed, progress, digest);
+        return stopped(stop, &managed, progress, (digest, &origins));
     }
     tell_of_idle(journal, job, &managed, &progress.inventory);
     let references = std::mem::take(&mut progress.references);
@@ -160,6 +159,7 @@ async fn enact<C: Writes + Settle, J: Journal>(
     if !is_waited {
         return Applied::Ready(done).into();
     }
+    drop(origins);
     journal.written();
     journal.waits();
     let started = job.clock.now();
@@ -173,6 +173,14 @@ async fn enact<C: Writes + Settle, J: Journal>(
             Box::pin(sweep::ended(cluster, journal, job, swept.later, done, awaits)).await
         }
         Some(other) => unhealthy(other, done, took),
+    }
+}
+
+/// Why nothing is written, where what will be managed could not be recorded.
+fn unrecorded(error: JournalError) -> Common {
+    match error {
+        JournalError::Fenced | JournalError::Gone => Common::Fenced,
+        JournalError::Unavailable(message) => Common::Unreachable { message },
     }
 }
 
@@ -212,11 +220,11 @@ fn stopped(
     stop: Stop,
     managed: &Inventory,
     progress: ApplyProgress,
-    digest: lockgate_base::model::Digest,
+    (digest, origins): (Digest, &ObjectOrigins),
 ) -> Outcome<Applied> {
     let inventory = managed.union(&progress.inventory);
     match stop {
-        Stop::Refused { refusals, is_reached } => apply::refused(&refusals, is_reached, &inventory),
+        Stop::Refused { refusals, is_reached } => apply::refused(&refusals, is_reached, &inventory, origins),
         Stop::Shut { gate, settled, waited } => {
             let done = Done {
                 inventory: inventory.entries(),

@@ -28,12 +28,7 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
     let managed = managed(kustomization);
     let spec = &kustomization.spec;
     let ids = plan::prune(&[], &managed);
-    let policy = spec.deletion_policy.unwrap_or_default();
-    let keep = match policy {
-        DeletionPolicy::Orphan => true,
-        DeletionPolicy::MirrorPrune => !spec.prune,
-        DeletionPolicy::Delete | DeletionPolicy::WaitForTermination => false,
-    };
+    let keep = !spec.deletes_its_objects();
     // The drift of what is let go is no longer ours to put back, least of all while it is being deleted.
     let (owner, ownership) = (kustomization.reference(), Kustomization::OWNERSHIP);
     own.release(&owner, &ids);
@@ -43,7 +38,7 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
             format!("{} objects on the cluster of spec.kubeConfig were left as they are", managed.len());
         return Common::Removed { deleted: 0, note: Some(note) };
     }
-    if keep || spec.suspend || managed.is_empty() {
+    if keep || managed.is_empty() {
         let note = (!managed.is_empty()).then(|| format!("{} objects were left as they are", managed.len()));
         return Common::Removed { deleted: 0, note };
     }
@@ -72,12 +67,11 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
     if !awaited.is_empty() {
         return Common::RemovalFailed { failures: awaited.into_iter().map(|(_, message)| message).collect() };
     }
-    let note = match policy {
-        DeletionPolicy::WaitForTermination => {
-            slot.waits();
-            still_there(cluster, kustomization, &deleted).await
-        }
-        DeletionPolicy::MirrorPrune | DeletionPolicy::Delete | DeletionPolicy::Orphan => None,
+    let note = if spec.deletion_policy == Some(DeletionPolicy::WaitForTermination) {
+        slot.waits();
+        still_there(cluster, kustomization, &deleted).await
+    } else {
+        None
     };
     let notes: Vec<String> = kept.into_iter().chain(note).collect();
     let note = (!notes.is_empty()).then(|| notes.join("; "));

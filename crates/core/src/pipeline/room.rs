@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use super::Journal;
+use super::claims;
 use super::hands::Hands;
 use super::ports::{ObjectReference, Settle, Writes};
 use super::prune;
 use super::slot::aside;
 use crate::api::Kustomization;
-use crate::plan::{Inventory, Pruner, Refusal, Stage, has_unique, shares_unique};
+use crate::plan::{Inventory, Pruner, Refusal, Stage, has_unique, is_in_the_way};
 use lockgate_base::model::Object;
 
 /// How long what is in the way may take to go.
@@ -59,15 +60,15 @@ pub(super) async fn made<C: Writes + Settle, J: Journal>(
         let mut objects = spare.stages.iter().flat_map(|stage| &stage.entries);
         let Some(object) = objects.find(|object| object.id() == refusal.id) else { return false };
         let before = in_the_way.len();
-        in_the_way
-            .extend(old.iter().filter(|(_, live)| shares_unique(object, live)).map(|(it, _)| (*it).clone()));
+        let blocks = |live: &Object| is_in_the_way(live, object, refusal);
+        in_the_way.extend(old.iter().filter(|(_, live)| blocks(live)).map(|(it, _)| (*it).clone()));
         if in_the_way.len() == before {
             return false;
         }
     }
     in_the_way.sort_by(|one, other| one.id.cmp(&other.id));
     in_the_way.dedup();
-    let (owner, needs) = (kustomization.reference(), prune::needs(kustomization));
+    let (owner, needs) = (kustomization.reference(), claims::needs(kustomization));
     let pruner = Pruner { owner: &owner, ownership: Kustomization::OWNERSHIP, needs: &needs };
     let count = in_the_way.len();
     let pruned = prune::delete(hands.cluster, journal, pruner, in_the_way, &spare.built).await;

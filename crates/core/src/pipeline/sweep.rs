@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::apply::ApplyProgress;
+use super::claims;
 use super::ports::{ObjectReference, Reads, Writes};
 use super::prune::{self, Pruned};
 use super::{Job, Journal, News};
@@ -105,7 +106,7 @@ async fn deleted(
     built: &Inventory,
 ) -> Result<Pruned, String> {
     let kustomization: &Kustomization = &job.kustomization;
-    let (owner, needs) = (kustomization.reference(), prune::needs(kustomization));
+    let (owner, needs) = (kustomization.reference(), claims::needs(kustomization));
     let pruner = Pruner { owner: &owner, ownership: Kustomization::OWNERSHIP, needs: &needs };
     let mut pruned = prune::delete(cluster, journal, pruner, stale, built).await;
     if !pruned.kept.is_empty() {

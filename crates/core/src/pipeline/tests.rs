@@ -7,7 +7,9 @@ mod diary;
 mod fields;
 mod gates;
 mod idle;
+mod lag;
 mod migrate;
+mod room;
 mod preview;
 mod sweep;
 

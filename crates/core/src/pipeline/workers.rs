@@ -1,5 +1,5 @@
-//! The port to the threads on which builds run. A build is pure and may take long, so that it must not run
-//! where the lease is renewed and probes are answered.
+//! The port to the threads on which builds run. A build is pure and may take long, so it must not run on the
+//! threads that renew the lease and answer probes.
 
 use std::fmt::Debug;
 use std::pin::Pin;
@@ -13,17 +13,18 @@ use lockgate_render::budget::Memory;
 /// Pure work.
 pub type Work = Box<dyn FnOnce() + Send>;
 
-/// The end of work; the error is the place of a panic in it.
+/// The end of the work; an error is the place of a panic in it.
 pub type Ended = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
-/// Runs pure work, as much of it at a time as it has threads, on stacks of [`lockgate_render::STACK_SIZE`].
+/// Runs pure work on stacks of [`lockgate_render::STACK_SIZE`]. The number of threads limits how much runs at
+/// a time.
 pub trait Workers: Debug + Send + Sync {
-    /// The memory that builds share; `None` where nothing is known of it.
+    /// The memory that builds share; `None` if it is unknown.
     fn memory(&self) -> Option<Arc<dyn Memory>> {
         None
     }
 
-    /// Runs work. Where the answer is dropped, work that has not begun is not done.
+    /// Runs work. If the returned future is dropped before the work begins, the work is not done.
     fn run(&self, work: Work) -> Ended;
 }
 
@@ -39,7 +40,7 @@ pub(super) async fn output<T: Send + 'static>(
 ) -> Result<T, String> {
     let (sender, output) = oneshot::channel();
     let ended = workers.run(Box::new(move || {
-        // Nobody listens once the run was cancelled.
+        // The receiver is gone if the run was cancelled.
         let _ = sender.send(work());
     }));
     ended.await?;

@@ -1,18 +1,18 @@
-//! What the API server answers about an object that it refuses, and what that means.
+//! Reads the API server's answers about an object that it refuses.
 //!
-//! Its answers are texts with an HTTP status that is often a plain 500, so this is the one place that reads
-//! what they say of an object. The cases are those of a kube-apiserver 1.35.
+//! The answers are texts, and their HTTP status is often a plain 500, so this is the one place that reads
+//! them. The cases are those of a kube-apiserver 1.35.
 
 use super::cause::Cause;
 use super::denied::Denied;
 use lockgate_base::model::{Gvk, ObjectId};
 
-/// What the API server answered to a request about one object, other than success.
+/// An unsuccessful answer of the API server to a request about one object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answer {
     /// HTTP status.
     pub code: u16,
-    /// `status.reason`, for example `Invalid`; empty where the server gave none.
+    /// `status.reason`, for example `Invalid`; empty if the server gave none.
     pub reason: String,
     /// `status.message`.
     pub message: String,
@@ -25,14 +25,14 @@ pub struct Answer {
 pub struct AnswerCause {
     /// For example `FieldValueInvalid`.
     pub reason: String,
-    /// What is wrong.
+    /// The mistake.
     pub message: String,
-    /// Which field.
+    /// The path of the field.
     pub field: String,
 }
 
 /// Reads an answer. The order matters: the texts of webhooks and admission plugins may quote anything, so
-/// they are looked for before what they may quote.
+/// they are recognised before the texts that they may quote.
 pub(super) fn classify(id: &ObjectId, answer: &Answer) -> Cause {
     let text = answer.message.as_str();
     if let Some(cause) = webhook(text) {
@@ -44,8 +44,8 @@ pub(super) fn classify(id: &ObjectId, answer: &Answer) -> Cause {
     match (answer.code, answer.reason.as_str()) {
         (403, _) => return forbidden(id, answer),
         (404, _) => return not_found(id, text),
-        // The API server's own words where the server behind an API group cannot be reached
-        // (kube-aggregator's pkg/apiserver/handler_proxy.go).
+        // The API server answers so if the server behind an API group cannot be reached (kube-aggregator's
+        // pkg/apiserver/handler_proxy.go).
         (503, _) if !id.group.is_empty() && text.trim() == "service unavailable" => {
             return Cause::GroupDown(id.group.clone());
         }
@@ -75,10 +75,10 @@ pub(super) fn classify(id: &ObjectId, answer: &Answer) -> Cause {
     }
 }
 
-/// What the server says where a JSON patch does not fit the object as it is now (its api/errors/errors.go).
+/// The server's text for a JSON patch that does not fit the current object (its api/errors/errors.go).
 const UNFITTING: &str = "the server rejected our request due to an error in our request";
 
-/// What says that an object is too large, beside the status.
+/// Texts that mean that an object is too large, beside the status.
 const TOO_LARGE: [&str; 4] = [
     "etcdserver: request is too large",
     "equest entity too large",
@@ -86,7 +86,7 @@ const TOO_LARGE: [&str; 4] = [
     "Too long: may not be more than",
 ];
 
-/// What says that a value cannot be read as its type.
+/// Texts that mean that a value cannot be read as its type.
 const TYPE_ERROR: [&str; 7] = [
     "expected numeric",
     "expected string",
@@ -97,8 +97,8 @@ const TYPE_ERROR: [&str; 7] = [
     "cannot be handled as a",
 ];
 
-/// What says that a field cannot change. The status alone does not: a wrong value is 422 as well, and making
-/// the object anew would delete it and not bring it back.
+/// Texts that mean that a field cannot change. The status alone does not show that: a wrong value is 422 as
+/// well, and recreating the object for it would delete the object and not bring it back.
 const IMMUTABLE: [&str; 14] = [
     "is immutable",
     "immutable field",
@@ -116,14 +116,14 @@ const IMMUTABLE: [&str; 14] = [
     "is not updatable",
 ];
 
-/// Whether a text says that a field cannot change.
+/// Whether a text means that a field cannot change.
 pub(super) fn says_immutable(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     IMMUTABLE.iter().any(|mark| text.contains(mark))
 }
 
-/// Whether all that is wrong is that fields cannot change. Where something else is wrong as well, the object
-/// would not come back after it was deleted.
+/// Whether immutable fields are the only problem. With another problem the object would not come back after
+/// its deletion.
 fn is_immutable(answer: &Answer) -> bool {
     if answer.causes.is_empty() {
         return says_immutable(&answer.message);
@@ -153,7 +153,7 @@ fn not_found(id: &ObjectId, text: &str) -> Cause {
     }
 }
 
-/// Reads the texts in which the server speaks of a webhook, and the webhook's name.
+/// Reads the server's texts about a webhook, and the webhook's name.
 fn webhook(text: &str) -> Option<Cause> {
     let named = |mark: &str| {
         let (name, rest) = text.split_once(mark)?.1.split_once('"')?;

@@ -1,4 +1,4 @@
-//! What is the matter with an object that was refused, whether it may pass by itself, and what helps.
+//! Why an object was refused, whether the cause may pass by itself, and what helps.
 
 use super::denied::Denied;
 use super::groups::is_built_in;
@@ -6,52 +6,52 @@ use super::removed::removed;
 use lockgate_base::keys;
 use lockgate_base::model::Gvk;
 
-/// What is the matter with an object that was refused.
+/// Why an object was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
-    /// The namespace does not exist, or not yet.
+    /// The namespace does not exist, or does not exist yet.
     NamespaceMissing(String),
     /// The namespace is being deleted.
     NamespaceTerminating {
-        /// Which.
+        /// The namespace.
         namespace: String,
-        /// Since when, and what holds it; empty where it was not looked at.
+        /// The time since when, and the finalizers that hold it; empty if these are unknown.
         state: String,
     },
-    /// The object's kind is namespaced, and it names no namespace.
+    /// The object's kind is namespaced, and the object names no namespace.
     NamespaceNotSpecified,
     /// A right is missing.
     Forbidden(Denied),
-    /// An admission plugin or policy of the API server says no: a quota, Pod Security, a
+    /// An admission plugin or policy of the API server denies the object: a quota, Pod Security, a
     /// `ValidatingAdmissionPolicy`.
     Denied,
-    /// A field that cannot change has changed; the object has to be deleted and created anew.
+    /// A field that cannot change has changed; the object has to be deleted and recreated.
     Immutable {
-        /// What would be lost with the object, where that is more than `spec.force` may cost.
+        /// The loss with the object, if it is more than `spec.force` may cost.
         loss: Option<&'static str>,
     },
     /// A field that the kind does not have, by its path.
     UnknownField(String),
-    /// A field of the live object that the kind does not have in the version asked for, by its path. Git does
-    /// not set it.
+    /// A field that the live object has and that the requested version of the kind does not have, by its
+    /// path. Git does not set it.
     Undeclared(String),
     /// A value of the wrong type, or one that cannot be read.
     TypeError,
     /// A value that is not allowed.
     Invalid,
-    /// The cluster has no such kind, or not yet.
+    /// The cluster does not have the kind, or does not have it yet.
     UnknownKind(Gvk),
     /// The server behind the kind's API group does not answer.
     GroupDown(String),
-    /// A webhook says no.
+    /// A webhook denies the object.
     WebhookDenied(String),
-    /// A webhook cannot be asked.
+    /// A webhook does not answer.
     WebhookDown(String),
-    /// A webhook has side effects, so a dry run cannot ask it.
+    /// A webhook has side effects, so a dry run cannot call it.
     WebhookWithoutDryRun(String),
-    /// The object is larger than the server or its store takes.
+    /// The object is larger than the server or its store accepts.
     TooLarge,
-    /// Something else changed the object meanwhile, or it is still being deleted.
+    /// The object was changed meanwhile, or is still being deleted.
     Conflict,
     /// A Secret that is still encrypted with SOPS.
     Encrypted,
@@ -59,7 +59,7 @@ pub enum Cause {
     Unavailable,
     /// Anything else, and whether the server is at fault rather than the object.
     Other {
-        /// It is, so the same request may pass later.
+        /// The server is at fault, so the same request may pass later.
         server_fault: bool,
     },
 }
@@ -91,7 +91,7 @@ impl Cause {
         }
     }
 
-    /// What helps, where that is known.
+    /// The cure, if it is known.
     pub(super) fn cure(&self) -> Option<String> {
         Some(match self {
             Self::NamespaceMissing(namespace) => {

@@ -1,11 +1,11 @@
-//! A right that is missing, as the API server's authorizer tells it.
+//! A missing right, as the API server's authorizer reports it.
 
 use std::fmt;
 
-/// A right that is missing: who may not do what to what, where.
+/// A missing right: the account, the verb, the resource and the namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denied {
-    /// `system:serviceaccount:<namespace>:<name>`, or another user; empty where the server did not say.
+    /// `system:serviceaccount:<namespace>:<name>`, or another user; empty if the server did not name it.
     pub account: String,
     /// `get`, `patch`, ...
     pub verb: String,
@@ -25,8 +25,7 @@ impl fmt::Display for Denied {
 impl Denied {
     /// Reads the authorizer's sentence: `secrets "x" is forbidden: User "u" cannot get resource "secrets" in
     /// API group "" in the namespace "n"` (`forbiddenMessage` in apiserver's
-    /// handlers/responsewriters/errors.go). `None` where the text is another one, such as an admission
-    /// plugin's.
+    /// handlers/responsewriters/errors.go). `None` for any other text, such as an admission plugin's.
     pub fn read(text: &str) -> Option<Self> {
         let quoted = |rest: &str| rest.split_once('"').map(|(inside, _)| inside.to_owned());
         let after = |mark: &str| text.split_once(mark).map(|(_, rest)| rest);
@@ -39,7 +38,7 @@ impl Denied {
         Some(Self { account, verb: verb.into(), resource, namespace })
     }
 
-    /// Where the right is missing: `in namespace n`, or `at the cluster scope`.
+    /// The scope of the missing right: `in namespace n`, or `at the cluster scope`.
     pub fn place(&self) -> String {
         match self.namespace.as_str() {
             "" => "at the cluster scope".into(),

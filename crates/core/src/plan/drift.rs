@@ -1,7 +1,8 @@
-//! What differs between an object on the cluster and what an apply would make of it.
+//! Drift: the differences between an object on the cluster and the result of an apply.
 //!
-//! Labels, annotations, finalizers, owner references, and every field outside `metadata` and `status`. Flux
-//! leaves out finalizers and owner references, so that it does not apply one that Git adds or drops.
+//! Labels, annotations, finalizers, owner references, and every field outside `metadata` and `status` are
+//! compared. Flux leaves out finalizers and owner references, and so does not apply one that Git adds or
+//! drops.
 
 use std::fmt;
 
@@ -9,35 +10,35 @@ use serde_json::{Map, Value};
 
 use lockgate_base::model::Object;
 
-/// More differences than this in one object are not told one by one.
+/// The most differences of one object that are reported one by one.
 const MOST: usize = 50;
-/// A value longer than this is cut.
+/// The longest value that is reported uncut.
 const LONGEST: usize = 120;
 
 /// A field that differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drift {
-    /// Where, for example `spec.template.spec.containers[0].image`.
+    /// The path, for example `spec.template.spec.containers[0].image`.
     pub path: String,
-    /// How.
+    /// The difference.
     pub change: FieldDrift,
 }
 
 /// How a field differs. Values of Secrets are `***`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FieldDrift {
-    /// It has another value than it should.
+    /// The field has another value than it should.
     Changed {
-        /// What it has.
+        /// The live value.
         live: String,
-        /// What it should have.
+        /// The wanted value.
         wanted: String,
     },
-    /// It is missing, with what it should have.
+    /// The field is missing; its wanted value.
     Missing(String),
-    /// It should not be there, with what it has.
+    /// The field should not exist; its live value.
     Surplus(String),
-    /// Git does not set it, and this manager has, so it goes.
+    /// Git does not set the field, but this manager has set it, so an apply removes it.
     SetBy(String),
 }
 
@@ -53,7 +54,8 @@ impl fmt::Display for Drift {
     }
 }
 
-/// The fields in which a live object differs from the result of the dry run. Values are told unless `secret`.
+/// The fields in which a live object differs from the result of the dry run. Values are shown unless `secret`
+/// is set.
 pub fn drift(live: &Object, wanted: &Object, secret: bool) -> Vec<Drift> {
     let mut found = Finder { secret, drift: Vec::new() };
     for field in ["labels", "annotations"] {
@@ -73,7 +75,7 @@ pub fn drift(live: &Object, wanted: &Object, secret: bool) -> Vec<Drift> {
     found.drift
 }
 
-/// What is compared of an object: its labels and annotations, and all fields outside of `metadata` and
+/// The compared parts of an object: its labels and annotations, and all fields outside of `metadata` and
 /// `status`.
 pub fn compared(object: &Object) -> Value {
     let mut value = content(object);
@@ -95,7 +97,7 @@ fn content(object: &Object) -> Value {
     content.into()
 }
 
-/// A dry run of API servers before 1.27 repeats the first metric of an autoscaler and adds an empty one
+/// An API server before 1.27 repeats the first metric of an autoscaler in a dry run, and adds an empty one
 /// (kubernetes/kubernetes#118293).
 fn single_metrics(content: &mut Map<String, Value>) {
     let metrics = content.get_mut("spec").and_then(|spec| spec.get_mut("metrics"));
@@ -158,7 +160,7 @@ impl Finder {
         }
     }
 
-    /// Compares lists whose order says nothing.
+    /// Compares lists whose order has no meaning.
     fn compare_sets(&mut self, path: &str, live: &[Value], wanted: &[Value]) {
         let name = |item: &Value| {
             let named = item.get("name").unwrap_or(item);
@@ -193,7 +195,7 @@ impl Finder {
     }
 }
 
-/// `spec.replicas`; a key that holds a dot or a slash stands in brackets.
+/// `spec.replicas`; a key with a dot or a slash stands in brackets.
 pub(super) fn join(path: &str, key: &str) -> String {
     if key.contains(['.', '/', '[']) {
         format!("{path}[{key}]")

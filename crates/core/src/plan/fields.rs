@@ -1,23 +1,23 @@
-//! Sets of fields, as `fieldsV1` of an entry of `metadata.managedFields` writes them down.
+//! Sets of fields, in the notation of `fieldsV1` in `metadata.managedFields`.
 //!
-//! A key is a step: `f:` leads to a field by its name, `k:` to an item of a list by its keys, `v:` to one by
-//! its value, and `i:` to one by its place. An empty node is the field itself. A node with children stands
-//! for these, and for the field itself only where it says so with `.`.
+//! A key is a step: `f:` leads to a field by its name, `k:` to an item of a list by its keys, `v:` to an item
+//! by its value, and `i:` to an item by its index. An empty node is the field itself. A node with children
+//! stands for the children, and for the field itself only if it contains `.`.
 
 use serde_json::{Map, Value};
 
 /// A set of fields, or a node of one.
 pub(super) type Fields = Map<String, Value>;
 
-/// The key by which a node with children says that it stands for the field itself as well.
+/// The key that a node with children has if it stands for the field itself as well.
 const ITSELF: &str = ".";
 
-/// The fields of an entry of `metadata.managedFields`; `None` where it holds none.
+/// The fields of an entry of `metadata.managedFields`; `None` if it has none.
 pub(super) fn of(entry: &Value) -> Option<&Fields> {
     entry.get("fieldsV1")?.as_object().filter(|fields| !fields.is_empty())
 }
 
-/// What is below a path of steps; `None` where nothing there is in the set.
+/// The part of the set below a path of steps; `None` if no field there is in the set.
 pub(super) fn below<'f>(fields: &'f Fields, path: &[&str]) -> Option<&'f Fields> {
     path.iter().try_fold(fields, |fields, step| fields.get(*step)?.as_object())
 }
@@ -63,8 +63,8 @@ pub(super) fn intersection(one: &Fields, other: &Fields) -> Fields {
     difference(one, &difference(one, other))
 }
 
-/// The fields that `is_apart` says of with their paths, with all below them, and the other ones. A map that
-/// is there for the former alone goes with them.
+/// Splits the set in two: the fields for whose paths `is_apart` returns true, with all below them, and the
+/// other fields. A map that exists only for fields of the first set goes with them.
 pub(super) fn parted(fields: &Fields, is_apart: &dyn Fn(&[&str]) -> bool) -> (Fields, Fields) {
     parted_below(fields, &mut Vec::new(), is_apart)
 }
@@ -102,7 +102,7 @@ fn parted_below<'f>(
     (apart, rest)
 }
 
-/// The fields of the set that there are in a value.
+/// The fields of the set that exist in a value.
 pub(super) fn present(fields: &Fields, value: &Value) -> Fields {
     let mut there = Fields::new();
     for (step, child) in fields.iter().filter(|(step, _)| *step != ITSELF) {
@@ -113,14 +113,14 @@ pub(super) fn present(fields: &Fields, value: &Value) -> Fields {
     there
 }
 
-/// Where a step leads in a value; `None` where there is nothing.
+/// The part of a value that a step leads to; `None` if there is none.
 pub(super) fn follow<'v>(step: &str, value: &'v Value) -> Option<&'v Value> {
     let (kind, name) = step.split_once(':')?;
     match kind {
         "f" => value.get(name),
         "k" => {
             let keys: Map<String, Value> = serde_json::from_str(name).ok()?;
-            // The server completes keys by defaults, so a key that an item lacks does not count against it.
+            // The server completes keys by defaults, so an item that lacks a key may still match.
             let fits =
                 |item: &&Value| keys.iter().all(|(key, value)| item.get(key).is_none_or(|has| has == value));
             value.as_array()?.iter().find(fits)
@@ -134,7 +134,7 @@ pub(super) fn follow<'v>(step: &str, value: &'v Value) -> Option<&'v Value> {
     }
 }
 
-/// Takes the fields of a set off a value, as far as `desired` does not have them.
+/// Removes the fields of a set from a value, as far as `desired` does not have them.
 pub(super) fn strip(fields: &Fields, desired: &Value, value: &mut Value) {
     for (step, child) in fields {
         match (follow(step, desired), child) {
@@ -149,7 +149,7 @@ pub(super) fn strip(fields: &Fields, desired: &Value, value: &mut Value) {
     }
 }
 
-/// [`follow`] to what is to be changed.
+/// A mutable [`follow`].
 fn follow_mut<'v>(step: &str, value: &'v mut Value) -> Option<&'v mut Value> {
     if let Some(name) = step.strip_prefix("f:") {
         return value.get_mut(name);
@@ -158,7 +158,7 @@ fn follow_mut<'v>(step: &str, value: &'v mut Value) -> Option<&'v mut Value> {
     value.as_array_mut()?.iter_mut().find(|item| **item == found)
 }
 
-/// Takes what a step leads to off a value.
+/// Removes the part of a value that a step leads to.
 fn take_off(step: &str, value: &mut Value) {
     let found = follow(step, value).cloned();
     match (step.strip_prefix("f:"), value) {
@@ -176,7 +176,7 @@ fn children(node: &Fields) -> Fields {
     node.iter().filter(|(step, _)| *step != ITSELF).map(|(step, node)| (step.clone(), node.clone())).collect()
 }
 
-/// A node from its parts; `None` where nothing is left of it.
+/// A node from its parts; `None` if it would be empty.
 fn node(itself: bool, mut children: Fields) -> Option<Value> {
     if children.is_empty() && !itself {
         return None;

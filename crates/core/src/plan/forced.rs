@@ -1,11 +1,11 @@
-//! What goes with an object that is deleted so that it can be created anew, and what `spec.force` therefore
-//! never deletes.
+//! Dependents and data that are lost with an object when it is deleted and recreated, and the objects that
+//! `spec.force` therefore never deletes.
 
 use super::groups::is_built_in;
 use lockgate_base::model::Object;
 
-/// What is lost with an object beyond itself and what the cluster makes anew from it. Only an annotation on
-/// the object itself has such an object deleted.
+/// The loss beyond the object itself and the dependents that the cluster recreates; `None` if there is none.
+/// An object with such a loss is deleted only if an annotation on the object itself asks for that.
 pub(super) fn loss(object: &Object) -> Option<&'static str> {
     Some(match (object.group(), object.kind()) {
         ("", "PersistentVolumeClaim" | "PersistentVolume") => "its data",
@@ -17,7 +17,7 @@ pub(super) fn loss(object: &Object) -> Option<&'static str> {
     })
 }
 
-/// What goes with an object and comes back with the new one.
+/// The parts of an object that are lost while it is deleted and recreated, and come back with the new one.
 pub(super) fn interruption(object: &Object) -> Option<&'static str> {
     Some(match (object.group(), object.kind()) {
         ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet")

@@ -1,5 +1,5 @@
-//! What the stages of a build bring for those that come after them: a stage can be planned before the one
-//! that it stands on is applied.
+//! The objects of earlier stages that later stages rely on. With them a stage can be planned before the
+//! earlier ones are applied.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,16 +7,16 @@ use super::cause::Cause;
 use super::stages::{Stage, is_definition};
 use super::step::Step;
 
-/// The kinds and the namespaces that are not there yet, and will be once the stages before are applied.
+/// The kinds and the namespaces that do not exist yet, and will exist once the earlier stages are applied.
 #[derive(Debug, Clone, Default)]
 pub struct Foreseen {
-    /// Group and kind, and whether there is one of a name in the whole cluster.
+    /// Group and kind, and whether the kind is cluster-scoped.
     kinds: HashMap<(String, String), bool>,
     namespaces: HashSet<String>,
 }
 
 impl Foreseen {
-    /// Takes note of what a stage will have brought once it is applied.
+    /// Records the kinds and namespaces that a stage will create.
     pub fn learn(&mut self, stage: &Stage) {
         for object in stage.entries.iter().filter(|entry| entry.step.writes()).map(|entry| &entry.object) {
             if is_definition(&object.id()) {
@@ -29,19 +29,19 @@ impl Foreseen {
         }
     }
 
-    /// Takes in what others will have brought.
+    /// Adds the records of others.
     pub fn extend(&mut self, others: Self) {
         self.kinds.extend(others.kinds);
         self.namespaces.extend(others.namespaces);
     }
 
-    /// Whether a kind will be there whose objects live in no namespace.
+    /// Whether a kind will exist and be cluster-scoped.
     pub fn is_cluster_wide(&self, group: &str, kind: &str) -> bool {
         self.kinds.get(&(group.to_owned(), kind.to_owned())).copied().unwrap_or_default()
     }
 
-    /// Plans the creation of what is refused only because the stages before are not applied yet. What the
-    /// server would say of it otherwise is not known.
+    /// Plans a creation for each object that is refused only because the earlier stages are not applied yet.
+    /// The server's further objections to it stay unknown.
     pub fn admit(&self, stage: &mut Stage) {
         for entry in &mut stage.entries {
             let Step::Refuse(refusal) = &entry.step else { continue };

@@ -1,8 +1,8 @@
-//! Which API groups are Kubernetes' own.
+//! The API groups that belong to Kubernetes itself.
 
-/// The groups of Kubernetes itself. Objects of all others are custom resources, or served by an aggregated
-/// API. Source: the groups of kube-apiserver's `pkg/controlplane/apiserver`, with those that it has served
-/// earlier.
+/// The groups of Kubernetes itself. Objects of all other groups are custom resources, or served by an
+/// aggregated API. Source: the groups of kube-apiserver's `pkg/controlplane/apiserver`, and those that it has
+/// served earlier.
 const BUILT_IN: [&str; 24] = [
     "",
     "admissionregistration.k8s.io",

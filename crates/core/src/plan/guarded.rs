@@ -1,20 +1,19 @@
-//! Fields that the control plane and other controllers live by. Whoever has set them keeps them, unless Git
-//! sets them: to take them over would be to remove them.
+//! Fields that the control plane and other controllers depend on. Their field manager keeps them, unless Git
+//! sets them: taking them over would remove them.
 
 use super::fields::{Fields, reach};
 
-/// The kinds of Kubernetes whose replica count can be set apart from the rest, by an autoscaler or by
-/// `kubectl scale`.
+/// The kinds of Kubernetes whose replica count an autoscaler or `kubectl scale` can set apart from the rest.
 const SCALED: [(&str, &str); 4] =
     [("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "ReplicaSet"), ("", "ReplicationController")];
 
-/// Whether the objects of a kind of Kubernetes have a replica count that can be set apart.
+/// Whether the replica count of a kind of Kubernetes can be set apart.
 pub(super) fn is_scaled(group: &str, kind: &str) -> bool {
     SCALED.contains(&(group, kind))
 }
 
-/// Whether a field of an object, by its path in `fieldsV1`, is left to whoever has set it. `is_scaled` says
-/// whether the object has a replica count that is set apart, and `of_git` holds the fields that Git sets.
+/// Whether a field of an object, by its path in `fieldsV1`, is left to its field manager. `is_scaled` says
+/// whether the replica count of the object is set apart, and `of_git` holds the fields that Git sets.
 pub(super) fn is_guarded(
     (group, kind): (&str, &str),
     path: &[&str],
@@ -25,7 +24,7 @@ pub(super) fn is_guarded(
         (_, _, ["f:metadata", "f:finalizers" | "f:ownerReferences"])
         | ("", "PersistentVolumeClaim", ["f:spec", "f:volumeName"])
         | ("", "Service", ["f:spec", "f:clusterIP" | "f:clusterIPs" | "f:healthCheckNodePort"]) => true,
-        // A port that Git does not have goes as a whole.
+        // A port that Git does not have is removed as a whole.
         ("", "Service", ["f:spec", "f:ports", _, "f:nodePort"]) => {
             of_git.is_some_and(|fields| reach(fields, &path[..3]))
         }

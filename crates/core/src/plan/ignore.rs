@@ -1,4 +1,4 @@
-//! `spec.ignore`: fields that are left as they are on the cluster.
+//! `spec.ignore`: fields that stay as they are on the cluster.
 
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ impl Ignored {
         Ok(Self(read))
     }
 
-    /// The JSON pointers of the fields of an object that are left as they are.
+    /// The JSON pointers of the fields of an object that stay as they are.
     pub(super) fn paths<'r>(&'r self, object: &Object) -> impl Iterator<Item = &'r str> {
         let rules = self.0.iter().filter(|(target, _)| target.as_ref().is_none_or(|it| it.means(object)));
         rules.flat_map(|(_, paths)| paths).map(String::as_str)
@@ -48,10 +48,9 @@ fn selector(target: &PatchTarget) -> Selector {
     }
 }
 
-/// An object as it is to be applied, and as an apply would leave it, with fields left as they are on the
-/// cluster: what another applies is not sent, and anything else is sent as it is there. A field that is not
-/// there is sent as Git has it, since there is nothing to leave. Only fields that differ are touched, so that
-/// the others stay ours.
+/// An object to apply, and the expected result, with fields left as they are on the cluster. A field that
+/// another manager applies is not sent. Any other field is sent with its live value, or with Git's value if
+/// it does not exist. Only fields that differ are touched, so that we stay the manager of the others.
 pub(super) fn left(
     (desired, wanted): (&Object, &Object),
     live: &Object,
@@ -76,7 +75,7 @@ pub(super) fn left(
     (object(sent, desired), object(result, wanted))
 }
 
-/// Sets or removes the value at a path whose parent is there.
+/// Sets or removes the value at a path whose parent exists.
 pub(super) fn put(value: &mut Value, path: &str, new: Option<&Value>) {
     let Some((parent, name)) = path.rsplit_once('/') else { return };
     let name = name.replace("~1", "/").replace("~0", "~");
@@ -104,7 +103,7 @@ fn is_applied_by_another(live: &Object, path: &str, ownership: &Ownership) -> bo
     is_held(live, path, &|entry| entry["operation"] == "Apply" && !ownership.is_own(entry))
 }
 
-/// Whether one of the entries that `counts` says of holds the field at a JSON pointer, or something below it.
+/// Whether an entry for which `counts` returns true holds the field at a JSON pointer, or something below it.
 pub(super) fn is_held(live: &Object, path: &str, counts: &dyn Fn(&Value) -> bool) -> bool {
     let steps: Vec<String> =
         path.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
@@ -128,7 +127,7 @@ fn holds(node: &Fields, value: &Value, steps: &[String]) -> bool {
         _ => node.get(&format!("f:{step}")).zip(value.get(step)),
     };
     match below {
-        // An atomic map or list is held as a whole.
+        // The manager of an atomic map or list holds it as a whole.
         Some((Value::Object(node), _)) if node.is_empty() => true,
         Some((Value::Object(node), value)) => holds(node, value, rest),
         _ => false,
@@ -165,7 +164,7 @@ mod tests {
         assert_eq!((sent, result), (json!({"paused": false}), live.clone()));
         let (sent, result) = applied(&entry("Update", count), &live, &git, "/spec/replicas");
         assert_eq!((sent, result), (live.clone(), live.clone()));
-        // What does not differ stays ours, and what is not there is nothing to leave.
+        // A field that does not differ stays ours, and an absent field is sent as Git has it.
         assert_eq!(applied(&json!([]), &git, &git, "/spec/replicas"), (git.clone(), git.clone()));
         let none = json!({"paused": false});
         assert_eq!(applied(&json!([]), &none, &git, "/spec/replicas"), (git.clone(), none));

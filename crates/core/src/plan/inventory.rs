@@ -1,33 +1,33 @@
-//! What a Kustomization manages, as `status.inventory` holds it.
+//! The objects that a Kustomization manages, as `status.inventory` holds them.
 
 use std::collections::BTreeMap;
 
 use crate::api::{InventoryEntry, InventoryStatus};
 use lockgate_base::model::{Object, ObjectId};
 
-/// The identities of managed objects, each with the API version it was last written in.
+/// The identities of the managed objects, each with the API version in which it was last written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Inventory(BTreeMap<ObjectId, String>);
 
 impl Inventory {
     /// Reads a stored inventory. An entry that is not of the form `<namespace>_<name>_<group>_<kind>` names
-    /// no object, so it is left out.
+    /// no object and is left out.
     pub fn read(entries: &[InventoryEntry]) -> Self {
         let read = |entry: &InventoryEntry| Some((entry.id.parse().ok()?, entry.v.clone()));
         Self(entries.iter().filter_map(read).collect())
     }
 
-    /// The form in which it is stored.
+    /// The entries of the stored inventory.
     pub fn entries(&self) -> Vec<InventoryEntry> {
         self.0.iter().map(|(id, version)| InventoryEntry { id: id.to_string(), v: version.clone() }).collect()
     }
 
-    /// The form in which it is stored, as a status holds it.
+    /// The inventory as a status stores it.
     pub fn status(&self) -> InventoryStatus {
         InventoryStatus { entries: self.entries() }
     }
 
-    /// Adds an object. The version given replaces the one that is there.
+    /// Adds an object. The given version replaces an existing one.
     pub fn insert(&mut self, id: ObjectId, version: impl Into<String>) {
         self.0.insert(id, version.into());
     }
@@ -37,7 +37,7 @@ impl Inventory {
         self.0.remove(id);
     }
 
-    /// Whether an object is in it.
+    /// Whether the inventory contains an object.
     pub fn contains(&self, id: &ObjectId) -> bool {
         self.0.contains_key(id)
     }
@@ -47,12 +47,12 @@ impl Inventory {
         self.0.get(id).map(String::as_str)
     }
 
-    /// How many objects there are.
+    /// The number of objects.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether the inventory is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -62,8 +62,8 @@ impl Inventory {
         self.0.iter().map(|(id, version)| (id, version.as_str()))
     }
 
-    /// What is in this one or in `newer`, which decides the versions. Stored before anything is written, it
-    /// names every object that there may be afterwards, so that a killed agent orphans nothing.
+    /// The objects of this inventory and of `newer`, which decides the versions. The union is stored before
+    /// the first write. It names every object that may exist afterwards, so that a killed agent orphans none.
     #[must_use]
     pub fn union(&self, newer: &Self) -> Self {
         let mut union = self.clone();
@@ -71,7 +71,7 @@ impl Inventory {
         union
     }
 
-    /// What is in this one and not in `other`.
+    /// The objects of this inventory that are not in `other`.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
         let only = self.0.iter().filter(|(id, _)| !other.contains(id));

@@ -184,12 +184,47 @@ pub(super) fn foreign_fields(live: &Object, desired: &Object, ownership: &Owners
     let mut found = Vec::new();
     for entry in entries(live).iter().filter(|entry| is_overridden(entry, ownership)) {
         let manager = entry.get("manager").and_then(Value::as_str).unwrap_or_default();
-        let mut paths = Vec::new();
-        absent(&halves(entry, live, of_git, ownership).1, desired.value(), "", &mut paths);
-        found.extend(paths.into_iter().map(|path| Drift { path, change: FieldDrift::SetBy(manager.into()) }));
+        absent(&halves(entry, live, of_git, ownership).1, desired.value(), "", &mut |path, _| {
+            found.push(Drift { path, change: FieldDrift::SetBy(manager.into()) });
+        });
     }
     found
 }
+
+/// What another way of applying, such as Helm, has left on an object that we have not applied before: labels,
+/// annotations, entries of data, and items of lists that Git does not set. They stay, since they may belong
+/// to somebody. Its other fields may be defaults of the server.
+pub(super) fn left_by_others(live: &Object, desired: &Object, ownership: &Ownership) -> Vec<Drift> {
+    if own(live, ownership).is_some() {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for entry in entries(live) {
+        let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default();
+        let is_known = is_overridden(entry, ownership) || is_of(entry, BEFORE_FIRST_APPLY, "Update");
+        let Some(all) = fields::of(entry).filter(|_| text("subresource").is_empty() && !is_known) else {
+            continue;
+        };
+        // Who applies an object sets what Git does; a controller sets what is its own.
+        if !all.keys().any(|field| field != "f:metadata" && follow(field, desired.value()).is_some()) {
+            continue;
+        }
+        absent(all, desired.value(), "", &mut |path, below| {
+            let mut names = path.rsplit('.');
+            let is_map = [names.next(), names.next()].into_iter().flatten().any(|name| APART.contains(&name));
+            let items =
+                below.as_object().is_some_and(|below| below.keys().any(|step| step.starts_with("k:")));
+            if is_map || items || path.ends_with(']') {
+                let change = FieldDrift::SetBy(text("manager").to_owned());
+                found.push(Drift { path, change });
+            }
+        });
+    }
+    found
+}
+
+/// The maps whose entries the server adds none to.
+const APART: [&str; 4] = ["annotations", "binaryData", "data", "labels"];
 
 /// What an apply makes of an object once the fields of overridden managers are taken over: `wanted`, the
 /// result of a dry run from before that, without the fields that they have set and Git does not set, and with
@@ -208,8 +243,8 @@ pub fn after_take_over(wanted: Object, live: &Object, desired: &Object, ownershi
     kept.unwrap_or(edited)
 }
 
-/// Collects the fields under a node of `fieldsV1` that `desired` does not have.
-fn absent(node: &Fields, desired: &Value, path: &str, paths: &mut Vec<String>) {
+/// Tells the fields under a node of `fieldsV1` that `desired` does not have, each with what is below it.
+fn absent(node: &Fields, desired: &Value, path: &str, tell: &mut dyn FnMut(String, &Value)) {
     for (step, child) in node {
         let Some((kind, name)) = step.split_once(':') else { continue };
         let is_status = path.is_empty() && name == "status";
@@ -224,8 +259,8 @@ fn absent(node: &Fields, desired: &Value, path: &str, paths: &mut Vec<String>) {
             _ => continue,
         };
         match (follow(step, desired), child) {
-            (None, _) => paths.push(path),
-            (Some(desired), Value::Object(child)) => absent(child, desired, &path, paths),
+            (None, below) => tell(path, below),
+            (Some(desired), Value::Object(child)) => absent(child, desired, &path, tell),
             (Some(_), _) => {}
         }
     }

@@ -1,9 +1,13 @@
 //! Objects of Kubernetes' own kinds as Flux sends them. It reads them into Kubernetes' types and prints
-//! these, so that what says nothing is not sent, and whoever fills such a field keeps it.
+//! these (`normalize` of its pkg/ssa), so that what says nothing is not sent, and whoever fills such a field
+//! keeps it.
+//!
+//! What a `false` or a 0 of Git says stays said, unlike in Flux, whose types leave it out: others may have
+//! set the field otherwise.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::groups::is_built_in;
 use lockgate_base::model::ObjectId;
@@ -27,15 +31,32 @@ const MAPS: [&str; 12] = [
     "stringData",
 ];
 
-/// Fields that the control plane fills where they are empty, or 0. Sent, they would be set back.
-const FILLED: [(&str, &str, &[&str]); 3] = [
+/// Fields that the control plane fills where they are empty, or 0: by group, kind and place. Sent, they would
+/// be set back, or the object would be refused, since they cannot change. Source: the fields of Kubernetes'
+/// types that are left out where they are empty, as far as an admission plugin, the storage of a kind or a
+/// controller fills them.
+const FILLED: [(&str, &str, &str, &[&str]); 8] = [
     (
+        "",
         "Service",
         "/spec",
-        &["clusterIP", "externalName", "healthCheckNodePort", "loadBalancerIP", "sessionAffinity", "type"],
+        &[
+            "clusterIP",
+            "externalName",
+            "externalTrafficPolicy",
+            "healthCheckNodePort",
+            "loadBalancerIP",
+            "sessionAffinity",
+            "type",
+        ],
     ),
-    ("PersistentVolumeClaim", "/spec", &["volumeName"]),
-    ("Secret", "", &["type"]),
+    ("", "Service", "/spec/ports/*", &["nodePort"]),
+    ("", "PersistentVolumeClaim", "/spec", &["volumeName"]),
+    ("", "Pod", "/spec", &["nodeName", "priorityClassName", "serviceAccount", "serviceAccountName"]),
+    ("", "Node", "/spec", &["podCIDR", "providerID"]),
+    ("", "Secret", "", &["type"]),
+    ("batch", "Job", "/spec", &["selector"]),
+    ("certificates.k8s.io", "CertificateSigningRequest", "/spec", &["uid", "username"]),
 ];
 
 /// Where certificates are that a controller injects.
@@ -67,9 +88,7 @@ pub(super) fn normalize(id: &ObjectId, value: &mut Value) {
         _ if is_built_in(group) && !UNTYPED.contains(&group) => {
             // What a policy allows is no list that anybody fills.
             without_nothing(value, kind == "NetworkPolicy");
-            if group.is_empty() {
-                without_unfilled(kind, value);
-            }
+            without_unfilled(id, value);
         }
         _ => {}
     }
@@ -91,33 +110,30 @@ fn without_nothing(value: &mut Value, keeps_lists: bool) {
     }
 }
 
-fn without_unfilled(kind: &str, value: &mut Value) {
-    let is_unfilled = |value: &Value| *value == "" || *value == 0;
-    for (_, at, names) in FILLED.iter().filter(|(of, ..)| *of == kind) {
-        if let Some(Value::Object(fields)) = value.pointer_mut(at) {
+fn without_unfilled(id: &ObjectId, value: &mut Value) {
+    let is_unfilled =
+        |value: &Value| *value == "" || *value == 0 || value.as_object().is_some_and(Map::is_empty);
+    for (.., at, names) in FILLED.iter().filter(|(group, kind, ..)| (*group, *kind) == (&id.group, &id.kind))
+    {
+        for fields in places(value, at) {
             fields.retain(|name, value| !(names.contains(&name.as_str()) && is_unfilled(value)));
         }
     }
-    if let ("Service", Some(Value::Array(ports))) = (kind, value.pointer_mut("/spec/ports")) {
-        for port in ports.iter_mut().filter_map(Value::as_object_mut) {
-            if port.get("nodePort").is_some_and(is_unfilled) {
-                port.shift_remove("nodePort");
-            }
-        }
-    }
+}
+
+/// The objects at a path, of which `/*` stands for each item of a list.
+fn places<'v>(value: &'v mut Value, at: &str) -> Vec<&'v mut Map<String, Value>> {
+    let Some((list, rest)) = at.split_once("/*") else {
+        return value.pointer_mut(at).and_then(Value::as_object_mut).into_iter().collect();
+    };
+    let items = value.pointer_mut(list).and_then(Value::as_array_mut).into_iter().flatten();
+    items.filter_map(|item| item.pointer_mut(rest)?.as_object_mut()).collect()
 }
 
 /// Tools leave a placeholder where a certificate is to be injected. The server refuses it, or it would
 /// replace what was injected.
 fn without_placeholders(value: &mut Value, at: &str) {
-    let clients: Vec<&mut Value> = match at.split_once("/*") {
-        Some((list, rest)) => {
-            let items = value.pointer_mut(list).and_then(Value::as_array_mut);
-            items.into_iter().flatten().filter_map(|item| item.pointer_mut(rest)).collect()
-        }
-        None => value.pointer_mut(at).into_iter().collect(),
-    };
-    for client in clients.into_iter().filter_map(Value::as_object_mut) {
+    for client in places(value, at) {
         if client.get("caBundle").is_some_and(is_placeholder) {
             client.shift_remove("caBundle");
         }
@@ -164,19 +180,6 @@ mod tests {
             ("v1", "ConfigMap", json!({"data": {"a": null}}), json!({"data": {"a": null}})),
             ("v1", "ConfigMap", json!({"data": null}), json!({})),
             (
-                "v1",
-                "Service",
-                json!({"spec": {"clusterIP": "", "type": "", "ports": [{"port": 80, "nodePort": 0, "targetPort": 0}]}}),
-                json!({"spec": {"ports": [{"port": 80, "targetPort": 0}]}}),
-            ),
-            ("v1", "Service", json!({"spec": {"clusterIP": "None"}}), json!({"spec": {"clusterIP": "None"}})),
-            (
-                "v1",
-                "PersistentVolumeClaim",
-                json!({"spec": {"volumeName": "", "storageClassName": ""}}),
-                json!({"spec": {"storageClassName": ""}}),
-            ),
-            (
                 "networking.k8s.io/v1",
                 "NetworkPolicy",
                 json!({"spec": {"ingress": [], "egress": null, "podSelector": {}}}),
@@ -194,6 +197,53 @@ mod tests {
                 "CustomResourceDefinition",
                 json!({"spec": {"versions": [{"schema": {"default": null}}]}}),
                 json!({"spec": {"versions": [{"schema": {"default": null}}]}}),
+            ),
+        ];
+        for (api_version, kind, content, expected) in cases {
+            assert_eq!(normal(api_version, kind, &content), expected, "{kind} {content}");
+        }
+    }
+
+    #[test]
+    fn what_the_control_plane_fills_is_not_sent_empty() {
+        let cases = [
+            (
+                "v1",
+                "Service",
+                json!({"spec": {"clusterIP": "", "type": "", "ports": [{"port": 80, "nodePort": 0, "targetPort": 0}]}}),
+                json!({"spec": {"ports": [{"port": 80, "targetPort": 0}]}}),
+            ),
+            ("v1", "Service", json!({"spec": {"clusterIP": "None"}}), json!({"spec": {"clusterIP": "None"}})),
+            (
+                "v1",
+                "PersistentVolumeClaim",
+                json!({"spec": {"volumeName": "", "storageClassName": ""}}),
+                json!({"spec": {"storageClassName": ""}}),
+            ),
+            (
+                "v1",
+                "Pod",
+                json!({"spec": {"nodeName": "", "serviceAccountName": "", "priorityClassName": "", "hostNetwork": false,
+                                "containers": [{"name": "c", "env": [{"name": "A", "value": ""}]}]}}),
+                json!({"spec": {"hostNetwork": false, "containers": [{"name": "c", "env": [{"name": "A", "value": ""}]}]}}),
+            ),
+            (
+                "v1",
+                "Node",
+                json!({"spec": {"podCIDR": "", "providerID": "x"}}),
+                json!({"spec": {"providerID": "x"}}),
+            ),
+            (
+                "batch/v1",
+                "Job",
+                json!({"spec": {"selector": {}, "backoffLimit": 0}}),
+                json!({"spec": {"backoffLimit": 0}}),
+            ),
+            (
+                "certificates.k8s.io/v1",
+                "CertificateSigningRequest",
+                json!({"spec": {"username": "", "uid": "", "signerName": "s"}}),
+                json!({"spec": {"signerName": "s"}}),
             ),
         ];
         for (api_version, kind, content, expected) in cases {

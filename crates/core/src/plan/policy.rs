@@ -1,5 +1,5 @@
-//! What an object says about itself: the `kustomize.toolkit.fluxcd.io/*` keys, as a label or an annotation,
-//! in any case.
+//! The policies that an object sets for itself: the `kustomize.toolkit.fluxcd.io/*` keys, as a label or an
+//! annotation, in any case.
 
 use lockgate_base::keys;
 use lockgate_base::model::Object;
@@ -9,23 +9,23 @@ use lockgate_base::model::Object;
 pub enum Apply {
     /// Git decides; edits made with kubectl are undone. The default.
     Override,
-    /// Git decides about the fields that it sets; what others add stays.
+    /// Git decides about the fields that it sets; fields that others add stay.
     Merge,
-    /// It is created, and left alone once it is there.
+    /// The object is created, and left alone once it exists.
     IfNotPresent,
-    /// It is neither applied nor deleted.
+    /// The object is neither applied nor deleted.
     Ignore,
 }
 
-/// What is done about drift: `--drift` of the agent, and [`keys::DRIFT`] on a Kustomization or an object.
+/// The treatment of drift: `--drift` of the agent, and [`keys::DRIFT`] on a Kustomization or an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DriftPolicy {
-    /// It is put back as soon as it is seen. The default.
+    /// Drift is corrected as soon as the watch shows it. The default.
     #[default]
     Watch,
-    /// It is put back when all objects are looked at, at the interval or at a new revision.
+    /// Drift is corrected when all objects are compared, at the interval or at a new revision.
     Interval,
-    /// It is shown in a condition and a metric, and not put back.
+    /// Drift is shown in a condition and a metric, and not corrected.
     Report,
 }
 
@@ -37,7 +37,7 @@ impl DriftPolicy {
     }
 }
 
-/// What an object, or a Kustomization, says is to be done about drift.
+/// The drift policy that an object or a Kustomization sets.
 pub fn drift_policy(object: &Object) -> Option<DriftPolicy> {
     [object.annotation(keys::DRIFT), object.label(keys::DRIFT)]
         .into_iter()
@@ -45,7 +45,7 @@ pub fn drift_policy(object: &Object) -> Option<DriftPolicy> {
         .find_map(DriftPolicy::read)
 }
 
-/// How the object wants to be applied.
+/// The apply policy that the object sets.
 pub fn apply_policy(object: &Object) -> Apply {
     let says = |value: &str| says(object, keys::SSA, value);
     if says("Ignore") {
@@ -59,7 +59,7 @@ pub fn apply_policy(object: &Object) -> Apply {
     }
 }
 
-/// Whether the object may be made anew when an immutable field changes.
+/// Whether the object may be deleted and recreated when an immutable field changes.
 pub fn is_forced(object: &Object) -> bool {
     says(object, keys::FORCE, "enabled")
 }

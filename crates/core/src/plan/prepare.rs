@@ -1,5 +1,5 @@
-//! An object as it is sent: what the server owns is left out, and what server-side apply trips over is
-//! written out.
+//! Prepares an object for sending: drops the fields that the server owns, and writes out fields that
+//! server-side apply would otherwise get wrong.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,14 +11,14 @@ use super::normalize::normalize;
 use super::refusal::{Phase, Refusal, is_secret};
 use lockgate_base::model::Object;
 
-/// Fields of `metadata` that the server owns. An exported object carries them, and an apply with them fails.
+/// Fields of `metadata` that the server owns. An exported object has them, and an apply with them fails.
 const SERVER_OWNED: [&str; 6] =
     ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
 
 /// The start of a value that SOPS has encrypted.
 const ENCRYPTED: &str = "ENC[AES256_GCM,";
 
-/// Makes an object of a build ready to be sent, or says why it must not be.
+/// Prepares an object of a build for sending, or refuses it.
 pub fn prepare(object: Object) -> Result<Object, Refusal> {
     if is_encrypted(&object) {
         let text = "configuring decryption is required for this secret to be reconciled";
@@ -47,8 +47,7 @@ pub fn prepare(object: Object) -> Result<Object, Refusal> {
     prepared.map_err(|error| Refusal::new(id, Phase::DryRun, Cause::Invalid, error.to_string()))
 }
 
-/// Whether SOPS has encrypted the object and nobody has decrypted it: the ciphertext must not be applied as
-/// if it were the secret.
+/// Whether the object is still encrypted by SOPS: its ciphertext must not be applied in place of the secret.
 fn is_encrypted(object: &Object) -> bool {
     let marked = object.pointer("/sops/mac").is_some()
         || (object.kind() == "Secret" && object.pointer("/sops").is_some());
@@ -59,11 +58,11 @@ fn is_encrypted(object: &Object) -> bool {
     marked || (is_secret(&object.id()) && (holds_ciphertext("/data") || holds_ciphertext("/stringData")))
 }
 
-/// `stringData` is write-only: the server merges it into `data` and keeps no record of who set what, so a key
-/// that is removed from Git would stay (kubernetes/kubernetes#108008).
+/// Moves `stringData` into `data`. `stringData` is write-only: the server merges it into `data` and does not
+/// record its field manager, so a key that is removed from Git would stay (kubernetes/kubernetes#108008).
 fn string_data_to_data(fields: &mut Map<String, Value>) {
     let Some(Value::Object(string_data)) = fields.get("stringData") else { return };
-    // A value that is not a string is for the server to refuse, with the field's own path.
+    // The server refuses a value that is not a string, and names the path of the field.
     if !string_data.values().all(Value::is_string) {
         return;
     }
@@ -93,7 +92,7 @@ fn clean_metadata(metadata: &mut Map<String, Value>) {
     }
 }
 
-/// The Pod template inside a workload, or the Pod itself: what has `spec.containers`.
+/// The Pod template inside a workload, or the Pod itself: the value with `spec.containers`.
 fn pod_template<'a>(kind: &str, value: &'a mut Value) -> Option<&'a mut Value> {
     let pointer = match kind {
         "Pod" => "",
@@ -104,8 +103,8 @@ fn pod_template<'a>(kind: &str, value: &'a mut Value) -> Option<&'a mut Value> {
     value.pointer_mut(pointer)
 }
 
-/// Ports of a Pod are told apart by number and protocol, and server-side apply does not fill in the default
-/// before it does (kubernetes-sigs/structured-merge-diff#130).
+/// Sets the default protocol of container ports. Server-side apply tells ports apart by number and protocol,
+/// and compares them before it fills in the default (kubernetes-sigs/structured-merge-diff#130).
 fn default_container_ports(template: &mut Value) {
     for list in ["containers", "initContainers"] {
         let Some(Value::Array(containers)) = template.get_mut("spec").and_then(|spec| spec.get_mut(list))
@@ -195,7 +194,7 @@ mod tests {
                 json!({"ports": [{"port": 80}]}),
                 json!({"ports": [{"port": 80, "protocol": "TCP"}]}),
             ),
-            // Another kind's ports are its own business.
+            // The ports of another kind are left alone.
             ("x.io/v1", "Service", json!({"ports": [{"port": 80}]}), json!({"ports": [{"port": 80}]})),
         ];
         for (api_version, kind, spec, expected) in cases {

@@ -77,21 +77,24 @@ pub enum PruneSkip {
     Flux,
     /// It is the namespace that its owner lives in.
     Home,
-    /// It is the owner itself, its source, what it takes values or rights from, or the namespace of one of
-    /// these.
+    /// It is the owner itself, its source, what it takes values or rights from, the namespace of one of
+    /// these, or objects that the owner still builds would go with it.
     Needed,
     /// The API server itself makes it, or never lets it go.
     Permanent,
     /// Another owner holds it, or objects that would go with it; `None` where that one is in another
     /// namespace, of which nothing is told.
     HeldBy(Option<Ref>),
+    /// Another owner takes its files, values or rights from it, or lives in it; `None` where
+    /// that one is in another namespace.
+    NeededBy(Option<Ref>),
 }
 
 impl PruneSkip {
     /// Whether people would look for the object among what is gone: it is the owner's, and nobody asked for
     /// it to stay.
     pub const fn is_told(&self) -> bool {
-        matches!(self, Self::Home | Self::Needed | Self::Permanent | Self::HeldBy(_))
+        matches!(self, Self::Home | Self::Needed | Self::Permanent | Self::HeldBy(_) | Self::NeededBy(_))
     }
 }
 
@@ -111,6 +114,8 @@ impl fmt::Display for PruneSkip {
             Self::HeldBy(None) => {
                 f.write_str("an owner in another namespace holds it, or what would go with it")
             }
+            Self::NeededBy(Some(owner)) => write!(f, "{owner} cannot do without it"),
+            Self::NeededBy(None) => f.write_str("an owner in another namespace cannot do without it"),
         }
     }
 }
@@ -129,8 +134,18 @@ pub struct Pruner<'a> {
 /// Whether a live object may be deleted in its owner's name. The live object decides, not the stored
 /// inventory: whoever edits a status must not be able to have anything else deleted.
 pub fn prune_decision(live: &Object, pruner: Pruner<'_>) -> PruneDecision {
+    match (stays(live, pruner), live.text("/metadata/uid")) {
+        (Some(skip), _) => PruneDecision::Skip(skip),
+        (None, Some(uid)) => PruneDecision::Delete { uid: uid.to_owned() },
+        // Only what the server has answered has a uid; anything else is nobody's.
+        (None, None) => PruneDecision::Skip(PruneSkip::NotOwned),
+    }
+}
+
+/// Why an object may not be deleted in its owner's name; `None` where it may.
+pub fn stays(live: &Object, pruner: Pruner<'_>) -> Option<PruneSkip> {
     let Pruner { owner, ownership, needs } = pruner;
-    let skip = match ownership.owner_of(live) {
+    match ownership.owner_of(live) {
         None => Some(PruneSkip::NotOwned),
         Some(other) if other != *owner => Some(PruneSkip::OwnedBy(other)),
         Some(_) if policy::is_prune_disabled(live) => Some(PruneSkip::PruneDisabled),
@@ -143,12 +158,6 @@ pub fn prune_decision(live: &Object, pruner: Pruner<'_>) -> PruneDecision {
         Some(_) if needs.contains(&live.id()) => Some(PruneSkip::Needed),
         Some(_) if is_permanent(live) => Some(PruneSkip::Permanent),
         Some(_) => None,
-    };
-    match (skip, live.text("/metadata/uid")) {
-        (Some(skip), _) => PruneDecision::Skip(skip),
-        (None, Some(uid)) => PruneDecision::Delete { uid: uid.to_owned() },
-        // Only what the server has answered has a uid; anything else is nobody's.
-        (None, None) => PruneDecision::Skip(PruneSkip::NotOwned),
     }
 }
 

@@ -1,14 +1,15 @@
-//! Values are cut out of the API server's texts: for a Secret it quotes what it could not read.
+//! Cuts values out of the API server's texts, because the server quotes the parts of a Secret that it could
+//! not read.
 //!
-//! Only the value goes. The path and the reason stay, since without them nobody can mend the object.
+//! Only the value goes. The path and the reason stay, since nobody could mend the object without them.
 
-/// What stands in place of a value.
+/// The text in place of a value.
 const CUT: &str = "***";
 
-/// A value of this length is told in full.
+/// The longest value that is shown in full.
 const LONGEST: usize = 200;
 
-/// What comes right before a value: the merge's type errors, and those of the validation.
+/// The texts right before a value, in type errors of the merge and in errors of the validation.
 const BEFORE_VALUE: [&str; 6] =
     ["got ", "Value:", "Invalid value: ", "Unsupported value: ", "Duplicate value: ", "Not found: "];
 
@@ -26,7 +27,7 @@ pub(super) fn values(text: &str) -> String {
     result
 }
 
-/// The text without a value that would fill the page: a Job's whole template is quoted when it has changed.
+/// The text without a value that would fill the page: the server quotes the whole template of a changed Job.
 pub(super) fn shorten(text: &str) -> String {
     let (Some(start), Some(end)) = (text.find("Invalid value: {"), text.rfind("}: ")) else {
         return text.to_owned();
@@ -39,8 +40,9 @@ fn next_mark(text: &str) -> Option<(usize, &'static str)> {
     BEFORE_VALUE.iter().filter_map(|mark| Some((text.find(mark)?, *mark))).min()
 }
 
-/// What follows a value. A quoted string ends at its closing quote, and the reason behind it stays; anything
-/// else is a value in Go's notation, whose end cannot be told from its content, so all that follows goes.
+/// The text behind a value. A quoted string ends at its closing quote, and the reason behind it stays. Any
+/// other value is in Go's notation, whose end cannot be told from its content, so all text behind it is
+/// dropped.
 fn after_value(value: &str) -> &str {
     let Some(inside) = value.strip_prefix('"') else { return "" };
     let mut escaped = false;

@@ -1,4 +1,4 @@
-//! An object that cannot be applied: which, at which request, and why.
+//! A refusal: the object that cannot be applied, the request that failed, and the cause.
 
 use std::fmt;
 use std::ops::Deref;
@@ -14,36 +14,36 @@ use lockgate_base::model::{Gvk, Object, ObjectId};
 /// Which request was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// The dry run, before anything of the stage was written.
+    /// The dry run, before any write of the stage.
     DryRun,
     /// The write itself.
     Apply,
 }
 
-/// An object that cannot be applied, and why. Its text holds no value of a Secret.
+/// An object that cannot be applied, and the cause. The text holds no value of a Secret.
 ///
-/// The content stands behind a pointer, since a refusal is the rare half of many results.
+/// The content is behind a pointer because refusals are the rare half of many results.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal(Box<RefusalContent>);
 
 /// The content of a [`Refusal`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusalContent {
-    /// Which object.
+    /// The refused object.
     pub id: ObjectId,
-    /// At which request.
+    /// The request that failed.
     pub phase: Phase,
-    /// What is the matter.
+    /// The cause.
     pub cause: Cause,
-    /// The server's reason, for example `Invalid`; empty where there is none.
+    /// The server's reason, for example `Invalid`; empty if there is none.
     reason: String,
     /// The server's text.
     text: String,
 }
 
 impl Refusal {
-    /// What an answer of the API server means. Values are cut out of its text for a Secret; for other objects
-    /// that hold secret values see [`Refusal::redacted`].
+    /// The refusal that an answer of the API server means. For a Secret, values are cut out of the text; for
+    /// other objects with secret values see [`Refusal::redacted`].
     pub fn of_answer(id: ObjectId, phase: Phase, answer: Answer) -> Self {
         let cause = classify(&id, &answer);
         let text = answer.message.trim();
@@ -51,7 +51,7 @@ impl Refusal {
         Self(Box::new(RefusalContent { id, phase, cause, reason: answer.reason, text }))
     }
 
-    /// A refusal that is known without the server's answer, or where there was none. `text` holds no value.
+    /// A refusal that was not read from an answer of the server. `text` must hold no secret value.
     pub fn new(id: ObjectId, phase: Phase, cause: Cause, text: impl Into<String>) -> Self {
         Self(Box::new(RefusalContent { id, phase, cause, reason: String::new(), text: text.into() }))
     }
@@ -62,7 +62,7 @@ impl Refusal {
         Self::new(id, phase, Cause::UnknownKind(gvk), text)
     }
 
-    /// The kind's API group is served by something that does not answer.
+    /// The server behind the kind's API group does not answer.
     pub fn group_down(id: ObjectId, phase: Phase) -> Self {
         let group = id.group.clone();
         Self::new(
@@ -104,7 +104,7 @@ impl Refusal {
         self
     }
 
-    /// This refusal of an object that is not to be deleted and recreated, with what would be lost.
+    /// This refusal of an object that must not be deleted and recreated, with the loss that this would cause.
     #[must_use]
     pub fn costing(mut self, loss: &'static str) -> Self {
         if let Cause::Immutable { loss: lost } = &mut self.0.cause {
@@ -118,14 +118,14 @@ impl Refusal {
         self.cause.is_transient()
     }
 
-    /// Whether it is said that a field cannot change, be it by a webhook, which may mean anything by that.
+    /// Whether the text says that a field cannot change. It may be a webhook's text, which may mean anything
+    /// by that.
     pub(super) fn says_immutable(&self) -> bool {
         says_immutable(&self.text)
     }
 
-    /// Whether what the object was judged by may be on its way, and the API server only has not taken note of
-    /// it: a definition, a right, a quota or a policy. It reads them from caches, and each of several servers
-    /// from its own.
+    /// Whether the refusal may come from a definition, a right, a quota or a policy that the API server has
+    /// not seen yet. It reads these from caches, and each of several servers has caches of its own.
     pub fn may_pass_soon(&self) -> bool {
         match &self.cause {
             Cause::Forbidden(_) | Cause::Denied => true,
@@ -133,7 +133,7 @@ impl Refusal {
         }
     }
 
-    /// Whether it is the definition of a custom resource that does not let the object pass.
+    /// Whether the schema of a custom resource is the cause.
     pub fn is_of_schema(&self) -> bool {
         let cause = &self.cause;
         let is_schema = matches!(
@@ -143,7 +143,7 @@ impl Refusal {
         is_schema && !is_built_in(&self.id.group)
     }
 
-    /// The same where the field that the kind does not have is not in Git's object.
+    /// This refusal, with the cause [`Cause::Undeclared`] if the unknown field is not in Git's object.
     #[must_use]
     pub(super) fn seen_beside(mut self, object: &Object) -> Self {
         if let Cause::UnknownField(path) = &self.0.cause
@@ -159,7 +159,7 @@ impl Refusal {
         matches!(self.cause, Cause::Forbidden(_))
     }
 
-    /// The namespace whose end stands in the way.
+    /// The namespace whose deletion is the cause.
     pub fn terminating_namespace(&self) -> Option<&str> {
         match &self.cause {
             Cause::NamespaceTerminating { namespace, .. } => Some(namespace),
@@ -167,7 +167,7 @@ impl Refusal {
         }
     }
 
-    /// This refusal with what the namespace that is being deleted says of itself.
+    /// This refusal with the state of the namespace that is being deleted.
     #[must_use]
     pub fn explained_by(mut self, namespace: &Object) -> Self {
         if let Cause::NamespaceTerminating { state, .. } = &mut self.0.cause {
@@ -215,8 +215,8 @@ pub(super) fn is_secret(id: &ObjectId) -> bool {
     id.kind == "Secret" && id.group.is_empty()
 }
 
-/// Whether a value has the field at a path such as `spec.ports[name="a"].port`. Which item of a list is meant
-/// is not looked at.
+/// Whether a value has the field at a path such as `spec.ports[name="a"].port`. The key of a list item is not
+/// compared.
 fn names_field(value: &Value, path: &str) -> bool {
     let path = path.trim_start_matches('.');
     if path.is_empty() {
@@ -230,12 +230,13 @@ fn names_field(value: &Value, path: &str) -> bool {
     value.get(&path[..end]).is_some_and(|value| names_field(value, &path[end..]))
 }
 
-/// Since when a namespace is being deleted, its own finalizers, and those of what is in it.
+/// Since when a namespace is being deleted, its own finalizers, and those of its objects.
 fn terminating(namespace: &Object) -> String {
     let list = |pointer| namespace.pointer(pointer).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let own = ["/metadata/finalizers", "/spec/finalizers"].map(list).concat();
     let mut holders: Vec<String> = own.iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect();
-    // "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances"
+    // Example: "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource
+    // instances"
     let inside = list("/status/conditions").iter().filter(|condition| {
         condition["type"] == "NamespaceFinalizersRemaining" && condition["status"] == "True"
     });

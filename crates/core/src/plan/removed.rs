@@ -1,16 +1,16 @@
-//! Versions of Kubernetes' own kinds that later releases serve no more.
-//! Source: the "Deprecated API Migration Guide" of the Kubernetes documentation.
+//! Versions of Kubernetes' own kinds that later releases no longer serve. Source: the "Deprecated API
+//! Migration Guide" of the Kubernetes documentation.
 
 use std::fmt;
 
 use lockgate_base::model::Gvk;
 
-/// What became of a version of a kind.
+/// The fate of a version of a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Removed {
-    /// The minor release of Kubernetes 1 that serves it no more.
+    /// The minor release of Kubernetes 1 that no longer serves it.
     pub since: u32,
-    /// The version that takes its place; `None` where nothing does.
+    /// The version that replaces it; `None` if there is none.
     pub successor: Option<&'static str>,
 }
 
@@ -31,7 +31,7 @@ const FLOWS: &[&str] = &["FlowSchema", "PriorityLevelConfiguration"];
 const REVIEWS: &[&str] = &["LocalSubjectAccessReview", "SelfSubjectAccessReview", "SubjectAccessReview"];
 const STORAGE: &[&str] = &["CSIDriver", "CSINode", "StorageClass", "VolumeAttachment"];
 
-/// API version, kinds, the minor release, and what takes their place.
+/// API version, kinds, the minor release, and the replacement.
 const REMOVED: [(&str, &[&str], u32, Option<&str>); 30] = [
     ("extensions/v1beta1", &["DaemonSet", "Deployment", "ReplicaSet"], 16, Some("apps/v1")),
     ("extensions/v1beta1", &["NetworkPolicy"], 16, Some("networking.k8s.io/v1")),
@@ -65,7 +65,7 @@ const REMOVED: [(&str, &[&str], u32, Option<&str>); 30] = [
     ("flowcontrol.apiserver.k8s.io/v1beta3", FLOWS, 32, Some("flowcontrol.apiserver.k8s.io/v1")),
 ];
 
-/// What became of a version of a kind; `None` where it is none that Kubernetes has taken away.
+/// The fate of a version of a kind; `None` if Kubernetes has not removed it.
 pub fn removed(gvk: &Gvk) -> Option<Removed> {
     let api_version = gvk.api_version();
     let is_it = |(of, kinds, ..): &&(&str, &[&str], u32, Option<&str>)| {

@@ -1,4 +1,5 @@
-//! Drift that is told of and not put back: what differs by the hand of others, beside what Git has changed.
+//! Drift that is reported and not corrected: the fields that others have changed, without the fields that Git
+//! has changed.
 
 use serde_json::{Map, Value};
 
@@ -11,16 +12,17 @@ use lockgate_base::model::Object;
 /// The drift of one object.
 #[derive(Debug, Default)]
 pub(super) struct ReportedDrift {
-    /// What is told.
+    /// The differences to report.
     pub(super) drift: Vec<Drift>,
-    /// The JSON pointers of the fields that are left as they are.
+    /// The JSON pointers of the fields that stay as they are.
     pub(super) paths: Vec<String>,
-    /// Whether there is nothing else that differs.
+    /// Whether nothing else differs.
     pub(super) is_all: bool,
 }
 
-/// What of a live object's differences is drift. All of it is where the same was applied before
-/// (`is_applied`); else, what is no longer ours and another's.
+/// The part of a live object's differences that is drift. All differences are drift if the same object was
+/// applied before (`is_applied`). Otherwise only those fields are that were ours and now have another
+/// manager.
 pub(super) fn found(
     live: &Object,
     (desired, wanted): (&Object, &Object),
@@ -42,12 +44,12 @@ pub(super) fn found(
     ReportedDrift { drift: told, is_all: paths.len() == all, paths }
 }
 
-/// The drift of an object that others have deleted.
+/// The drift of an object that somebody else has deleted.
 pub(super) fn deleted() -> Drift {
     Drift { path: "metadata.name".into(), change: FieldDrift::Missing("the object".into()) }
 }
 
-/// Whether a field was ours and is another's now.
+/// Whether a field was ours and has another manager now.
 fn is_taken(live: &Object, path: &str, ownership: &Ownership) -> bool {
     let is_ours = |entry: &Value| ownership.is_own(entry);
     own(live, ownership).is_some()
@@ -55,7 +57,7 @@ fn is_taken(live: &Object, path: &str, ownership: &Ownership) -> bool {
         && is_held(live, path, &|entry| !is_ours(entry))
 }
 
-/// An object without what the server alone writes.
+/// An object without the fields that only the server writes.
 fn content(object: &Object) -> Value {
     let mut content = object.value().clone();
     if let Value::Object(fields) = &mut content {

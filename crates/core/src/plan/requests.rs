@@ -1,14 +1,14 @@
-//! Edits that ask for something and are no drift: a restart of pods, and what people set on an object to have
-//! it left alone. They stay until somebody takes them off, unless Git sets the very same field.
+//! Edits that are requests and not drift: a restart of pods, and the marks that make controllers leave an
+//! object alone. They stay until somebody removes them, unless Git sets the very same field.
 
 use serde_json::Value;
 
 use crate::api;
 use lockgate_base::keys;
 
-/// The annotation by which `kubectl rollout restart` has a workload replace its pods.
+/// The annotation with which `kubectl rollout restart` makes a workload replace its pods.
 const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
-/// What an object says of how it is treated, as a label or an annotation.
+/// The labels and annotations by which an object sets its own policies.
 const POLICIES: [&str; 4] = [keys::RECONCILE, keys::PRUNE, keys::SSA, keys::FORCE];
 
 /// Whether a field of an entry of `metadata.managedFields` is a request, by its path in `fieldsV1`, such as
@@ -30,7 +30,7 @@ pub(super) fn is_request(entry: &Value, path: &[&str]) -> bool {
     is_one && !is_of_a_whole(entry)
 }
 
-/// Whether an entry is of a whole object that was applied. Nothing of it was asked for apart.
+/// Whether an entry stands for a whole object that was applied, and so for no single request.
 fn is_of_a_whole(entry: &Value) -> bool {
     let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default();
     text("operation") == "Apply" || text("manager") == "kubectl-client-side-apply"

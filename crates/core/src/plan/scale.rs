@@ -1,5 +1,5 @@
-//! The replica count that Git has set and sets no longer, most often in favour of an autoscaler. An apply
-//! without it would put the default in its place, which is 1.
+//! The replica count that Git has set and no longer sets, most often in favour of an autoscaler. An apply
+//! without it would set the default, which is 1.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use lockgate_base::model::Object;
 
 const COUNT: &str = "/spec/replicas";
 
-/// Whether the count of a live object is held by us alone, and Git sets it no longer.
+/// Whether only we hold the count of a live object, and Git no longer sets it.
 pub(super) fn lets_go(live: &Object, desired: &Object, entries: &[Value], ownership: &Ownership) -> bool {
     let holds = |entry: &&Value| fields::of(entry).is_some_and(|of| reach(of, &["f:spec", "f:replicas"]));
     is_scaled(live.group(), live.kind())
@@ -20,8 +20,8 @@ pub(super) fn lets_go(live: &Object, desired: &Object, entries: &[Value], owners
         && entries.iter().any(|entry| holds(&entry))
 }
 
-/// The entries of `metadata.managedFields` with the count handed from our applies to what stands for our use
-/// of `/scale`, where whoever sets it next takes it over.
+/// The entries of `metadata.managedFields` with the count moved from our applies to our use of `/scale`. The
+/// next setter of the count takes it over from there.
 pub(super) fn hand_over(entries: &[Value], ownership: &Ownership) -> Vec<Value> {
     let count: Fields = [("f:spec".to_owned(), json!({"f:replicas": {}}))].into_iter().collect();
     let mut handed = Vec::with_capacity(entries.len() + 1);
@@ -41,7 +41,7 @@ pub(super) fn hand_over(entries: &[Value], ownership: &Ownership) -> Vec<Value> 
     handed
 }
 
-/// What an apply would make of an object whose count stays as it is in `live`.
+/// The expected result of an apply that keeps the count of `live`.
 pub(super) fn keeping_count(wanted: &Object, live: &Object) -> Option<Object> {
     let count = live.pointer(COUNT)?.clone();
     let edited = wanted.clone().edit(|value| {

@@ -1,5 +1,5 @@
-//! The order in which objects are applied: Flux's stages, Flux's order inside a stage, and what is waited for
-//! between two.
+//! The order in which objects are applied: Flux's stages, Flux's order inside a stage, and the wait between
+//! two stages.
 
 use std::cmp::Ordering;
 
@@ -7,7 +7,8 @@ use super::refusal::Refusal;
 use super::step::{Entry, Observed, PlanOptions, Step, entry};
 use lockgate_base::model::{Object, ObjectId};
 
-/// What comes first, in this order, by kind whatever the group. Kinds that are not named come after these.
+/// The kinds that come first, in this order, whatever their group. Kinds that are not named here come after
+/// these.
 const FIRST: [&str; 23] = [
     "CustomResourceDefinition",
     "Namespace",
@@ -34,30 +35,30 @@ const FIRST: [&str; 23] = [
     "PodDisruptionBudget",
 ];
 
-/// What comes last: a webhook whose server is not there yet would refuse all that comes after it.
+/// The kinds that come last: a webhook whose server is not running yet would refuse all objects after it.
 const LAST: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
 
-/// Objects that are applied together, in this order; when one of them is refused, none is written. Before it
-/// is decided what to do with them, a stage holds the objects alone.
+/// Objects that are applied together, in this order. If one of them is refused, none is written. Before the
+/// decision a stage holds the objects alone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stage<E = Entry> {
-    /// The objects; with what to do with each, once that is decided.
+    /// The objects; after the decision each with its step.
     pub entries: Vec<E>,
-    /// What is waited for before the next stage is looked at.
+    /// The condition for the next stage to begin.
     pub gate: Gate,
 }
 
-/// What is waited for between a stage and the next one.
+/// The wait between a stage and the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gate {
-    /// Nothing.
+    /// No wait.
     None,
-    /// The definitions that the stage has written are served, since what comes next may be of their kinds.
+    /// The definitions that the stage has written are served, since later objects may be of their kinds.
     Served,
     /// All objects of the stage are healthy.
     Healthy,
-    /// All objects of the stage have done their work: a Job is complete, a Pod has succeeded. What has no end
-    /// is done once it is healthy.
+    /// All objects of the stage have finished: a Job is complete, a Pod has succeeded. An object without an
+    /// end has finished once it is healthy.
     Completed,
 }
 
@@ -77,7 +78,7 @@ impl Stage {
 }
 
 /// Cuts a build into stages and sorts each. Definitions come first (CRDs, namespaces, cluster roles), then
-/// classes, then the rest; a stage starts when the one before is there. Empty stages are left out.
+/// classes, then the rest. A stage starts when the stage before it is applied. Empty stages are left out.
 pub fn stages(objects: Vec<Object>) -> Vec<Stage<Object>> {
     let mut stages: [Vec<(ObjectId, Object)>; 3] = Default::default();
     for object in objects {
@@ -92,8 +93,7 @@ pub fn stages(objects: Vec<Object>) -> Vec<Stage<Object>> {
     sorted.collect()
 }
 
-/// Decides what to do with the objects of a stage. A stage that writes no definition does not wait for one to
-/// be served.
+/// Decides the steps of a stage. A stage that writes no definition does not wait for one to be served.
 pub fn plan_stage(stage: Stage<Object>, observed: &Observed, options: &PlanOptions) -> Stage {
     let entries: Vec<Entry> =
         stage.entries.into_iter().map(|object| entry(object, observed, options)).collect();
@@ -107,7 +107,7 @@ pub fn is_definition(id: &ObjectId) -> bool {
     id.kind == "CustomResourceDefinition"
 }
 
-/// Sorts identities as objects are sorted inside a stage; deletions go the other way round.
+/// Sorts identities in the order in which objects of a stage are applied; deletions use the reverse order.
 pub fn sort_ids(ids: &mut [ObjectId]) {
     ids.sort_by(compare);
 }

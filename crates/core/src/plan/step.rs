@@ -10,7 +10,7 @@ use super::drift::{Drift, drift};
 use super::flux;
 use super::forced;
 use super::ignore::{Ignored, left};
-use super::managed_fields::{entries, foreign_fields, take_over};
+use super::managed_fields::{entries, foreign_fields, left_by_others, take_over};
 use super::policy::{Apply, DriftPolicy, apply_policy, drift_policy, is_forced, is_reconcile_disabled};
 use super::refusal::{Phase, Refusal, is_secret};
 use super::reported;
@@ -27,6 +27,15 @@ pub struct Observation {
     pub live: Option<Object>,
     /// The object as it would be after the apply, or why it would not be.
     pub dry_run: Result<Object, Refusal>,
+    /// What the server warns of, with its answer to the dry run.
+    pub warnings: Vec<String>,
+}
+
+impl Observation {
+    /// An observation of which the server warns of nothing.
+    pub const fn new(live: Option<Object>, dry_run: Result<Object, Refusal>) -> Self {
+        Self { live, dry_run, warnings: Vec::new() }
+    }
 }
 
 /// What is known about the objects of a build.
@@ -191,6 +200,8 @@ pub struct Entry {
     pub step: Step,
     /// What of it has drifted, and is told of and left as it is.
     pub drifted: Vec<Drift>,
+    /// What another way of applying has left on it, where we have not applied it before. It stays.
+    pub left: Vec<Drift>,
     /// Another owner of the same kind that the object's labels name. Two builds that hold one object
     /// overwrite each other.
     pub also_owned_by: Option<Ref>,
@@ -211,13 +222,14 @@ pub(super) fn entry(object: Object, observed: &Observed, options: &PlanOptions) 
     let also_owned_by = live
         .and_then(|live| options.ownership.owner_of(live))
         .filter(|owner| options.owner.as_ref().is_some_and(|own| own != owner));
-    Entry { object, step, drifted, also_owned_by }
+    let left = live.filter(|_| step.writes()).map(|live| left_by_others(live, &object, options.ownership));
+    Entry { object, step, drifted, left: left.unwrap_or_default(), also_owned_by }
 }
 
 /// The object as it is to be applied, and what is known of it where that leaves fields as they are on the
 /// cluster.
 fn ignoring(object: Object, observed: &Observed, options: &PlanOptions) -> (Object, Option<Observation>) {
-    let Some(Observation { live: Some(live), dry_run: Ok(wanted) }) = observed.get(&object.id()) else {
+    let Some(Observation { live: Some(live), dry_run: Ok(wanted), .. }) = observed.get(&object.id()) else {
         return (object, None);
     };
     let paths: Vec<&str> = options.ignored.paths(&object).collect();
@@ -225,7 +237,7 @@ fn ignoring(object: Object, observed: &Observed, options: &PlanOptions) -> (Obje
         return (object, None);
     }
     let (sent, result) = left((&object, wanted), live, &paths, options.ownership);
-    (sent, Some(Observation { live: Some(live.clone()), dry_run: Ok(result) }))
+    (sent, Some(Observation::new(Some(live.clone()), Ok(result))))
 }
 
 /// What is done with an object whose drift is only to be told of; `None` where there is none, or it is to be
@@ -235,7 +247,7 @@ fn reporting(
     observation: Option<&Observation>,
     options: &PlanOptions,
 ) -> Option<(Object, Vec<Drift>, Step)> {
-    let Some(Observation { live, dry_run: Ok(wanted) }) = observation else { return None };
+    let Some(Observation { live, dry_run: Ok(wanted), .. }) = observation else { return None };
     let of_object = drift_policy(object).or_else(|| live.as_ref().and_then(drift_policy));
     if of_object.unwrap_or(options.drift) != DriftPolicy::Report || skip(object, live.as_ref()).is_some() {
         return None;
@@ -263,7 +275,7 @@ fn reporting(
 fn step(object: &Object, observation: Option<&Observation>, options: &PlanOptions) -> Step {
     let id = object.id();
     let sensitive = options.is_sensitive(&id);
-    let Some(Observation { live, dry_run }) = observation else {
+    let Some(Observation { live, dry_run, .. }) = observation else {
         return match skip(object, None) {
             Some(skip) => Step::Skip(skip),
             None => Step::Refuse(Refusal::unavailable(id, Phase::DryRun, "it was not looked at")),
@@ -298,7 +310,9 @@ fn mended(object: &Object, live: &Object, refusal: &Refusal, options: &PlanOptio
     let taken = || take_over(live, object, None, options.ownership);
     let patch = match &refusal.cause {
         Cause::UnknownField(_) => versions::raise(live).or_else(taken),
-        Cause::Invalid => taken(),
+        // Some rules of the API server are told as failures of its own: a port of the nodes that is there
+        // twice.
+        Cause::Invalid | Cause::Denied | Cause::WebhookDenied(_) | Cause::Other { .. } => taken(),
         _ => None,
     };
     let drift = foreign_fields(live, object, options.ownership);

@@ -45,7 +45,7 @@ fn decide(
     dry_run: Result<Object, Refusal>,
     options: &PlanOptions,
 ) -> Entry {
-    let observed = [(desired.id(), Observation { live, dry_run })].into_iter().collect();
+    let observed = [(desired.id(), Observation::new(live, dry_run))].into_iter().collect();
     plan_stage(ungated(vec![desired.clone()]), &observed, options).entries.remove(0)
 }
 
@@ -81,6 +81,35 @@ fn an_edit_with_kubectl_is_undone_though_nothing_differs() {
     assert!(take_over.is_some());
     let merge = object(json!({"data": {"k": "v"}, "metadata": {"labels": {keys::SSA: "merge"}}}));
     assert_eq!(decide_for(merge), Step::Keep);
+}
+
+/// What the server says no to may be what the edit makes of the object together with Git.
+#[test]
+fn an_edit_beside_which_git_is_refused_is_handed_over_first() {
+    let managed = json!([
+        {"manager": "kustomize-controller", "operation": "Apply", "fieldsV1": {"f:data": {"f:k": {}}}},
+        {"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {"f:data": {"f:extra": {}}}},
+    ]);
+    let edited = live(json!({"data": {"k": "v", "extra": "x"}, "metadata": {"managedFields": managed}}));
+    let cases = [
+        (Cause::Invalid, true),
+        (Cause::Denied, true),
+        (Cause::WebhookDenied("w".into()), true),
+        (Cause::Other { server_fault: true }, true),
+        (Cause::Immutable { loss: None }, false),
+        (Cause::Unavailable, false),
+        (Cause::TooLarge, false),
+    ];
+    let desired = object(json!({"data": {"k": "v"}}));
+    for (cause, is_handed_over) in cases {
+        let refusal = Refusal::new(desired.id(), Phase::DryRun, cause.clone(), "no");
+        for (live, expected) in [(edited.clone(), is_handed_over), (live(json!({"data": {"k": "v"}})), false)]
+        {
+            let step = decide(&desired, Some(live), Err(refusal.clone()), &PlanOptions::default()).step;
+            assert_eq!(matches!(step, Step::Configure { take_over: Some(_), .. }), expected, "{cause:?}");
+            assert_eq!(matches!(step, Step::Refuse(_)), !expected, "{cause:?}");
+        }
+    }
 }
 
 fn flux_definition() -> Object {
@@ -197,9 +226,9 @@ fn a_plan_has_every_stage_and_every_refusal() {
         Object::parse(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}})).unwrap();
     let deployment = object(json!({"apiVersion": "apps/v1", "kind": "Deployment"}));
     let build = vec![deployment.clone(), object(json!({})), namespace.clone()];
-    let refusal = |object: &Object| Observation { live: None, dry_run: Err(immutable(object.id())) };
+    let refusal = |object: &Object| Observation::new(None, Err(immutable(object.id())));
     let observed = [
-        (namespace.id(), Observation { live: None, dry_run: Ok(namespace.clone()) }),
+        (namespace.id(), Observation::new(None, Ok(namespace.clone()))),
         (deployment.id(), refusal(&deployment)),
         (object(json!({})).id(), refusal(&object(json!({})))),
     ];
@@ -237,7 +266,7 @@ fn a_stage_waits_for_the_definitions_that_it_writes() {
         let stage = stages(vec![object.clone()]).remove(0);
         assert_eq!(stage.gate, asked, "{what}");
         let live = is_there.map(|()| object.clone());
-        let observed = [(object.id(), Observation { live, dry_run: Ok(object) })].into_iter().collect();
+        let observed = [(object.id(), Observation::new(live, Ok(object)))].into_iter().collect();
         assert_eq!(plan_stage(stage, &observed, &PlanOptions::default()).gate, planned, "{what}");
     }
 }
@@ -258,6 +287,7 @@ fn what_earlier_stages_bring_is_created() {
         object: object.clone(),
         step: Step::Create,
         drifted: Vec::new(),
+        left: Vec::new(),
         also_owned_by: None,
     };
     let first =
@@ -280,6 +310,7 @@ fn what_earlier_stages_bring_is_created() {
             object: object(json!({})),
             step: Step::Refuse(refusal),
             drifted: Vec::new(),
+            left: Vec::new(),
             also_owned_by: None,
         };
         let mut stage = Stage { entries: vec![refused], gate: Gate::None };
@@ -296,6 +327,7 @@ fn what_earlier_stages_bring_is_created() {
         object: object(json!({})),
         step: Step::Refuse(refusal),
         drifted: Vec::new(),
+        left: Vec::new(),
         also_owned_by: None,
     };
     let mut stage = Stage { entries: vec![refused], gate: Gate::None };

@@ -1,4 +1,5 @@
-//! What pods live by: the ConfigMaps, Secrets, claims and ServiceAccount that a template of pods refers to.
+//! The objects that pods depend on: the ConfigMaps, Secrets, claims and ServiceAccount that a pod template
+//! refers to.
 
 use std::collections::HashSet;
 
@@ -6,7 +7,7 @@ use serde_json::Value;
 
 use lockgate_base::model::{Object, ObjectId};
 
-/// Where the templates of pods are, by group and kind.
+/// The paths of pod templates, by group and kind.
 const TEMPLATES: [(&str, &str, &str); 8] = [
     ("", "Pod", "/spec"),
     ("apps", "Deployment", "/spec/template/spec"),
@@ -18,7 +19,7 @@ const TEMPLATES: [(&str, &str, &str); 8] = [
     ("batch", "CronJob", "/spec/jobTemplate/spec/template/spec"),
 ];
 
-/// The kinds of what pods live by.
+/// The kinds that pods depend on.
 const USED: [&str; 4] = ["ConfigMap", "Secret", "ServiceAccount", "PersistentVolumeClaim"];
 
 /// Whether pods may refer to objects of the kind.
@@ -26,7 +27,7 @@ pub fn is_used(id: &ObjectId) -> bool {
     id.group.is_empty() && USED.contains(&id.kind.as_str())
 }
 
-/// What a live object refers to for pods that run, or may be started by it without anybody's doing. A
+/// The objects that a live object refers to, for pods that run or that the cluster may start by itself. A
 /// ReplicaSet without replicas is a record of the past, and a pod that has ended needs nothing.
 pub fn uses(object: &Object) -> HashSet<ObjectId> {
     let (group, kind) = (object.group(), object.kind());

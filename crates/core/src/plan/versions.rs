@@ -1,8 +1,8 @@
-//! Entries of `metadata.managedFields` that stand in another version of a custom resource than Git does.
+//! Entries of `metadata.managedFields` that use another version of a custom resource than Git does.
 //!
-//! The API server looks at a live object in the version of each entry, one after the other. Where a later
-//! version has a field that an earlier one lacks, be it only by default, it refuses each apply with `field
-//! not declared in schema`.
+//! The API server looks at a live object in the version of each entry, one after the other. If a later
+//! version has a field that an earlier one lacks, even only by default, the server refuses each apply with
+//! `field not declared in schema`.
 
 use serde_json::Value;
 
@@ -11,9 +11,9 @@ use super::groups::is_built_in;
 use super::managed_fields::{entries, patch, replacement, with_fields};
 use lockgate_base::model::Object;
 
-/// A JSON 6902 patch that has all entries of a custom resource speak of the version in which it is to be
-/// applied, of the fields that there are in it; `None` where they do already. `live` is the object in that
-/// version.
+/// A JSON 6902 patch that moves all entries of a custom resource to the version in which it will be applied,
+/// with the fields that exist in that version; `None` if there is nothing to change. `live` is the object in
+/// that version.
 pub(super) fn raise(live: &Object) -> Option<Value> {
     let version = live.api_version();
     let is_other = |entry: &Value| entry["apiVersion"] != version;

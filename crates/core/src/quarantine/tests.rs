@@ -1,4 +1,4 @@
-//! Processes that end, one after the other, over the same marks.
+//! Processes that end one after the other and share the same marks.
 
 use tokio::time::{sleep, timeout};
 
@@ -11,7 +11,7 @@ use crate::pipeline::clock::Watch;
 struct Memory(Mutex<BTreeMap<String, EndMark>>);
 
 impl Memory {
-    /// As they are when the process ends without another word.
+    /// The marks that are left when the process is killed.
     fn left(&self) -> Arc<Self> {
         Arc::new(Self(Mutex::new(self.0.lock().unwrap().clone())))
     }
@@ -51,7 +51,7 @@ async fn begun(quarantine: &Arc<Quarantine>, key: &Ref) -> Begun {
     Arc::new(quarantine.admit(key, "1".into()).await.unwrap()).begin()
 }
 
-/// The process ends while these are under way; what the next one finds.
+/// Kills the process while these runs are under way, and returns the marks that the next process finds.
 async fn killed(marks: &Arc<Memory>, under_way: &[&Ref]) -> Arc<Memory> {
     let quarantine = process(marks);
     let mut begun_ones = Vec::new();
@@ -65,7 +65,7 @@ async fn killed(marks: &Arc<Memory>, under_way: &[&Ref]) -> Arc<Memory> {
 async fn what_the_agent_ends_at_three_times_is_left_alone_until_it_changes() {
     let key = build("bomb");
     let mut marks = Arc::new(Memory::default());
-    // The first time it is one among all that is new, then alone.
+    // The first run was one among all the new ones, the later ones were alone.
     for found in [(0, UnderWay::Beside), (0, UnderWay::Alone), (1, UnderWay::Alone)] {
         marks = killed(&marks, &[&key]).await;
         assert_eq!(marks.of("Kustomization/bomb/k"), Some(found));
@@ -73,7 +73,7 @@ async fn what_the_agent_ends_at_three_times_is_left_alone_until_it_changes() {
     let quarantine = process(&marks);
     let refused = quarantine.admit(&key, "1".into()).await.unwrap_err();
     assert_eq!(refused, Common::Quarantined { times: 2 });
-    // Others are not concerned.
+    // Other objects are not affected.
     begun(&quarantine, &build("other")).await.done();
     sleep(Duration::from_mins(59)).await;
     assert!(quarantine.admit(&key, "1".into()).await.is_err());
@@ -84,8 +84,38 @@ async fn what_the_agent_ends_at_three_times_is_left_alone_until_it_changes() {
     assert_eq!(after.admit(&key, "1".into()).await.unwrap_err(), Common::Quarantined { times: 3 });
     drop(after);
     again.done();
+    assert!(quarantine.is_suspect(&key), "it has fitted once");
+    begun(&quarantine, &key).await.done();
     assert_eq!(marks.of("Kustomization/bomb/k"), None);
     assert!(!quarantine.is_suspect(&key));
+}
+
+/// What a build leaves in memory may be what the next one of it has too little of.
+#[tokio::test(start_paused = true)]
+async fn what_the_agent_ends_at_each_second_time_is_left_alone_as_well() {
+    let key = build("bomb");
+    let mut marks = killed(&Arc::new(Memory::default()), &[&key]).await;
+    for _ in 0..ENDS {
+        let quarantine = process(&marks);
+        begun(&quarantine, &key).await.done();
+        let _second = begun(&quarantine, &key).await;
+        assert_eq!(marks.of("Kustomization/bomb/k").map(|(_, under_way)| under_way), Some(UnderWay::Alone));
+        marks = marks.left();
+    }
+    let refused = process(&marks).admit(&key, "1".into()).await.unwrap_err();
+    assert_eq!(refused, Common::Quarantined { times: 2 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_that_fitted_is_cleared_by_time_too() {
+    let key = build("near");
+    let marks = killed(&Arc::new(Memory::default()), &[&key]).await;
+    let quarantine = process(&marks);
+    begun(&quarantine, &key).await.done();
+    assert_eq!(marks.of("Kustomization/near/k"), Some((0, UnderWay::No)));
+    sleep(PROBATION).await;
+    begun(&quarantine, &source("other")).await.done();
+    assert!(!quarantine.is_suspect(&key) && marks.of("Kustomization/near/k").is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -105,18 +135,18 @@ async fn another_state_is_tried_and_one_more_end_is_enough() {
 
 #[tokio::test(start_paused = true)]
 async fn who_was_only_near_is_cleared_by_its_next_run() {
-    let (bomb, near) = (build("bomb"), build("near"));
+    let (bomb, near) = (build("bomb"), source("near"));
     let marks = killed(&Arc::new(Memory::default()), &[&bomb, &near]).await;
     let quarantine = process(&marks);
     assert!(quarantine.is_suspect(&bomb) && quarantine.is_suspect(&near));
-    // One after the other; neither counts as alone where the other has begun beside it.
+    // The suspects run one after the other. Neither counts as alone once the other has begun beside it.
     let first = begun(&quarantine, &bomb).await;
     assert_eq!(marks.of("Kustomization/bomb/k"), Some((0, UnderWay::Alone)));
     assert!(timeout(Duration::from_secs(30), quarantine.admit(&near, "1".into())).await.is_err());
     drop(first);
     begun(&quarantine, &near).await.done();
     assert!(quarantine.is_suspect(&bomb) && !quarantine.is_suspect(&near));
-    assert_eq!(marks.of("Kustomization/near/k"), None);
+    assert_eq!(marks.of("GitRepository/near/s"), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -130,7 +160,7 @@ async fn a_suspect_comes_last_and_what_is_new_waits_for_its_build() {
     let mine = begun(&quarantine, &bomb).await;
     let (other, third) = (build("other"), build("third"));
     assert!(timeout(Duration::from_secs(30), quarantine.admit(&third, "1".into())).await.is_err());
-    // What has come to its end before goes on.
+    // An object whose run has ended before is not held up.
     assert!(timeout(Duration::ZERO, quarantine.admit(&other, "1".into())).await.is_ok());
     mine.done();
     begun(&quarantine, &third).await.done();
@@ -159,7 +189,7 @@ async fn fetches_without_an_end_keep_nobody_from_its_turn() {
     begun(&quarantine, &bomb).await.done();
     let took = tokio::time::Instant::now() - begin;
     assert!(took <= 4 * PATIENCE, "{took:?}");
-    // What is new does not wait for a fetch.
+    // A new run does not wait for a fetch.
     let new = build("new");
     assert!(timeout(Duration::ZERO, quarantine.admit(&new, "1".into())).await.is_ok());
     tries.iter().for_each(tokio::task::JoinHandle::abort);
@@ -198,7 +228,7 @@ async fn a_suspect_that_has_gone_is_forgotten() {
     assert!(!quarantine.is_suspect(&key) && marks.0.lock().unwrap().is_empty());
 }
 
-/// Kills at random moments among runs that are sound: nobody is ever left alone.
+/// Kills at random moments during sound runs: no object is ever quarantined.
 #[tokio::test(start_paused = true)]
 async fn random_kills_never_stall_the_innocent() {
     let keys: Vec<Ref> = (0..10).map(|at| Ref::new(Kustomization::ID, "n", format!("k{at}"))).collect();

@@ -1,24 +1,24 @@
-//! Who waits for whom and why, read from either end.
+//! The edges between objects: who waits for whom and why, readable from either end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use lockgate_base::model::Ref;
 
-/// Why one object is told of another.
+/// Why one object depends on another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Why {
-    /// It is made from what the other holds.
+    /// It is made from the content of the other.
     Source,
-    /// It comes after the other.
+    /// It runs after the other.
     Dependency,
     /// It reads values from the other, a ConfigMap or Secret.
     Input,
 }
 
-/// From one object to another, which need not exist.
+/// An edge from one object to another, which need not exist.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Edge {
-    /// Why.
+    /// The reason.
     pub why: Why,
     /// The other object.
     pub to: Ref,
@@ -32,7 +32,7 @@ impl Edge {
 }
 
 /// The objects that have edges to an object, for each reason. The edges themselves are kept with the object
-/// that they lead from.
+/// from which they lead.
 #[derive(Debug, Default)]
 pub(super) struct Edges(BTreeMap<Edge, BTreeSet<Ref>>);
 
@@ -52,7 +52,7 @@ impl Edges {
         }
     }
 
-    /// The objects that have an edge of this kind to an object.
+    /// The objects that have an edge of this reason to an object.
     pub(super) fn to(&self, why: Why, to: &Ref) -> Vec<Ref> {
         let edge = Edge::new(why, to.clone());
         self.0.get(&edge).into_iter().flatten().cloned().collect()

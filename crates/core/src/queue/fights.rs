@@ -1,5 +1,5 @@
-//! Fights: objects that somebody changes each time that they are put back. All that is known of one is kept
-//! here: how often it was put back, who changed it, and which fields.
+//! Fights: objects that somebody changes each time after their drift is corrected. Everything known about a
+//! fight is kept here: the number of corrections, who changed the object, and which fields.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,16 +25,16 @@ struct Fight {
     rivalry: Rivalry,
 }
 
-/// When a drifted object is put back.
+/// When a drifted object is corrected.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum PutBack {
     /// At once.
     Now,
-    /// Later, since it was put back too often of late.
+    /// Later, since it was corrected too often recently.
     After {
-        /// How much later.
+        /// The delay.
         delay: Duration,
-        /// What is known of the fight, where it has only now become one: that is worth an event.
+        /// The details of the fight, if it has just begun: that is worth an event.
         begun: Option<Rivalry>,
     },
 }
@@ -44,7 +44,7 @@ impl Fights {
         Self(BTreeMap::new())
     }
 
-    /// An object drifted once more, by the hand of a field manager where that is known.
+    /// Handles the drift of an object, caused by the field manager `by` if it is known.
     pub(super) fn drifted(
         &mut self,
         object: &ObjectId,
@@ -52,7 +52,7 @@ impl Fights {
         now: Duration,
         interval: Duration,
     ) -> PutBack {
-        // The pause grows with the fight, so the window in which it goes on must too.
+        // The pause grows with the fight, so its window must grow as well.
         let window = |fight: &Fight| WINDOW.max(pause(fight.corrections, interval) * 2);
         self.0.retain(|_, fight| now.saturating_sub(fight.last) <= window(fight));
         let new = || Fight { corrections: 0, last: now, rivalry: Rivalry::default() };
@@ -70,7 +70,7 @@ impl Fights {
         }
     }
 
-    /// Takes note of what was put back. Objects that nobody had changed are no party to a fight.
+    /// Records corrections. Objects that nobody had changed are not part of a fight.
     pub(super) fn corrected(&mut self, corrections: Vec<Correction>) {
         for correction in corrections {
             if let Some(fight) = self.0.get_mut(&correction.object) {
@@ -81,7 +81,8 @@ impl Fights {
     }
 }
 
-/// Nothing for the first corrections, then doubling up to the interval, where there is one.
+/// The pause before a correction: none for the first corrections, then doubling up to the interval, if there
+/// is one.
 fn pause(corrections: u32, interval: Duration) -> Duration {
     let Some(over) = corrections.checked_sub(CORRECTIONS_AT_ONCE + 1) else { return Duration::ZERO };
     Duration::from_secs(2 << over.min(20)).min(pace::spaced(interval).unwrap_or(WINDOW))

@@ -1,5 +1,5 @@
-//! Lanes: at most one run an object, at most so many runs in all, each namespace in its turn and within its
-//! share.
+//! Lanes: at most one run for each object, a limited number of runs in all, and for each namespace its turn
+//! and its share.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -19,21 +19,22 @@ pub(super) enum LaneKind {
     Fetch,
 }
 
-/// What holds for one kind of work.
+/// The rules for one kind of work.
 #[derive(Debug)]
 pub(super) struct LaneRule {
     pub(super) work: LaneKind,
-    /// Whether it begins only once all lists are complete, since what it needs may only be not listed yet.
+    /// Whether it begins only when all lists are complete, since a missing object may only be one that is not
+    /// listed yet.
     pub(super) after_lists: bool,
-    /// Whether any newer work cuts off a run; another spec, or the end of the object, always does.
+    /// Whether any newer work cancels a run. A new spec and the deletion of the object always do.
     pub(super) is_cut_off: bool,
-    /// Whether a paused object runs until it holds something, so that what was made from it goes on being
+    /// Whether a suspended object runs until it holds something, so that objects made from it are still
     /// enforced.
     pub(super) holds: bool,
     limit: fn(&Limits) -> usize,
 }
 
-/// The table of lanes, in which fetches come first.
+/// The table of lanes. Fetches come first.
 pub(super) const RULES: [LaneRule; 2] = [
     LaneRule {
         work: LaneKind::Fetch,
@@ -52,7 +53,7 @@ pub(super) const RULES: [LaneRule; 2] = [
 ];
 
 impl LaneKind {
-    /// Where the work that a kind asks for stands in the table.
+    /// The index of a kind's work in the table.
     pub(super) fn index(kind: KindId) -> usize {
         let work = match api::info(kind).map(|info| info.role) {
             Some(Role::Source(_)) => Self::Fetch,
@@ -62,54 +63,54 @@ impl LaneKind {
     }
 }
 
-/// Objects of one kind of work and when each of them runs next.
+/// The objects of one kind of work, and when each of them runs next.
 ///
-/// An object is idle (perhaps with a time at which it is due), queued, or running. What is asked of it while
-/// it runs is kept and leads to one more run, at once or at the time that was asked for.
+/// An object is idle (perhaps with a due time), queued, or running. A request during a run is kept and leads
+/// to one more run, at once or at the requested time.
 #[derive(Debug)]
 pub(super) struct Lane {
     items: BTreeMap<Ref, Item>,
     timers: BTreeSet<(Duration, Ref)>,
     turns: Turns,
-    /// Runs that hold a slot, with their namespaces, whether or not their object still exists.
+    /// Runs that hold a slot, with their namespaces, even if their object is gone.
     slots: BTreeMap<RunId, String>,
-    /// How the slots are shared among the namespaces.
+    /// The shares of the namespaces in the slots.
     shares: Shares,
-    /// Runs that have waited and ask for a slot again, with their namespaces. They come before those that
-    /// have not begun.
+    /// Runs that have waited and request a slot again, with their namespaces. They come before runs that have
+    /// not begun.
     returning: VecDeque<(RunId, String)>,
 }
 
 #[derive(Debug, Default)]
 struct Item {
-    /// When it runs next, or runs once more; never set while it is queued.
+    /// When the object runs next, or once more; never set while it is queued.
     due: Option<Duration>,
     phase: Phase,
-    /// Why it runs next.
+    /// The reasons for the next run.
     causes: BTreeSet<RunCause>,
-    /// The object was deleted while a run was under way; the item goes when that run ends.
+    /// The object was deleted during a run. The item goes when that run ends.
     gone: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Nothing to do before it is due.
+    /// Idle until it is due.
     #[default]
     Idle,
-    /// Waits for a slot.
+    /// Waiting for a slot.
     Queued,
-    /// Under way.
+    /// Running.
     Running(RunId),
 }
 
-/// What became of a wish to run.
+/// The result of a request for a run.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Enqueued {
-    /// It stands in the queue.
+    /// The object is in the queue.
     Queued,
-    /// It runs already, and will run once more.
+    /// The object is running, and will run once more.
     AfterRun(RunId),
-    /// There is no such object.
+    /// The object does not exist.
     Unknown,
 }
 
@@ -129,7 +130,7 @@ impl Lane {
         self.items.entry(key.clone()).or_default().gone = false;
     }
 
-    /// Forgets an object. The run that is under way, if any, is returned; it should be cancelled.
+    /// Forgets an object. The caller should cancel the returned run.
     pub(super) fn remove(&mut self, key: &Ref) -> Option<RunId> {
         self.schedule(key, None);
         let item = self.items.get_mut(key)?;
@@ -147,7 +148,7 @@ impl Lane {
         }
     }
 
-    /// Asks for a run as soon as there is a slot.
+    /// Requests a run as soon as there is a slot.
     pub(super) fn want(&mut self, key: &Ref, cause: RunCause) -> Enqueued {
         let Some(item) = self.items.get_mut(key).filter(|item| !item.gone) else { return Enqueued::Unknown };
         item.causes.insert(cause);
@@ -163,7 +164,7 @@ impl Lane {
         }
     }
 
-    /// Takes back what was asked and not yet begun.
+    /// Withdraws requests whose run has not begun.
     pub(super) fn withdraw(&mut self, key: &Ref) {
         self.schedule(key, None);
         let Some(item) = self.items.get_mut(key) else { return };
@@ -174,7 +175,7 @@ impl Lane {
         }
     }
 
-    /// Sets, moves or removes the time at which an object is due. One that is queued runs without.
+    /// Sets, moves or removes the due time of an object. A queued object has none.
     pub(super) fn schedule(&mut self, key: &Ref, due: Option<Duration>) {
         let Some(item) = self.items.get_mut(key) else { return };
         if let Some(old) = item.due.take() {
@@ -189,14 +190,14 @@ impl Lane {
         }
     }
 
-    /// Brings the due time forward, never back. Where a run is under way it is too late for that one, so
-    /// there will be another.
+    /// Brings the due time forward, never back. A run that is under way began too early for it, so there will
+    /// be another run.
     pub(super) fn hasten(&mut self, key: &Ref, due: Duration) {
         let old = self.items.get(key).and_then(|item| item.due);
         self.schedule(key, Some(old.map_or(due, |old| old.min(due))));
     }
 
-    /// Queues everything that is due. Returns the runs that are under way of what is to run once more.
+    /// Queues every object that is due. Returns the runs under way of objects that will run once more.
     pub(super) fn expire(&mut self, now: Duration) -> Vec<RunId> {
         let mut under_way = Vec::new();
         while let Some((due, key)) = self.timers.first().cloned() {
@@ -212,7 +213,7 @@ impl Lane {
         under_way
     }
 
-    /// Takes the runs that have a slot again.
+    /// Gives slots to returning runs, and returns these runs.
     pub(super) fn resume(&mut self) -> Vec<RunId> {
         let mut resumed = Vec::new();
         while let Some(index) = self.returning.iter().position(|(_, namespace)| self.may_take(namespace)) {
@@ -223,7 +224,7 @@ impl Lane {
         resumed
     }
 
-    /// Takes what may start now, each namespace in its turn.
+    /// Starts the runs that may start now, with the namespaces taking turns.
     pub(super) fn start(
         &mut self,
         mut next_run: impl FnMut() -> RunId,
@@ -253,7 +254,7 @@ impl Lane {
         self.slots.insert(run, namespace);
     }
 
-    /// The run goes on, but only waits: its slot is free for another.
+    /// Frees the slot of a run that only waits from now on.
     pub(super) fn release(&mut self, run: RunId) {
         if let Some(namespace) = self.slots.remove(&run) {
             self.shares.give_back(&namespace);
@@ -261,7 +262,7 @@ impl Lane {
         self.returning.retain(|(returning, _)| *returning != run);
     }
 
-    /// A run of an object that gave its slot back asks for one again.
+    /// Requests a slot again for a run that gave its slot back.
     pub(super) fn returns(&mut self, key: &Ref, run: RunId) {
         let is_under_way = self.items.get(key).is_some_and(|item| item.phase == Phase::Running(run));
         let is_returning = self.returning.iter().any(|(returning, _)| *returning == run);
@@ -270,7 +271,7 @@ impl Lane {
         }
     }
 
-    /// The run is over. False when the object has gone meanwhile, or the run is not the object's.
+    /// Ends a run. Returns false if the object is gone meanwhile, or the run is not the object's.
     pub(super) fn finish(&mut self, key: &Ref, run: RunId) -> bool {
         self.release(run);
         let Some(item) = self.items.get_mut(key) else { return false };
@@ -307,14 +308,14 @@ impl Lane {
         self.items.get(key).is_some_and(|item| item.due.is_some())
     }
 
-    /// How many wait for a slot.
+    /// The number of objects that wait for a slot.
     pub(super) fn waiting(&self) -> usize {
         self.turns.len() + self.returning.len()
     }
 }
 
-/// A queue for each namespace, served in rotation, so that one tenant's thousand objects do not hold up
-/// another's one.
+/// A queue for each namespace, served in rotation, so that a tenant with a thousand objects does not hold up
+/// a tenant with one.
 #[derive(Debug, Default)]
 struct Turns {
     queues: BTreeMap<String, VecDeque<Ref>>,
@@ -330,13 +331,13 @@ impl Turns {
         queue.push_back(key);
     }
 
-    /// Whose turn it is among the namespaces that may run something.
+    /// The next object of the namespace whose turn it is among those that may run.
     fn next(&self, may_run: impl Fn(&str) -> bool) -> Option<&Ref> {
         let namespace = self.rotation.iter().find(|namespace| may_run(namespace))?;
         self.queues.get(namespace)?.front()
     }
 
-    /// Takes the first of a namespace, whose next turn comes after all others.
+    /// Removes the first object of a namespace, whose next turn comes after all others.
     fn pop(&mut self, namespace: &str) {
         self.rotation.retain(|waiting| waiting != namespace);
         let Some(queue) = self.queues.get_mut(namespace) else { return };

@@ -1,63 +1,63 @@
-//! What the queue says is to be done.
+//! The orders that the queue gives.
 
 use std::collections::BTreeSet;
 
 use super::signal::RunId;
 use lockgate_base::model::{ObjectId, Ref};
 
-/// Something to do.
+/// An order to the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
-    /// Begin a run: a fetch of a source, a reconcile of anything else.
+    /// Begin a run: a fetch of a source, a reconcile of any other object.
     Start {
         /// The object.
         key: Ref,
-        /// The number to report back.
+        /// The number that the report of the run must carry.
         run: RunId,
-        /// Why.
+        /// The reasons for the run.
         causes: BTreeSet<RunCause>,
     },
-    /// Let a run go on that has asked for a slot again.
+    /// Continue a run that has requested a slot again.
     Resume(RunId),
-    /// Stop waiting: there is newer work. What is being written is still finished.
+    /// Stop waiting: there is newer work. A write that has begun is still finished.
     Cancel(RunId),
-    /// Say that an object is put back again and again, and that it will be put back less often.
+    /// Report that an object is corrected again and again, and that it will be corrected less often.
     ReportFight {
-        /// Whose it is.
+        /// The owner of the object.
         owner: Ref,
         /// The object.
         object: ObjectId,
-        /// Who changes what of it.
+        /// The fight: who changes which fields.
         rivalry: Rivalry,
     },
 }
 
-/// Why a run begins.
+/// The reason for a run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RunCause {
     /// The agent saw the object for the first time, or its spec changed.
     Spec,
     /// The `requestedAt` annotation changed.
     Requested,
-    /// The source has another revision.
+    /// The source has a new revision.
     Revision,
-    /// A dependency became ready, or the order changed.
+    /// A dependency became ready, or the order of Kustomizations changed.
     Dependency,
     /// This object has drifted.
     Drift(ObjectId),
-    /// A ConfigMap or Secret that it reads has changed.
+    /// A ConfigMap or Secret that the object reads has changed.
     Input,
     /// The interval or a retry is due.
     Timer,
 }
 
-/// Who keeps changing an object that Git sets otherwise, and what of it.
+/// The other side of a fight: who keeps changing an object that Git sets otherwise, and which fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rivalry {
-    /// Field managers; empty where they are not known.
+    /// Field managers; empty if they are unknown.
     pub managers: BTreeSet<String>,
-    /// The paths of the fields that were put back.
+    /// The paths of the corrected fields.
     pub fields: BTreeSet<String>,
-    /// Whether the object had to be made again.
+    /// Whether the object had to be recreated.
     pub deleted: bool,
 }

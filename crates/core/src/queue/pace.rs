@@ -1,4 +1,4 @@
-//! How long until the next run: jitter and backoff.
+//! The delay until the next run: jitter and backoff.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use lockgate_base::model::{Digest, Ref};
 
 /// The longest wait between fast retries.
 const BACKOFF_LIMIT: Duration = Duration::from_secs(30);
-/// The shortest wait that a spec may ask for.
+/// The shortest wait that a spec may request.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// A wait that a spec asks for, but not so short that nothing else is done. None at all means "not by a
-/// timer", as in Flux.
+/// The wait that a spec requests, but at least [`SHORTEST`], so that other work is still done. A wait of zero
+/// disables the timer, as in Flux.
 pub(super) fn spaced(wait: Duration) -> Option<Duration> {
     (!wait.is_zero()).then(|| wait.max(SHORTEST))
 }
 
-/// `interval` lengthened or shortened by up to 5 %, the same for the same object and run.
+/// `interval` lengthened or shortened by up to 5 %, equally for the same object and run.
 fn jittered(interval: Duration, key: &Ref, run: u64) -> Duration {
     let digest = Digest::of_parts([key.namespace.as_bytes(), key.name.as_bytes(), &run.to_be_bytes()]);
     let word = u16::from_be_bytes([digest.bytes()[0], digest.bytes()[1]]);
@@ -29,8 +29,7 @@ fn backoff(failures: u32, limit: Duration) -> Duration {
     Duration::from_secs(1 << failures.saturating_sub(1).min(20)).min(limit)
 }
 
-/// When an object runs again that asks for it after `failures` failures in a row; `None` where nothing but a
-/// change makes it.
+/// When an object runs again after `failures` failures in a row; `None` if it runs only after a change.
 pub(super) fn due(next: Next, key: &Ref, run: RunId, failures: u32, now: Duration) -> Option<Duration> {
     let delay = match next {
         Next::Now => Duration::ZERO,

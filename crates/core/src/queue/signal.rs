@@ -1,25 +1,26 @@
-//! What the queue is told.
+//! The signals that the queue receives.
 
 use std::time::Duration;
 
 use super::edges::{Edge, Why};
 use lockgate_base::model::{ObjectId, Ref};
 
-/// Counts runs; a later run has a larger number.
+/// The number of a run; a later run has a larger number.
 pub type RunId = u64;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Signal {
-    /// The first lists of all kinds are complete: before, a missing source may only be one not yet listed.
+    /// The first lists of all kinds are complete. Before that, a missing source may only be one that is not
+    /// listed yet.
     Synced,
-    /// An object is there, perhaps changed.
+    /// An object exists, perhaps changed.
     Seen(Ref, Facts),
-    /// An object has gone from the cluster.
+    /// An object is gone from the cluster.
     Gone(Ref),
     /// A run has done its work for now and only waits: its slot is free for another.
     Waits(RunId),
-    /// A run has waited and has more to do: it asks for a slot again.
+    /// A run has waited and has more to do: it requests a slot again.
     Resumes {
         /// The object.
         key: Ref,
@@ -32,23 +33,23 @@ pub enum Signal {
         key: Ref,
         /// The run.
         run: RunId,
-        /// How.
+        /// How it ended.
         end: RunEnd,
     },
-    /// A managed object is no longer as it was applied.
+    /// A managed object has drifted.
     Drifted {
-        /// Whose it is.
+        /// The owner of the object.
         owner: Ref,
         /// The object.
         object: ObjectId,
-        /// The field manager that changed it, where that is known.
+        /// The field manager that changed it, if it is known.
         by: Option<String>,
     },
     /// A ConfigMap or Secret that asks to be watched has changed.
     InputChanged(Ref),
-    /// The API server answers again, or the lease is ours again: what failed for want of it may succeed now.
+    /// The API server answers again, or we hold the lease again: runs that failed without it may succeed now.
     Recovered,
-    /// Time passed.
+    /// Time has passed.
     Tick,
 }
 
@@ -57,33 +58,33 @@ pub enum Signal {
 pub struct RunEnd {
     /// Whether the object is Ready.
     pub ready: bool,
-    /// Whether it says something else of itself than before, which others then repeat: those that it blocks,
-    /// and those that lack what it should hold.
+    /// Whether the object reports something new, which other objects then repeat: those that it blocks, and
+    /// those that need its content.
     pub news: bool,
-    /// What a source holds now, if anything: the revision, and whatever else tells it from another state of
-    /// the source.
+    /// The content that a source holds now, if any: the revision, and anything else that tells it from
+    /// another state of the source.
     pub revision: Option<String>,
-    /// What was put back of objects that others have changed.
+    /// The corrections of objects that others have changed.
     pub corrected: Vec<Correction>,
     /// When to run again.
     pub next: Next,
 }
 
 impl RunEnd {
-    /// An end that tells nobody anything.
+    /// An end without news for any object.
     pub const fn silent(next: Next) -> Self {
         Self { ready: false, news: false, revision: None, corrected: Vec::new(), next }
     }
 }
 
-/// What a run put back of an object.
+/// The correction of one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Correction {
     /// The object.
     pub object: ObjectId,
     /// The paths of the fields.
     pub fields: Vec<String>,
-    /// Whether the object had gone.
+    /// Whether the object had been deleted.
     pub deleted: bool,
 }
 
@@ -92,42 +93,43 @@ pub struct Correction {
 pub enum Next {
     /// At once.
     Now,
-    /// After the interval, give or take 5 %. A zero interval disables the timer.
+    /// After the interval, plus or minus 5 %. A zero interval disables the timer.
     Interval(Duration),
     /// After exactly this long. A zero duration disables the timer.
     After(Duration),
-    /// Soon: 1, 2, 4 ... 30 s, as it fails again and again for a cause that passes by itself.
+    /// Soon: after 1, 2, 4 ... 30 s, because the cause of the failure passes by itself.
     Backoff,
-    /// With backoff up to this long, for a cause that may pass by itself, or not. A zero duration disables
-    /// the timer.
+    /// With backoff up to this duration, because the cause may pass by itself, or may not. A zero duration
+    /// disables the timer.
     BackoffTo(Duration),
-    /// When a dependency becomes ready; at the latest after this long, if it is anything.
+    /// When a dependency becomes ready, or at the latest after this duration. A zero duration disables the
+    /// timer.
     Unblocked(Duration),
     /// When the object, its source or its inputs change.
     Changed,
 }
 
 impl Next {
-    /// Whether it comes sooner the fewer failures there were in a row.
+    /// Whether the wait grows with the number of failures in a row.
     pub const fn is_backoff(self) -> bool {
         matches!(self, Self::Backoff | Self::BackoffTo(_))
     }
 }
 
-/// What the queue needs to know of an object.
+/// The facts about an object that the queue needs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Facts {
-    /// Tells the object from another of the same name, of which nothing is known.
+    /// The identity of the object, which tells it from another of the same name.
     pub uid: String,
-    /// Changes whenever a change of the object must lead to a run.
+    /// Changes with every change of the object that must lead to a run.
     pub version: String,
     /// The `requestedAt` annotation.
     pub requested_at: Option<String>,
-    /// Whether it is paused.
+    /// Whether the object is suspended.
     pub suspended: bool,
     /// Whether it is being deleted.
     pub deleting: bool,
-    /// The objects of which it is told, each once for each reason.
+    /// The objects that this one depends on, each once for each reason.
     pub edges: Vec<Edge>,
     /// Its interval.
     pub interval: Duration,
@@ -140,10 +142,10 @@ impl Facts {
     }
 }
 
-/// How much may go on at a time.
+/// The limits on concurrent runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Reconciles that build or write. Those that wait for health are not counted.
+    /// Reconciles that build or write. Reconciles that wait for health are not counted.
     pub reconciles: usize,
     /// Fetches.
     pub fetches: usize,

@@ -16,7 +16,7 @@ use lockgate_base::model::KindId;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// A queue, a clock that the test moves, and what is under way.
+/// A queue, a clock that the test moves, and the runs under way.
 struct Bench {
     queue: Queue,
     now: Duration,
@@ -26,7 +26,7 @@ struct Bench {
     cancelled: Vec<RunId>,
     resumed: Vec<RunId>,
     fights: Vec<String>,
-    /// The names in the order in which they were started.
+    /// The names in the order of their starts.
     log: Vec<String>,
     causes: BTreeMap<String, BTreeSet<RunCause>>,
 }
@@ -120,7 +120,7 @@ impl Bench {
         self.send(fetched(source(name), run, revision.map(Into::into), false, next));
     }
 
-    /// Time passes up to the next fetch, which ends with `revision`.
+    /// Moves the time to the next fetch, which ends with `revision`.
     fn poll(&mut self, revision: &str) {
         self.pass(MINUTE * 2);
         self.fetched("repo", Some(revision));
@@ -139,7 +139,7 @@ impl Bench {
         self.finished(name, false, Next::Unblocked(10 * MINUTE));
     }
 
-    /// A reconcile ends because a dependency is not ready; `news` where it says something else than before.
+    /// Ends a reconcile because a dependency is not ready; `news` if it reports something new.
     fn failed(&mut self, name: &str, news: bool) {
         let run = self.running.remove(name).unwrap_or_else(|| panic!("{name} does not run"));
         let next = Next::Unblocked(10 * MINUTE);
@@ -198,11 +198,11 @@ fn readiness_that_a_run_was_too_early_to_see_is_not_missed() {
     bench.seen("a", 1, &[]);
     bench.seen("b", 1, &["a"]);
     assert_eq!(bench.runs(), ["a", "b"]);
-    // b has looked at a before a was ready, and reports only afterwards.
+    // `b` has looked at `a` before `a` was ready, and reports only afterwards.
     bench.ready("a");
     bench.blocked("b");
     assert_eq!(bench.runs(), ["b"]);
-    // What became ready before b's run began is no reason to run again.
+    // A dependency that became ready before `b`'s run began is no reason to run again.
     bench.blocked("b");
     assert!(bench.runs().is_empty());
 }
@@ -212,14 +212,14 @@ fn news_that_a_run_was_too_early_to_hear_is_not_missed() {
     let mut bench = Bench::new();
     bench.seen("a", 1, &[]);
     bench.seen("b", 1, &["a"]);
-    // b has read why a is not ready, then a says something else, and only then does b report what it has
-    // read.
+    // `b` has read why `a` is not ready, then `a` reports something new, and only then does `b` report what
+    // it has read.
     bench.failed("a", true);
     bench.blocked("b");
     assert_eq!(bench.runs(), ["b"], "it repeats what a no longer says");
     bench.blocked("b");
     assert!(bench.runs().is_empty(), "what it has heard is no news");
-    // Nor is a repetition: what a says is what b has read.
+    // A repetition is no reason either: `b` has read the same message of `a`.
     bench.seen("a", 2, &[]);
     bench.seen("b", 2, &["a"]);
     bench.failed("a", false);
@@ -472,8 +472,8 @@ fn take(bench: &mut Bench, step: &Step) {
 }
 
 proptest! {
-    /// Whatever happens: no object runs twice at once (`Bench::send` asserts it), the slots are respected,
-    /// and once all runs end ready everything is idle with a timer, so nothing is lost and nothing spins.
+    /// Random signals: no object runs twice at once (`Bench::send` asserts it), the slots are respected, and
+    /// once all runs end ready every object is idle with a timer, so nothing is lost and nothing spins.
     #[test]
     fn every_order_of_events_comes_to_rest(steps in prop::collection::vec(step(), 0..60)) {
         let mut bench = Bench::new();

@@ -1,4 +1,4 @@
-//! What a verdict needs besides the outcome.
+//! The inputs of a verdict besides the outcome.
 
 use std::time::Duration as StdDuration;
 
@@ -6,23 +6,23 @@ use super::redact::Redactor;
 use crate::api::KustomizationSpec;
 use lockgate_base::model::{Duration, Ref, Timestamp};
 
-/// Flux's floor for `spec.timeout`, and what it leaves of the interval where no timeout is given.
+/// Flux's minimum for `spec.timeout`, which is also subtracted from the interval for the default.
 const TIMEOUT_FLOOR: StdDuration = StdDuration::from_secs(30);
 
-/// When an object is worked on and how long it may take.
+/// When an object runs again, and how long a run may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
-    /// After a success.
+    /// The wait after a success.
     pub interval: StdDuration,
-    /// After a failure.
+    /// The wait after a failure.
     pub retry: StdDuration,
-    /// For health checks and deletions.
+    /// The time limit for health checks and deletions.
     pub timeout: StdDuration,
 }
 
 impl Schedule {
-    /// The times of a spec with Flux's defaults: retry after the interval, and a timeout of the interval less
-    /// 30 s, but never under 30 s.
+    /// The times of a spec with Flux's defaults: a retry after the interval, and a timeout of the interval
+    /// less 30 s, but at least 30 s.
     pub fn new(interval: Duration, retry: Option<Duration>, timeout: Option<Duration>) -> Self {
         let interval = interval.std();
         let timeout = timeout.map_or_else(|| interval.saturating_sub(TIMEOUT_FLOOR), Duration::std);
@@ -36,27 +36,27 @@ impl From<&KustomizationSpec> for Schedule {
     }
 }
 
-/// What a verdict needs besides the outcome. `S` is the status of the object's kind.
+/// The inputs of a verdict besides the outcome. `S` is the status of the object's kind.
 #[derive(Debug, Clone)]
 pub struct VerdictContext<'a, S> {
     /// The object.
     pub key: &'a Ref,
-    /// `metadata.generation` of what was worked on.
+    /// The `metadata.generation` that the run worked on.
     pub generation: i64,
-    /// When it is worked on again.
+    /// When the object runs again.
     pub schedule: Schedule,
     /// The `requestedAt` annotation.
     pub requested_at: Option<&'a str>,
-    /// The status as it stands.
+    /// The current status.
     pub previous: &'a S,
-    /// The revision of the source that was built; for a source the one that it held before.
+    /// The revision of the source that was built; for a source, the revision that it held before.
     pub revision: Option<&'a str>,
-    /// The revision of what that was made from, where its maker says so.
+    /// The revision of the origin of that revision, if its maker names one.
     pub origin: Option<&'a str>,
     /// The moment of the verdict.
     pub now: Timestamp,
-    /// How long the work took.
+    /// The duration of the run.
     pub took: StdDuration,
-    /// The secret values that were handled.
+    /// The secret values that the run has handled.
     pub redactor: &'a Redactor,
 }

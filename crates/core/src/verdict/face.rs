@@ -1,5 +1,4 @@
-//! What a kind adds to what is said of all: the conditions and fields that only it has, and its words for a
-//! stage.
+//! The part of a status that only one kind has: its conditions, its fields, and its words for a stage.
 
 use super::context::VerdictContext;
 use super::judgement::{Judgement, Mark, RunStage, Told};
@@ -12,7 +11,7 @@ use lockgate_base::model::{ConditionStatus, Conditions};
 
 /// The status of a kind, as the verdict writes it.
 pub trait Face: Status {
-    /// What only runs of this kind can end in.
+    /// The outcomes that only runs of this kind have.
     type Ending: Ending;
 
     /// The fields that all kinds have.
@@ -21,13 +20,13 @@ pub trait Face: Status {
     /// Whether the object already is at a revision.
     fn is_at(&self, revision: &str) -> bool;
 
-    /// The reason of a fault of the agent, and when the object is tried again.
+    /// The reason of a fault of the agent, and the time of the next try.
     fn fault(context: &VerdictContext<'_, Self>) -> (Reason, Next);
 
-    /// What Reconciling says of a stage that is under way or tried again.
+    /// The message of Reconciling for a stage that is under way or retried.
     fn stage(stage: RunStage, context: &VerdictContext<'_, Self>) -> String;
 
-    /// Judges what only runs of this kind can end in.
+    /// Judges an outcome that only runs of this kind have.
     fn judge(ending: &Self::Ending, context: &VerdictContext<'_, Self>) -> Judgement;
 
     /// The conditions that only this kind has.
@@ -46,7 +45,7 @@ pub struct Base<'a> {
 }
 
 impl<F: Face> VerdictContext<'_, F> {
-    /// Whether the status is Ready at this generation and revision already.
+    /// Whether the status is already Ready at this generation and revision.
     pub(super) fn is_ready(&self) -> bool {
         let ready = self.previous.conditions().get(READY);
         ready.is_some_and(|ready| {

@@ -1,8 +1,8 @@
-//! A status that only the verdict makes.
+//! A status that only the verdict can make.
 
 use std::ops::Deref;
 
-/// A status as the verdict wrote it. No other module can make one, and no status is written but such a one.
+/// A status as the verdict wrote it. No other module can make one, and the agent writes no other status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judged<S>(S);
 
@@ -11,7 +11,7 @@ impl<S> Judged<S> {
         Self(status)
     }
 
-    /// The status, to be kept.
+    /// The status itself.
     pub fn into_inner(self) -> S {
         self.0
     }

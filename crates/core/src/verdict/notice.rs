@@ -1,4 +1,4 @@
-//! What is said in an event on an object.
+//! The content of an event on an object.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub struct Notice {
     pub message: String,
     /// The revision that it is about.
     pub revision: Option<String>,
-    /// The revision of what that was made from, where its maker says so.
+    /// The revision of the origin of that revision, if its maker names one.
     pub origin: Option<String>,
 }
 
@@ -39,22 +39,22 @@ impl Notice {
         Self { origin: origin.map(ToOwned::to_owned), ..self }
     }
 
-    /// That an object is put back again and again, as someone else keeps changing it.
+    /// An object is corrected again and again, because somebody else keeps changing it.
     pub fn fight(subject: &str, rivalry: &Rivalry, interval: Duration) -> Self {
         Self::new(true, Reason::DriftFight, &texts::fight(subject, rivalry, interval), None)
     }
 
-    /// That a build holds objects of kinds that nothing acts on.
+    /// A build has objects of kinds that no controller acts on.
     pub fn idle(subjects: &[String], revision: &str) -> Self {
         Self::new(false, Reason::NotActedOn, &texts::idle(subjects), Some(revision))
     }
 
-    /// That an object was deleted to be created anew.
+    /// An object was deleted to be recreated.
     pub fn recreated(line: &str, revision: &str) -> Self {
         Self::new(true, Reason::Recreated, line, Some(revision))
     }
 
-    /// That an object which Git has dropped stays.
+    /// An object that Git no longer has stays.
     pub fn kept(line: &str, revision: &str) -> Self {
         Self::new(true, Reason::NotPruned, line, Some(revision))
     }

@@ -23,6 +23,7 @@ pub enum Reason {
     HistoryRewritten,
     IndexationFailed,
     InvalidChartReference,
+    InvalidProvider,
     InvalidSpec,
     MetadataPatch,
     NewArtifact,
@@ -43,6 +44,7 @@ pub enum Reason {
     Succeeded,
     UrlInvalid,
     ValuesFiles,
+    VerificationError,
     Warning,
 }
 
@@ -69,6 +71,7 @@ impl Reason {
             Self::HistoryRewritten => "HistoryRewritten",
             Self::IndexationFailed => "IndexationFailed",
             Self::InvalidChartReference => "InvalidChartReference",
+            Self::InvalidProvider => "InvalidProviderConfiguration",
             Self::InvalidSpec => "InvalidSpec",
             Self::MetadataPatch => "MetadataPatchError",
             Self::NewArtifact => "NewArtifact",
@@ -89,6 +92,7 @@ impl Reason {
             Self::Succeeded => "Succeeded",
             Self::UrlInvalid => "URLInvalid",
             Self::ValuesFiles => "ValuesFilesError",
+            Self::VerificationError => "VerificationError",
             Self::Warning => "Warning",
         }
     }

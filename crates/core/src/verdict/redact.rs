@@ -1,29 +1,28 @@
-//! The last line of defence against a secret in a message: values that this reconcile handled are blotted
+//! The last line of defence against a secret in a message: values that this reconcile has handled are blotted
 //! out.
 //!
-//! Whoever makes a message leaves secrets out already. This catches what a server or a parser quoted all the
-//! same.
+//! The authors of messages leave secrets out already. This catches secrets that a server or a parser has
+//! quoted all the same.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use lockgate_base::model::Secret;
 
-/// What stands in place of a secret.
+/// The text in place of a secret.
 const BLOT: &str = "***";
-/// Shorter values are words such as `true` or `prod`, which would make holes in every message.
+/// Shorter values are words such as `true` or `prod`, and would make holes in every message.
 const SHORTEST: usize = 6;
 
-/// Where no secret was handled, or texts come without them.
+/// A redactor for runs without secrets, or for texts that hold none.
 pub static NO_SECRETS: Redactor = Redactor(Vec::new());
 
-/// Secret values, and the replacement of them in texts.
+/// Secret values, and their replacement in texts.
 #[derive(Debug, Clone, Default)]
 pub struct Redactor(Vec<Secret<String>>);
 
 impl Redactor {
-    /// Adds a value. Its base64 form, its lines, and the form in which a quoted string holds it are blotted
-    /// out as well.
+    /// Adds a value. Its base64 form, its lines, and its form inside a quoted string are blotted out as well.
     pub fn add(&mut self, value: &[u8]) {
         let Ok(text) = std::str::from_utf8(value) else { return };
         if text.trim().len() < SHORTEST {
@@ -36,7 +35,7 @@ impl Redactor {
                 self.0.push(Secret::new(form));
             }
         }
-        // The longest first, so that no part of a value is left where a shorter one is inside it.
+        // The longest values come first, so that no part of a value is left if a shorter value is inside it.
         self.0.sort_by_key(|value| std::cmp::Reverse(value.expose().len()));
     }
 

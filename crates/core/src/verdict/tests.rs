@@ -280,6 +280,7 @@ fn the_answer_to_a_request_stays_when_its_annotation_goes() {
         url: String::new(),
         selection: Selection::default(),
         content: Content::Files,
+        is_verified: false,
     };
     let status = sources::fetch(&unchanged.into(), &handled).status;
     assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("token"));

@@ -289,13 +289,17 @@ pub fn unsupported(fields: &[(&str, bool)]) -> Option<String> {
     }
 }
 
-/// Several findings as one message: alone as it is, more as a list.
+/// Several findings as one message: alone as it is, more as a list. The first stands in the first line, which
+/// is all that a table of kubectl shows of it.
 pub(super) fn listed(what: &str, findings: &[String]) -> String {
     match findings {
+        [] => String::new(),
         [one] => one.clone(),
-        many => many
-            .iter()
-            .fold(format!("{} {what}:", many.len()), |text, finding| format!("{text}\n- {finding}")),
+        [first, others @ ..] => {
+            others.iter().fold(format!("{} {what}: {first}", findings.len()), |text, finding| {
+                format!("{text}\n- {finding}")
+            })
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Writes conditions and events of one generation at one moment.
+//! Writes the conditions and events of one generation at one moment.
 
 use super::context::VerdictContext;
 use super::notice::Notice;
@@ -13,8 +13,8 @@ pub(super) const STALLED: &str = "Stalled";
 /// The longest message of a condition. Kubernetes allows 32768 characters; nobody reads as many.
 pub(super) const MESSAGE_LIMIT: usize = 8 * 1024;
 
-/// Writes what is said of one generation at one moment. Secret values are blotted out before anything is cut,
-/// since what is left of a value that was cut would no longer be known for one.
+/// Writes the conditions of one generation at one moment. Secret values are blotted out before a message is
+/// cut, since the rest of a value that was cut would no longer be recognised.
 pub(super) struct Writer<'a> {
     generation: i64,
     now: Timestamp,
@@ -32,7 +32,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// A message as it stands in a condition.
+    /// The text of a message as a condition holds it.
     fn message(&self, text: &str) -> String {
         texts::shorten(&self.redactor.redact(text), MESSAGE_LIMIT)
     }
@@ -41,8 +41,8 @@ impl<'a> Writer<'a> {
         Notice::new(warning, reason, &self.redactor.redact(text), revision).made_from(self.origin)
     }
 
-    /// The message of a failure, and whether it only repeats what the conditions say of this generation. Then
-    /// the message stays as it is, also if it tells of another length of time.
+    /// The message of a failure, and whether it only repeats the conditions of this generation. A repeated
+    /// message stays as it is, even if its durations differ.
     pub(super) fn failure(&self, conditions: &Conditions, text: &str) -> (String, bool) {
         let message = self.message(text);
         let said = conditions.get(READY).filter(|ready| {

@@ -1,7 +1,7 @@
 //! One request to a Helm repository: for its index, or for the archive of a chart.
 
 use std::collections::HashMap;
-use std::io::Read as _;
+use std::io::{self, Read};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, Weak};
@@ -16,6 +16,7 @@ use crate::context::{FetchContext, lock};
 use crate::disk::Disk;
 use crate::error::one_line;
 use crate::hashing::Hashing;
+use crate::memory::FetchMemory;
 use crate::pool::{self, Pool};
 use crate::spool::Spools;
 use crate::tls::Tls;
@@ -182,9 +183,15 @@ impl Helm {
     pub fn new(state_dir: &Path, disk: &Disk) -> Result<Self, SourceError> {
         Ok(Self {
             spools: Arc::new(Spools::open(&state_dir.join("charts"), disk)?),
-            pool: Arc::new(Pool::new()),
+            pool: Arc::new(Pool::sharing(&FetchMemory::default())),
             archives: Arc::default(),
         })
+    }
+
+    /// The same, whose fetches share memory with others.
+    #[must_use]
+    pub fn sharing(self, memory: &FetchMemory) -> Self {
+        Self { pool: Arc::new(Pool::sharing(memory)), ..self }
     }
 
     /// Asks for an index, within the request's limit by the clock.
@@ -277,7 +284,7 @@ impl Job<'_> {
             _ => return Err(self.failed(&answer, &url)),
         }
         let etag = answer.headers().get("etag").and_then(|etag| etag.to_str().ok()).map(ToOwned::to_owned);
-        let mut stream = Hashing::of(web.reader(answer));
+        let mut stream = Hashing::of(HeldReader { context: self.context, reader: web.reader(answer) });
         let index = ChartIndex::read(&mut stream);
         // Where it was cut off, what was read of it says nothing.
         if let Some(broken) = self.context.take_failure() {
@@ -356,5 +363,18 @@ impl Job<'_> {
             }
             _ => SourceError::Remote { host, message: format!("it answered HTTP {status} for {url}") },
         }
+    }
+}
+/// What is read and kept in memory: no more is kept of an index than was read of it.
+struct HeldReader<'h, R> {
+    context: &'h FetchContext,
+    reader: R,
+}
+
+impl<R: Read> Read for HeldReader<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.reader.read(buffer)?;
+        self.context.hold(bytes as u64)?;
+        Ok(bytes)
     }
 }

@@ -1,4 +1,4 @@
-//! Where a Helm repository is, who may read it, and where the addresses in its index lead.
+//! The address of a Helm repository, the credentials for it, and the addresses that its index leads to.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,7 +15,7 @@ use lockgate_base::model::{Digest, Secret};
 /// The address of a repository.
 #[derive(Debug, Clone)]
 pub struct Site {
-    /// With a slash at its end, so that what is below it is found by it.
+    /// The address with a slash at its end, so that relative addresses resolve below it.
     address: Url,
     checked: GitUrl,
 }
@@ -23,7 +23,7 @@ pub struct Site {
 /// A user name and a password for a repository.
 #[derive(Debug, Clone)]
 pub struct SiteLogin {
-    /// Where they come from, for messages: `Secret namespace/name`.
+    /// Their origin, for messages: `Secret namespace/name`.
     source: String,
     authorization: Secret<String>,
     fingerprint: Digest,
@@ -49,22 +49,22 @@ impl Site {
         Ok(Self { address: address.map_err(|error| invalid(&error.to_string()))?, checked })
     }
 
-    /// Host and scheme, as they are connected to.
+    /// Host and scheme of the connection.
     pub(super) fn checked(&self) -> &GitUrl {
         &self.checked
     }
 
-    /// Whether it is reached over TLS.
+    /// Whether the connection uses TLS.
     pub(super) fn is_private(&self) -> bool {
         self.checked.scheme() == Scheme::Https
     }
 
-    /// Where the index is.
+    /// The address of the index.
     pub(super) fn index(&self) -> String {
         format!("{}index.yaml", self.address)
     }
 
-    /// Where an address of the index leads, which may be a path below the repository's.
+    /// The target of an address in the index, which may be a path relative to the repository.
     pub(super) fn resolve(&self, reference: &str) -> Result<Url, SourceError> {
         let shown = one_line(reference);
         let refused = |problem: &str| {
@@ -89,7 +89,7 @@ impl Site {
         Ok(found)
     }
 
-    /// Whether an address is of the repository's own scheme, host and port.
+    /// Whether an address has the repository's own scheme, host and port.
     pub(super) fn is_own(&self, url: &Url) -> bool {
         origin(url.as_str()) == origin(self.address.as_str())
     }
@@ -102,8 +102,8 @@ impl std::fmt::Display for Site {
 }
 
 impl SiteLogin {
-    /// Reads a Secret called `source` in messages (`Secret namespace/name`): its `username` and `password`,
-    /// and the certificates that Flux used to look for in the same Secret.
+    /// Reads a Secret, which messages call `source` (`Secret namespace/name`): its `username` and `password`,
+    /// and the certificates, which Flux used to read from the same Secret.
     pub fn read(source: &str, data: &SecretData) -> Result<(Option<Self>, Option<Tls>), SourceError> {
         let error =
             |problem: &str| SourceError::Credentials { secret: source.into(), problem: problem.into() };
@@ -141,7 +141,7 @@ impl SiteLogin {
         &self.authorization
     }
 
-    /// Equal for equal credentials.
+    /// A digest that is equal for equal credentials.
     pub(super) fn fingerprint(&self) -> Digest {
         self.fingerprint
     }

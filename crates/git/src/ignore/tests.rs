@@ -56,7 +56,7 @@ fn patterns() {
     ];
     for (lines, inside, outside) in cases {
         let rules = rules(lines);
-        // Spaces are part of some names here, so single ones separate and names with one stand alone.
+        // Some names here contain a space, so a single space separates, and a name with a space stands alone.
         let split = |text: &str| -> Vec<String> {
             if lines.contains("foo ") || lines.contains(r"\ ") || lines.starts_with('#') {
                 vec![text.into()]
@@ -118,7 +118,7 @@ fn hostile_patterns_are_not_slow() {
     assert!(!rules.excludes(&"a".repeat(4000)));
 }
 
-/// What Git itself ignores. Without a pattern that includes again, Git and Flux agree.
+/// The files that Git itself ignores. Git and Flux agree on patterns without a negation.
 fn ignored_by_git(patterns: &str, paths: &[String]) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     git2::Repository::init(folder.path()).unwrap();
@@ -159,7 +159,7 @@ proptest! {
 
 #[test]
 fn the_work_ends_where_the_time_does() {
-    // Of the six questions, two come with the rules and four with the files.
+    // Two of the six calls come with the rules, four with the files.
     let tree = Tree::in_memory([(".sourceignore", "x"), ("a/.sourceignore", "y"), ("a/b", ""), ("c", "")]);
     for time in 0_u8..=6 {
         let left = Cell::new(time);

@@ -1,22 +1,22 @@
-//! What a registry asks for before it lets anybody in: the header `WWW-Authenticate` (RFC 7235), and the
-//! token that is to be had for it (the token specification of CNCF distribution).
+//! A registry's demand for a login: the header `WWW-Authenticate` (RFC 7235), and the token that answers it
+//! (the token specification of CNCF distribution).
 
 use serde::Deserialize;
 
 use super::login::Login;
 use lockgate_base::model::Secret;
 
-/// What a registry asks for.
+/// The login that a registry demands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Challenge {
     /// The user name and password with each request.
     Basic,
-    /// A token from somewhere else.
+    /// A token from another server.
     Bearer { realm: String, service: Option<String>, scope: Option<String> },
 }
 
 impl Challenge {
-    /// Reads the header; `None` where it asks for nothing that is known here.
+    /// Reads the header; `None` if it demands no known login.
     pub(super) fn parse(header: &str) -> Option<Self> {
         let (scheme, rest) = header.trim().split_once(' ').unwrap_or((header.trim(), ""));
         if scheme.eq_ignore_ascii_case("basic") {
@@ -50,16 +50,16 @@ fn parameters(text: &str) -> impl Iterator<Item = (&str, String)> {
     })
 }
 
-/// How a token is asked for.
+/// The request for a token.
 #[derive(Debug)]
 pub(super) enum TokenRequest {
-    /// By a GET of this address, with the `Authorization` header where there is one.
+    /// A GET of this address, with an `Authorization` header if there is one.
     Get { url: String, authorization: Option<Secret<String>> },
-    /// By a POST of this form.
+    /// A POST of this form.
     Post { url: String, form: Secret<String> },
 }
 
-/// How to ask for a token that lets one read a repository.
+/// The request for a token that allows reading a repository.
 pub(super) fn token_request(
     realm: &str,
     service: Option<&str>,
@@ -90,7 +90,7 @@ fn encoded(pairs: &[(&str, &str)]) -> String {
     pairs.collect::<Vec<_>>().join("&")
 }
 
-/// The token in what its server answered.
+/// The token in the answer of its server.
 pub(super) fn token(answer: &[u8]) -> Option<Secret<String>> {
     #[derive(Deserialize)]
     struct Answer {

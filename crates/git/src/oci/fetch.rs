@@ -14,11 +14,13 @@ use super::login::PullSecret;
 use super::manifest::{ACCEPT, ImageManifest, Layer};
 use super::registry::Registry;
 use super::repository::{ArtifactRequest, Repository, TagSelector, is_digest, is_tag};
+use super::verify::{SignatureKeys, verify};
 use crate::client::{self, ClientOptions, NAME};
 use crate::context::FetchContext;
 use crate::disk::Disk;
 use crate::fetch::{FetchFinding, Fetcher, Fetching, Update};
 use crate::hashing::Hashing;
+use crate::memory::FetchMemory;
 use crate::pool::{self, Pool};
 use crate::spool::Spools;
 use crate::tls::{Proxy, Tls};
@@ -58,6 +60,8 @@ pub struct OciRequest {
     pub whole: bool,
     /// `spec.ignore`: lines in `.gitignore` syntax.
     pub ignore: Option<String>,
+    /// The keys by one of which the artifact must be signed, where it must.
+    pub keys: Option<SignatureKeys>,
     /// The wall-clock limit of the whole fetch.
     pub timeout: Duration,
     /// The revision whose [`Snapshot`] the caller has, taken of the same layer in the same way.
@@ -77,7 +81,13 @@ impl OciFetcher {
     /// `spec.insecure` of a registry on another machine is refused unless `allows_insecure`.
     pub fn new(state_dir: &Path, disk: &Disk, allows_insecure: bool) -> Result<Self, SourceError> {
         let spools = Arc::new(Spools::open(state_dir, disk)?);
-        Ok(Self { spools, pool: Arc::new(Pool::new()), allows_insecure })
+        Ok(Self { spools, pool: Arc::new(Pool::sharing(&FetchMemory::default())), allows_insecure })
+    }
+
+    /// The same, whose fetches share memory with others.
+    #[must_use]
+    pub fn sharing(self, memory: &FetchMemory) -> Self {
+        Self { pool: Arc::new(Pool::sharing(memory)), ..self }
     }
 
     /// Fetches, within the request's limit by the clock, whatever the host does; the wait for one's turn has
@@ -146,6 +156,9 @@ impl Job<'_> {
         let revision = Revision::oci(tag.as_deref(), &digest);
         if self.request.known.as_ref() == Some(&revision) {
             return Ok(FetchFinding::Unchanged(revision));
+        }
+        if let Some(keys) = &self.request.keys {
+            verify(&mut registry, &digest, keys)?;
         }
         let body = match manifest {
             Some(body) => body,

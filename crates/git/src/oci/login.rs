@@ -1,4 +1,4 @@
-//! What a pull secret says: the logins of registries, as `docker login` writes them.
+//! The content of a pull secret: the logins of registries, as `docker login` writes them.
 
 use std::collections::BTreeMap;
 
@@ -19,19 +19,19 @@ const OLD_CONFIG: &str = ".dockercfg";
 /// The logins of one pull secret.
 #[derive(Debug, Clone)]
 pub struct PullSecret {
-    /// Where they come from, for messages: `Secret namespace/name`.
+    /// Their origin, for messages: `Secret namespace/name`.
     source: String,
     logins: BTreeMap<String, Login>,
 }
 
-/// How one registry is logged in to.
+/// The login to one registry.
 #[derive(Debug, Clone)]
 pub(super) struct Login {
     pub(super) username: String,
     pub(super) password: Secret<String>,
-    /// A token with which others are asked for.
+    /// A token with which other tokens are requested.
     pub(super) identity_token: Option<Secret<String>>,
-    /// A token that is sent as it is.
+    /// A token that is sent unchanged.
     pub(super) registry_token: Option<Secret<String>>,
 }
 
@@ -56,7 +56,7 @@ struct Entry {
 }
 
 impl PullSecret {
-    /// Reads a Secret called `source` in messages (`Secret namespace/name`).
+    /// Reads a Secret, which messages call `source` (`Secret namespace/name`).
     pub fn read(source: &str, data: &SecretData) -> Result<Self, SourceError> {
         let error = |problem: String| SourceError::Credentials { secret: source.to_owned(), problem };
         let entries = if let Some(config) = data.get(CONFIG) {
@@ -69,7 +69,7 @@ impl PullSecret {
             );
             return Err(error(problem));
         };
-        // What serde says may quote the text.
+        // The message of serde may quote the text.
         let entries = entries.map_err(|problem| {
             error(format!(
                 "its '{CONFIG}' is not what docker login writes (line {}, column {})",
@@ -87,8 +87,8 @@ impl PullSecret {
         Ok(Self { source: source.to_owned(), logins })
     }
 
-    /// Reads a Secret with a user name and a password for the registry of a repository, or with logins as
-    /// docker keeps them.
+    /// Reads a Secret with a user name and a password for the registry of a repository, or with logins in
+    /// docker's format.
     pub fn for_charts(source: &str, data: &SecretData, repository: &Repository) -> Result<Self, SourceError> {
         if data.contains_key(CONFIG) || data.contains_key(OLD_CONFIG) {
             return Self::read(source, data);
@@ -125,7 +125,7 @@ impl PullSecret {
         })
     }
 
-    /// The registries that it has logins for.
+    /// The registries for which there are logins.
     fn registries(&self) -> String {
         self.logins.keys().cloned().collect::<Vec<_>>().join(", ")
     }
@@ -151,7 +151,7 @@ impl Entry {
 }
 
 impl Login {
-    /// The value of an `Authorization` header of the scheme Basic; `None` where there is no password.
+    /// The value of an `Authorization` header with the scheme Basic; `None` if there is no password.
     pub(super) fn basic(&self) -> Option<Secret<String>> {
         if self.username.is_empty() && self.password.expose().is_empty() {
             return None;
@@ -161,18 +161,18 @@ impl Login {
     }
 }
 
-/// The login that fits a repository best, and the Secret that it is from.
+/// The login that fits a repository best, and the name of its Secret.
 pub(super) fn choose<'s>(secrets: &'s [PullSecret], repository: &Repository) -> Option<(&'s str, &'s Login)> {
     let all = secrets.iter().flat_map(|secret| secret.logins.iter().map(move |entry| (secret, entry)));
     let fitting = all.filter_map(|(secret, (registry, login))| {
         Some((repository.fit(registry)?, secret.source.as_str(), login))
     });
-    // Of those that fit equally well the first counts.
+    // The first of several equally good ones wins.
     let best = fitting.reduce(|best, next| if next.0 > best.0 { next } else { best });
     best.map(|(_, source, login)| (source, login))
 }
 
-/// What to do where the registry asks for credentials and there are none for it.
+/// The cure if the registry demands credentials and no Secret has any for it.
 pub(super) fn advice(secrets: &[PullSecret]) -> String {
     if secrets.is_empty() {
         return "name a Secret in spec.secretRef".into();

@@ -1,4 +1,4 @@
-//! What a manifest says: the layers of an artifact, and what its maker says of it.
+//! The content of a manifest: the layers of an artifact, and its maker's annotations.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,14 @@ use super::repository::is_digest;
 use crate::SourceError;
 use crate::error::one_line;
 
-/// The forms in which a manifest is taken.
+/// The accepted media types of a manifest.
 pub(super) const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.index.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json";
-/// How many annotations are kept, and of what length in bytes.
+/// The most annotations that are kept, and their longest length in bytes.
 const ANNOTATIONS: usize = 100;
 const ANNOTATION: usize = 4096;
-/// How many platforms of an index are named.
+/// The most platforms of an index that a message names.
 const PLATFORMS: usize = 5;
 
 /// A manifest.
@@ -25,7 +25,7 @@ pub(super) struct ImageManifest {
     layers: Vec<Layer>,
     #[serde(default)]
     annotations: BTreeMap<String, String>,
-    /// Of an index.
+    /// The manifests of an index.
     #[serde(default)]
     manifests: Vec<Child>,
 }
@@ -55,7 +55,7 @@ struct Platform {
 }
 
 impl ImageManifest {
-    /// Reads a manifest of one artifact. An index of several is refused.
+    /// Reads the manifest of one artifact. An index of several manifests is refused.
     pub(super) fn read(body: &[u8], digest: &str) -> Result<Self, SourceError> {
         let content = |problem: String| SourceError::Content(format!("the manifest {digest} {problem}"));
         let manifest: Self = serde_json::from_slice(body)
@@ -72,7 +72,7 @@ impl ImageManifest {
         Ok(manifest)
     }
 
-    /// The layer that is wanted, and what people should know of the choice.
+    /// The selected layer, and a warning about the choice.
     pub(super) fn select(&self, media_type: Option<&str>) -> Result<(&Layer, Option<String>), SourceError> {
         let Some(first) = self.layers.first() else {
             return Err(SourceError::Content("no layers found in artifact".into()));
@@ -108,7 +108,7 @@ impl ImageManifest {
         ))
     }
 
-    /// What its maker says of it, within bounds.
+    /// The maker's annotations, within bounds.
     pub(super) fn annotations(&self) -> BTreeMap<String, String> {
         let short = |(key, value): &(&String, &String)| key.len() + value.len() <= ANNOTATION;
         let kept = self.annotations.iter().filter(short).take(ANNOTATIONS);

@@ -1,7 +1,5 @@
 //! One conversation with a registry: who may read, where a redirect may lead, and what its answers mean.
 
-use std::io::Read as _;
-
 use http::{Method, StatusCode};
 use ureq::Agent;
 
@@ -16,6 +14,8 @@ use crate::web::{Web, WebAnswer, origin};
 use lockgate_base::model::Secret;
 use std::sync::Arc;
 
+/// How a form is sent.
+const FORM: &str = "application/x-www-form-urlencoded";
 /// The largest answer that is no layer, in bytes.
 const ANSWER: u64 = 8 << 20;
 
@@ -99,7 +99,7 @@ impl<'r> Registry<'r> {
             TokenRequest::Get { url, authorization } => {
                 self.web.send(&Method::GET, &url, &[], authorization.as_ref())?
             }
-            TokenRequest::Post { url, form } => self.web.post(&url, &form)?,
+            TokenRequest::Post { url, form } => self.web.post(&url, None, (FORM, &form))?,
         };
         match answer.status().as_u16() {
             200 => {
@@ -114,18 +114,13 @@ impl<'r> Registry<'r> {
 
     /// The whole body of an answer that is no layer.
     pub(super) fn body(&self, answer: WebAnswer) -> Result<Vec<u8>, SourceError> {
-        let mut body = Vec::new();
-        let mut reader = self.web.reader(answer).take(ANSWER + 1);
-        reader.read_to_end(&mut body).map_err(|error| self.web.broken(&error))?;
-        if body.len() as u64 > ANSWER {
-            let message = format!(
+        self.web.body(answer, ANSWER)?.ok_or_else(|| {
+            SourceError::TooLarge(format!(
                 "{} answers with more than {} MiB, the limit for anything but a layer",
                 self.host(),
                 ANSWER >> 20
-            );
-            return Err(SourceError::TooLarge(message));
-        }
-        Ok(body)
+            ))
+        })
     }
 
     /// What an answer other than 200 means. `subject` is what was asked for, as messages have it.

@@ -1,4 +1,4 @@
-//! The address of an artifact's repository, `oci://HOST/NAME`, and which artifact in it is meant.
+//! The address of an artifact's repository, `oci://HOST/NAME`, and the reference to one artifact in it.
 
 use lockgate_base::model::Revision;
 use lockgate_base::model::version::Range;
@@ -8,17 +8,17 @@ use crate::SourceError;
 use crate::error::one_line;
 use crate::url::GitUrl;
 
-/// How an address begins.
+/// The scheme of an address.
 const SCHEME: &str = "oci://";
-/// How Docker Hub is called, where it is, and under which name its credentials are kept.
+/// Docker Hub's name in addresses, its host, and the name under which its credentials are kept.
 const DOCKER_HUB: [&str; 3] = ["docker.io", "registry-1.docker.io", "index.docker.io"];
-/// The longest regular expression, when it is compiled, in bytes.
+/// The largest compiled regular expression, in bytes.
 const FILTER_SIZE: usize = 1 << 20;
 
 /// A repository in a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repository {
-    /// `host` or `host:port`, as it is connected to.
+    /// `host` or `host:port` of the connection.
     authority: String,
     /// The name below the host.
     name: String,
@@ -32,7 +32,7 @@ impl Repository {
         let rest = text
             .strip_prefix(SCHEME)
             .ok_or_else(|| invalid("write oci://HOST/REPOSITORY, as in oci://ghcr.io/org/manifests"))?;
-        // What a name may be is for the registry to say; what may be sent is checked as for any address.
+        // The registry decides which names are valid; the address is checked like any other.
         let url = GitUrl::parse(&format!("https://{rest}")).map_err(|error| match error {
             SourceError::InvalidUrl { problem, .. } => invalid(&problem),
             other => other,
@@ -57,7 +57,7 @@ impl Repository {
         Ok(Self { authority, name })
     }
 
-    /// `host` or `host:port`, as it is connected to.
+    /// `host` or `host:port` of the connection.
     pub(super) fn authority(&self) -> &str {
         &self.authority
     }
@@ -67,14 +67,15 @@ impl Repository {
         &self.name
     }
 
-    /// The registry over TLS, or over plain HTTP.
+    /// The URL of the registry, over TLS or over plain HTTP.
     pub(super) fn base(&self, is_plain: bool) -> Result<GitUrl, SourceError> {
         let scheme = if is_plain { "http" } else { "https" };
         GitUrl::parse(&format!("{scheme}://{}/v2/{}", self.authority, self.name))
     }
 
-    /// Whether a registry's name in a pull secret means this one: `ghcr.io`, `https://index.docker.io/v1/`,
-    /// `*.azurecr.io`, `ghcr.io/org`. The more of the path it names, the better it fits.
+    /// How well a registry's name in a pull secret fits this repository: `ghcr.io`,
+    /// `https://index.docker.io/v1/`, `*.azurecr.io`, `ghcr.io/org`. A name with more of the path fits
+    /// better; `None` if it does not fit.
     pub(super) fn fit(&self, entry: &str) -> Option<usize> {
         let bare = entry.strip_prefix("https://").or_else(|| entry.strip_prefix("http://")).unwrap_or(entry);
         let bare = bare.trim_end_matches('/');
@@ -97,7 +98,7 @@ impl std::fmt::Display for Repository {
     }
 }
 
-/// Whether a host is one that a pattern such as `*.azurecr.io` means. A `*` stands for one label.
+/// Whether a host matches a pattern such as `*.azurecr.io`. A `*` stands for one label.
 fn is_host(pattern: &str, host: &str) -> bool {
     let (mut patterns, mut labels) = (pattern.split('.'), host.split('.'));
     loop {
@@ -119,23 +120,23 @@ fn is_name(name: &str) -> bool {
     name.len() <= 255 && name.split('/').all(is_part)
 }
 
-/// `spec.ref` of an OCIRepository, and the revision at which a suspended one stays. The first that is set
-/// wins: revision, digest, semver, tag.
+/// `spec.ref` of an OCIRepository, and the revision that a suspended one keeps. The first that is set wins:
+/// revision, digest, semver, tag.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ArtifactRequest {
     /// `sha256:…`.
     pub digest: Option<String>,
     /// A range of versions.
     pub semver: Option<String>,
-    /// A regular expression for the tags among which the range chooses.
+    /// A regular expression that selects the tags for the range.
     pub semver_filter: Option<String>,
     /// A tag.
     pub tag: Option<String>,
-    /// The revision to stay at.
+    /// The revision to keep.
     pub revision: Option<Revision>,
 }
 
-/// What a reference comes down to.
+/// The meaning of a reference.
 #[derive(Debug, Clone)]
 pub(super) enum TagSelector {
     Digest { tag: Option<String>, digest: String },
@@ -189,7 +190,7 @@ pub(super) fn is_digest(text: &str) -> bool {
     })
 }
 
-/// Whether a text may be a tag, so that it can stand in an address.
+/// Whether a text is a valid tag, which can stand in an address.
 pub(super) fn is_tag(text: &str) -> bool {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     text.len() <= 128 && text.starts_with(is_word) && text.chars().all(|c| is_word(c) || c == '.' || c == '-')

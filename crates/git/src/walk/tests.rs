@@ -1,4 +1,4 @@
-//! Trees that Git would not write, and those that are too large.
+//! Trees that Git would not write, and trees that are too large.
 
 use std::sync::Arc;
 
@@ -160,7 +160,7 @@ fn what_two_commits_have_in_common_is_kept_once() {
     assert_eq!(paths(&first), ["odd/g", "same/f", "x"]);
     assert_eq!(paths(&second), ["odd/g", "same/f", "y"]);
     assert!(known.get(same).is_some());
-    // What was left out is told of each commit.
+    // Each commit has its warnings about files that were left out.
     assert_eq!((first.warnings.len(), second.warnings.len()), (1, 1));
     drop((first, second));
     known.tidy();
@@ -191,7 +191,7 @@ fn a_path_through_too_many_folders_is_left_out_wherever_the_folder_was_met_befor
     }
     let files = walked(&repository, tree).unwrap();
     assert_eq!((files.root.extent().files, files.warnings.len()), (1, 0));
-    // The folder that is met first is known at once, and is one too deep for the second place.
+    // The folder that is met first is known at once, and nests one level too deep for the second place.
     let root = write_tree(&repository, &[("40000", b"a", tree), ("100644", b"z", blob)]);
     let files = walked(&repository, root).unwrap();
     assert_eq!(files.root.extent().files, 1);

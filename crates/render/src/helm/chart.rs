@@ -12,6 +12,7 @@ pub mod references;
 pub mod schema;
 pub mod dependencies;
 mod folder;
+pub mod required;
 pub mod package;
 
 use std::collections::BTreeMap;
@@ -72,6 +73,14 @@ impl Chart {
         }
         self.values = values;
         Ok(self)
+    }
+
+    /// This chart, with values that need not fit a schema.
+    #[must_use]
+    pub fn without_schemas(mut self) -> Self {
+        self.schema = None;
+        self.dependencies = self.dependencies.into_iter().map(Self::without_schemas).collect();
+        self
     }
 
     /// Its name, which is its alias where it has one.

@@ -1,4 +1,4 @@
-//! What functions of a render share: its inputs that are no values, and what it may still use.
+//! The state that the functions of a render share: its inputs besides the values, and its remaining budget.
 
 use sha2::{Digest as _, Sha256};
 
@@ -8,12 +8,12 @@ use crate::budget::{Budget, Cost};
 
 /// The largest string, in bytes.
 pub const STRING_LIMIT: usize = 16 * 1024 * 1024;
-/// The most that the templates of a chart may print together, in bytes.
+/// The most output of all templates of a chart together, in bytes.
 pub const OUTPUT_LIMIT: usize = 64 * 1024 * 1024;
-/// The most that all values of a render may hold at one time, in bytes.
+/// The most memory of all values of a render at one time, in bytes.
 const MEMORY_LIMIT: usize = 128 * 1024 * 1024;
 
-/// A point in time that a render is told.
+/// A point in time, as input of a render.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Now {
     /// Seconds since 1970, UTC.
@@ -22,26 +22,26 @@ pub struct Now {
     pub nanoseconds: u32,
 }
 
-/// What `lookup` asks the cluster for.
+/// A question of `lookup` to the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LookupQuery {
     /// Such as `apps/v1`.
     pub api_version: String,
     /// Such as `Deployment`.
     pub kind: String,
-    /// Empty for all namespaces, or for what has none.
+    /// Empty for all namespaces, or for a cluster-scoped kind.
     pub namespace: String,
     /// Empty for a list.
     pub name: String,
 }
 
-/// Where `lookup` finds its answers.
+/// The source of the answers for `lookup`.
 pub trait Lookups {
-    /// The object or the list that was asked for, with numbers as `int64`; an empty map where there is none.
+    /// The requested object or list, with numbers as `int64`; an empty map if there is none.
     fn look(&self, query: &LookupQuery) -> Result<Value, Error>;
 }
 
-/// A render without a cluster, as `helm template`: each `lookup` gives an empty map.
+/// A render without a cluster, as in `helm template`: each `lookup` returns an empty map.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoCluster;
 
@@ -51,20 +51,20 @@ impl Lookups for NoCluster {
     }
 }
 
-/// What the functions of one render share.
+/// The state that the functions of one render share.
 pub struct RenderContext<'i> {
-    /// What `now` gives.
+    /// The result of `now`.
     pub now: Now,
-    /// Where `lookup` looks.
+    /// The source of `lookup`.
     pub lookups: &'i dyn Lookups,
     entropy: [u8; 32],
     drawn: u64,
     budget: Budget,
-    /// What the thread held when the render began.
+    /// The memory that the thread held when the render began.
     base: usize,
-    /// What of that the render uses all the same.
+    /// The part of that memory that the render uses too.
     shared: usize,
-    /// Maps that something was put into which may hold them.
+    /// Changed maps that may contain themselves.
     changed: Vec<Map>,
 }
 
@@ -98,7 +98,7 @@ impl<'i> RenderContext<'i> {
         if limit == 0 {
             return 0;
         }
-        // Numbers above the last whole multiple of the limit would make the small ones likelier.
+        // Numbers above the last whole multiple of the limit would make the small ones more likely.
         let most = u64::MAX - u64::MAX % limit;
         loop {
             let mut bytes = [0; 8];
@@ -110,19 +110,19 @@ impl<'i> RenderContext<'i> {
         }
     }
 
-    /// What the build may cost that this render is part of.
+    /// The budget of the build that this render is part of.
     pub fn budget(&self) -> &Budget {
         &self.budget
     }
 
-    /// Counts work: a node that is walked, a call, or an item that a function looks at. A function whose work
-    /// grows with its input calls it with the number of items or of 64 bytes.
+    /// Counts work: a visited node, a call, or an item that a function looks at. A function whose work grows
+    /// with its input passes the number of items or of 64-byte blocks.
     pub fn spend(&mut self, steps: usize) -> Result<(), Error> {
         self.budget.spend(Cost::Steps, steps).map_err(|spent| Error::bound(spent.to_string()))
     }
 
-    /// Asks for room before a string of this many bytes is made. A function whose result can be larger than
-    /// its arguments together calls it first.
+    /// Reserves room for a string of this many bytes before it is made. A function whose result can be larger
+    /// than all its arguments together calls this first.
     pub fn room(&mut self, bytes: usize) -> Result<(), Error> {
         if bytes > STRING_LIMIT {
             return Err(Error::bound(format!("a string is larger than {} MiB", STRING_LIMIT >> 20)));
@@ -131,13 +131,13 @@ impl<'i> RenderContext<'i> {
         self.memory(bytes)
     }
 
-    /// Asks for room before a list or a map of this many items is made.
+    /// Reserves room for a list or a map of this many items before it is made.
     pub fn room_for_items(&mut self, items: usize) -> Result<(), Error> {
         self.spend(items)?;
         self.memory(items.saturating_mul(size_of::<Value>()))
     }
 
-    /// Fails where values would hold more than they may with this many bytes more.
+    /// Fails if values would exceed their memory limit with this many bytes more.
     pub fn memory(&self, bytes: usize) -> Result<(), Error> {
         let held = live().saturating_sub(self.base).saturating_add(self.shared);
         if held.saturating_add(bytes) > MEMORY_LIMIT {
@@ -147,13 +147,13 @@ impl<'i> RenderContext<'i> {
         Ok(())
     }
 
-    /// Counts bytes that values held before the render began and that it uses: an earlier render made them.
+    /// Counts bytes that this render uses and that an earlier render made.
     pub fn share(&mut self, bytes: usize) {
         self.shared = self.shared.saturating_add(bytes);
     }
 
-    /// Remembers that something was put into this map, which may hold it: the end of the render frees it. A
-    /// function that changes a map in place calls it where it puts in a list or a map.
+    /// Remembers a changed map that may contain itself, so that the end of the render frees it. A function
+    /// that puts a list or a map into a map calls this.
     pub fn changed(&mut self, map: &Map) {
         if !self.changed.iter().rev().take(8).any(|known| known.is_same(map)) {
             self.changed.push(map.clone());
@@ -169,7 +169,7 @@ impl Allowance for RenderContext<'_> {
 
 impl Drop for RenderContext<'_> {
     fn drop(&mut self) {
-        // A map that holds itself would never be freed otherwise.
+        // A map that contains itself would never be freed otherwise.
         for map in &self.changed {
             map.clear();
         }

@@ -1,5 +1,5 @@
-//! Renders the templates of a chart, as helm's engine does: the order in which they are parsed and run, what
-//! they see of each other, and how their errors are told.
+//! Renders the templates of a chart as helm's engine does: it parses and runs them in the same order, shows
+//! them the same of each other, and words their errors alike.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,18 +13,18 @@ use super::value::{Map, MapType, Str, Value};
 /// A template of a chart.
 #[derive(Debug, Clone)]
 pub struct Renderable {
-    /// Its path with the charts that it is in, such as `app/charts/db/templates/a.yaml`.
+    /// Its path, including its parent charts, such as `app/charts/db/templates/a.yaml`.
     pub path: Str,
     /// Its text.
     pub text: Arc<[u8]>,
-    /// What its dot is: one map for all templates of a chart.
+    /// Its dot: one map for all templates of a chart.
     pub top: Map,
     /// The folder of templates of its chart.
     pub base_path: Str,
 }
 
-/// Renders templates. What each prints comes by its path; a file whose name begins with `_` is there for
-/// others only. Those in `parsed` need not be parsed again.
+/// Renders templates, and returns the output of each by its path. A file whose name begins with `_` only
+/// defines templates for others. Templates in `parsed` need not be parsed again.
 pub fn render(
     mut files: Vec<Renderable>,
     parsed: &ParsedTemplates,
@@ -53,7 +53,8 @@ pub fn render(
     Ok(printed)
 }
 
-/// Deepest path first, and those of one depth from the last to the first: what is parsed later defines anew.
+/// Sorts by path, the deepest first, and those of one depth from the last to the first: a later definition
+/// replaces an earlier one.
 fn sort(files: &mut [Renderable]) {
     let depth = |path: &Str| memchr::memchr_iter(b'/', path).count();
     files.sort_by(|a, b| (depth(&b.path), &b.path).cmp(&(depth(&a.path), &a.path)));
@@ -64,7 +65,7 @@ fn base(path: &[u8]) -> &[u8] {
     path.iter().rposition(|byte| *byte == b'/').map_or(path, |at| &path[at + 1..])
 }
 
-/// How helm tells that a template cannot be parsed.
+/// The words of helm for a template that cannot be parsed.
 fn parse_error(path: &Str, error: &Error) -> Error {
     let text = error.text();
     if error.is_bound() {
@@ -77,8 +78,8 @@ fn parse_error(path: &Str, error: &Error) -> Error {
     Error::new(format!("parse error at ({place}): {last}"))
 }
 
-/// How helm tells that a template failed: the message of `fail` and `required` by itself, the chain of places
-/// and calls where each error in it has one, and otherwise the error as it is.
+/// The words of helm for a failed template: the message of `fail` and `required` by itself, the chain of
+/// places and calls if each error in it has a place, and otherwise the error as it is.
 fn run_error(path: &Str, error: Error) -> Error {
     let has_place =
         std::iter::successors(Some(&error), |error| error.cause()).any(|e| e.kind() == ErrorKind::Exec);
@@ -106,7 +107,7 @@ fn run_error(path: &Str, error: Error) -> Error {
     Error::new(told.trim())
 }
 
-/// The message that `fail` or `required` was given.
+/// The message of `fail` or `required`.
 fn warning(text: &str) -> Option<&str> {
     let from = text.find(WARN_START)? + WARN_START.len();
     let to = text.rfind(WARN_END).filter(|to| *to >= from)?;
@@ -165,7 +166,7 @@ impl Trace {
     }
 }
 
-/// A message without the error that it wraps.
+/// A message without the text of the wrapped error.
 fn without_next(message: &str) -> &str {
     message.split_once(" template:").map_or(message, |(before, _)| before)
 }

@@ -1,4 +1,4 @@
-//! What a template's run can end with, worded as Go and helm word it.
+//! The errors of a template's run, worded as Go and helm word them.
 
 use std::fmt;
 
@@ -9,21 +9,21 @@ pub struct Error(Box<Inner>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Inner {
-    /// The text, but for that of the cause.
+    /// The text without that of the cause.
     text: String,
     kind: ErrorKind,
     has_place: bool,
     cause: Option<Error>,
 }
 
-/// What decides how an error is reported.
+/// The kind of an error, which decides how it is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// Made by a function, by parsing or by an argument that does not fit.
+    /// An error of a function, of parsing, or of an unsuitable argument.
     Plain,
-    /// Go's `template.ExecError`: it carries the place in the template.
+    /// Go's `template.ExecError`, which has the place in the template.
     Exec,
-    /// A bound on what a chart may use was reached. No template can catch it.
+    /// A bound on a chart was reached. No template can catch this.
     Bound,
 }
 
@@ -33,7 +33,7 @@ impl Error {
         Self::made(text.into(), ErrorKind::Plain, None)
     }
 
-    /// A bound on what a chart may use was reached.
+    /// The error of a reached bound.
     pub fn bound(text: impl Into<String>) -> Self {
         Self::made(text.into(), ErrorKind::Bound, None)
     }
@@ -42,15 +42,14 @@ impl Error {
         Self(Box::new(Inner { text, kind, has_place: false, cause }))
     }
 
-    /// This error within another one, as `fmt.Errorf` with `%w` at the end: `prefix` stands before this
+    /// Wraps this error in another one, like `fmt.Errorf` with `%w` at the end: `prefix` stands before this
     /// error's text. A reached bound stays as it is.
     #[must_use]
     pub fn within(self, prefix: impl Into<String>) -> Self {
         if self.is_bound() { self } else { Self::made(prefix.into(), ErrorKind::Plain, Some(self)) }
     }
 
-    /// An error at a place in a template, which `prefix` names. A reached bound keeps the first place that it
-    /// gets.
+    /// Adds a place in a template, which `prefix` names. A reached bound keeps its first place.
     #[must_use]
     pub fn at_place(prefix: impl Into<String>, cause: Option<Error>) -> Self {
         match cause {
@@ -70,7 +69,7 @@ impl Error {
         self.to_string()
     }
 
-    /// What the error is.
+    /// The kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
@@ -80,7 +79,7 @@ impl Error {
         self.0.kind == ErrorKind::Bound
     }
 
-    /// The error within this one.
+    /// The wrapped error.
     pub fn cause(&self) -> Option<&Error> {
         self.0.cause.as_ref()
     }

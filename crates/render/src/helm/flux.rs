@@ -47,10 +47,7 @@ impl HelmRelease {
             return Err("spec.values must be a map".into());
         }
         let target = text(&spec["targetNamespace"]);
-        let release_name = text(&spec["releaseName"]).unwrap_or_else(|| match &target {
-            Some(target) => format!("{target}-{name}"),
-            None => name.clone(),
-        });
+        let given = text(&spec["releaseName"]);
         let chart = &spec["chart"]["spec"];
         let mut values_files: Vec<String> = list(&chart["valuesFiles"]).filter_map(text).collect();
         if values_files.is_empty() {
@@ -62,7 +59,7 @@ impl HelmRelease {
         let kustomize = list(&spec["postRenderers"]).map(|renderer| &renderer["kustomize"]);
         let common = &spec["commonMetadata"];
         Ok(Self {
-            release_name: shortened(&release_name),
+            release_name: release_name(given.as_deref(), target.as_deref(), &name),
             target_namespace: target.unwrap_or_else(|| namespace.clone()),
             values: spec["values"].clone(),
             references: references.collect::<Result<_, _>>()?,
@@ -114,6 +111,15 @@ fn reference(entry: &Json) -> Result<ValuesReference, &'static str> {
         optional: entry["optional"].as_bool().unwrap_or(false),
         literal: entry["literal"].as_bool().unwrap_or(false),
     })
+}
+
+/// The name of a release: the one that is given, or one of the target namespace and the HelmRelease's name.
+pub fn release_name(given: Option<&str>, target: Option<&str>, name: &str) -> String {
+    match (given, target) {
+        (Some(given), _) => shortened(given),
+        (None, Some(target)) => shortened(&format!("{target}-{name}")),
+        (None, None) => shortened(name),
+    }
 }
 
 /// A name that fits: its first 40 characters and a part of its digest, where it is too long.

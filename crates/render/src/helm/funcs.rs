@@ -1,8 +1,8 @@
-//! The functions that templates call: one table, from name to what each takes and does.
+//! The functions that templates call: one table from the name to the arguments and the function.
 //!
 //! Each file of this folder has a constant `TABLE` of [`Function`]s, which stands in [`TABLES`]. A name that
-//! is in none is an error when a template is parsed. Go's own functions (`and`, `eq`, `index`, `print`...)
-//! are in `builtin`.
+//! is in no table is an error when a template is parsed. Go's own functions (`and`, `eq`, `index`,
+//! `print`...) are in `builtin`.
 
 mod builtin;
 pub mod flow;
@@ -53,11 +53,11 @@ const TABLES: &[&[Function]] = &[
     certs::TABLE,
 ];
 
-/// What a name in a template calls.
+/// The target of a call by name.
 #[derive(Debug, Clone, Copy)]
 pub enum Callee {
-    /// One of Go's own functions that see more than values: whether a nil is in an interface, or not all
-    /// arguments.
+    /// One of Go's own functions that see more than values: whether a nil is in an interface, or only some of
+    /// the arguments.
     Builtin(Builtin),
     /// `include`, which needs the set of templates.
     Include,
@@ -72,19 +72,19 @@ pub enum Callee {
 pub enum Builtin {
     /// The first false argument, or the last one.
     And,
-    /// Calls a function that is a value.
+    /// Calls a function value.
     Call,
     /// Whether the first argument equals any other.
     Eq,
-    /// Not less.
+    /// Greater or equal.
     Ge,
     /// Greater.
     Gt,
-    /// An item of an item.
+    /// The item at a path of indexes.
     Index,
     /// Less or equal.
     Le,
-    /// How many items there are.
+    /// The number of items.
     Len,
     /// Less.
     Lt,
@@ -115,7 +115,7 @@ impl Builtin {
         })
     }
 
-    /// How many arguments there must be, and whether there may be more.
+    /// The number of required arguments, and whether there may be more.
     pub fn arity(self) -> (usize, bool) {
         match self {
             Self::And | Self::Call | Self::Eq | Self::Index | Self::Or => (1, true),
@@ -125,7 +125,7 @@ impl Builtin {
     }
 }
 
-/// What this name calls; none where there is no such function.
+/// The target of this name; `None` if there is no such function.
 pub fn callee(name: &str) -> Option<Callee> {
     match name {
         "include" => Some(Callee::Include),

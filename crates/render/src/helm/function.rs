@@ -4,8 +4,8 @@ use super::context::RenderContext;
 use super::error::Error;
 use super::value::{Args, Signature, Type, Value};
 
-/// What a function does. The arguments fit its signature. What it returns is what Go's function returns;
-/// where Go's one panics, the error has the panic's text.
+/// The body of a function. Its arguments fit its signature, and it returns the result of Go's function. If
+/// Go's function panics, the error has the panic's text.
 pub type FunctionBody = fn(&mut RenderContext<'_>, Args<'_>) -> Result<Value, Error>;
 
 /// A function that templates can call.
@@ -13,9 +13,9 @@ pub type FunctionBody = fn(&mut RenderContext<'_>, Args<'_>) -> Result<Value, Er
 pub struct Function {
     /// Its name in templates.
     pub name: &'static str,
-    /// What it takes.
+    /// Its parameters.
     pub signature: Signature,
-    /// What it does.
+    /// Its body.
     pub run: FunctionBody,
 }
 

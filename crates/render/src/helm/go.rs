@@ -1,5 +1,5 @@
-//! What Go's standard library does, as far as templates see it: numbers, texts, times, addresses, regular
-//! expressions and how values are printed.
+//! Go's standard library, as far as templates see it: numbers, texts, times, addresses, regular expressions
+//! and the printing of values.
 
 mod decimal;
 pub mod number;

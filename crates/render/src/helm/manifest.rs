@@ -1,4 +1,4 @@
-//! What a chart renders to: documents in the order in which they are applied, and hooks.
+//! The result of rendering a chart: documents in the order in which they are applied, and hooks.
 
 pub mod split;
 pub mod order;
@@ -14,20 +14,20 @@ use super::error::Error;
 use super::go::unicode::is_space;
 use hooks::{Hook, HookEvent};
 
-/// A document that a chart renders to.
+/// A document of a rendered chart.
 #[derive(Debug, Clone)]
 pub struct Manifest {
     /// The template that printed it.
     pub path: String,
-    /// Its text, without space before it.
+    /// Its text, without leading space.
     pub text: String,
-    /// Its kind; empty where it has none.
+    /// Its kind; empty if it has none.
     pub kind: String,
 }
 
 impl Manifest {
-    /// What it holds. It is read anew each time: the values of a large release take ten times what its text
-    /// takes.
+    /// Its content. It is parsed each time, since the values of a large release take ten times the memory of
+    /// its text.
     pub fn value(&self) -> Result<Json, Error> {
         split::value_of(&self.path, &self.text)
     }
@@ -42,7 +42,7 @@ pub struct Manifests {
     pub hooks: Vec<Hook>,
 }
 
-/// Cuts what templates printed into documents, sorts them, and takes out the hooks.
+/// Cuts the output of templates into documents, sorts them, and separates the hooks.
 pub fn sort(files: BTreeMap<String, String>) -> Result<Manifests, Error> {
     let mut found = Manifests::default();
     for (path, text) in files {
@@ -76,7 +76,7 @@ fn add(found: &mut Manifests, path: &str, line: usize, text: &str) -> Result<(),
         return Ok(());
     };
     let events: Option<Vec<HookEvent>> = events.split(',').map(HookEvent::parse).collect();
-    // A hook of an event that nobody knows is dropped.
+    // A hook with an unknown event is dropped.
     if let Some(events) = events {
         let list = |name: &str| hooks::list(head.annotations.get(name).map(String::as_str));
         found.hooks.push(Hook {
@@ -93,7 +93,7 @@ fn add(found: &mut Manifests, path: &str, line: usize, text: &str) -> Result<(),
     Ok(())
 }
 
-/// What helm reads of a document.
+/// The fields of a document that helm reads.
 #[derive(Debug, Default)]
 struct Head {
     kind: String,

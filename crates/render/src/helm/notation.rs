@@ -1,4 +1,4 @@
-//! JSON, YAML and TOML as the Go libraries write and read them that helm uses, byte for byte.
+//! JSON, YAML and TOML, byte for byte as the Go libraries that helm uses write and read them.
 
 pub mod json;
 pub mod json_read;

@@ -1,5 +1,5 @@
-//! What a HelmRelease does to a rendered chart: kustomize patches and images, common metadata, and the labels
-//! that tell whose the objects are, in Flux's order.
+//! The changes that a HelmRelease makes to a rendered chart, in Flux's order: kustomize patches and images,
+//! common metadata, and the owner labels.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +12,12 @@ use super::manifest::{self, Manifests};
 use crate::budget::Budget;
 use crate::kustomize::{Flavour, KustomizeRecipe, Overlay, build_within};
 
-/// The annotation that carries a document's file through kustomize. Helm gives it this name.
+/// The annotation that carries a document's file through kustomize. Its name is helm's.
 const FILE: &str = "postrenderer.helm.sh/postrender-filename";
-/// The group of the labels that tell whose an object is.
+/// The group of the owner labels.
 const GROUP: &str = "helm.toolkit.fluxcd.io";
 
-/// What is done to the documents of a release.
+/// The changes to the documents of a release.
 #[derive(Debug, Clone, Default)]
 pub struct PostRender {
     /// The `kustomize` of each of `spec.postRenderers`.
@@ -30,7 +30,7 @@ pub struct PostRender {
     pub owner: Option<(String, String)>,
 }
 
-/// Does it with what the render has left of its budget, and sorts the documents anew. Hooks are among them.
+/// Applies the changes with the rest of the render's budget, and sorts the documents again, hooks included.
 pub fn apply(manifests: &Manifests, wanted: &PostRender, budget: &Budget) -> Result<Manifests, Error> {
     let plain = manifests.plain.iter().map(|manifest| (&manifest.path, manifest.value()));
     let hooks = manifests.hooks.iter().map(|hook| (&hook.path, hook.value()));
@@ -90,7 +90,7 @@ fn object(value: &mut Json) -> Result<&mut JsonMap<String, Json>, Error> {
     value.as_object_mut().ok_or_else(|| Error::new("error merging manifests: a document is no object"))
 }
 
-/// The map at a key, which is made where it is missing or null.
+/// The map at a key, which is created if it is missing or null.
 fn map<'j>(fields: &'j mut JsonMap<String, Json>, key: &str) -> Result<&'j mut JsonMap<String, Json>, Error> {
     let slot = fields.entry(key).or_insert(Json::Null);
     if slot.is_null() {
@@ -116,7 +116,8 @@ fn put(value: &mut Json, field: &str, entries: &[(String, String)]) -> Result<()
     Ok(())
 }
 
-/// Takes the file's name out of a document again. One that a patch added is from no file of the chart.
+/// Removes the file's name from a document and returns it. A document that a patch added comes from no file
+/// of the chart.
 fn file_of(value: &mut Json) -> String {
     let Some(metadata) = value.get_mut("metadata").and_then(Json::as_object_mut) else {
         return "generated-by-postrender".into();

@@ -48,6 +48,8 @@ pub struct RenderedChart {
     pub chart: Chart,
     /// Its documents.
     pub manifests: Manifests,
+    /// What it has to say to people; nothing of what charts in it have.
+    pub notes: String,
     /// What is worth knowing and stops nothing.
     pub warnings: Vec<String>,
 }
@@ -74,9 +76,10 @@ pub fn render(
     check_kube_version(&chart, &release.capabilities)?;
     let files = templates(&chart, release, &values)?;
     let printed = engine::render(files, &parsed, context)?;
-    let manifests = manifest::sort(texts(printed)?)?;
+    let (texts, notes) = texts(printed, &format!("{}/templates/NOTES.txt", chart.name()))?;
+    let manifests = manifest::sort(texts)?;
     let warning = |url| format!("a schema refers to {url}, which could not be had, so it allows everything");
-    Ok(RenderedChart { chart, manifests, warnings: missing.into_iter().map(warning).collect() })
+    Ok(RenderedChart { chart, manifests, notes, warnings: missing.into_iter().map(warning).collect() })
 }
 
 fn check_name(name: &str) -> Done<()> {
@@ -175,12 +178,15 @@ fn collect(chart: &Chart, parent: &str, values: Map, seen: &Seen, files: &mut Ve
     Ok(top)
 }
 
-/// What templates printed, as text and without notes.
-fn texts(printed: BTreeMap<Str, Vec<u8>>) -> Done<BTreeMap<String, String>> {
-    let mut texts = BTreeMap::new();
+/// What templates printed, as text, and beside it the notes of the chart itself, which stand at `own`.
+fn texts(printed: BTreeMap<Str, Vec<u8>>, own: &str) -> Done<(BTreeMap<String, String>, String)> {
+    let (mut texts, mut notes) = (BTreeMap::new(), String::new());
     for (path, text) in printed {
         let path = path.lossy().into_owned();
         if path.ends_with("NOTES.txt") {
+            if path == own {
+                notes = String::from_utf8_lossy(&text).into_owned();
+            }
             continue;
         }
         let text = String::from_utf8(text).map_err(|_| {
@@ -190,5 +196,5 @@ fn texts(printed: BTreeMap<Str, Vec<u8>>) -> Done<BTreeMap<String, String>> {
         })?;
         texts.insert(path, text);
     }
-    Ok(texts)
+    Ok((texts, notes))
 }

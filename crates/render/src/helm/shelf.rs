@@ -1,4 +1,4 @@
-//! The charts that were rendered last: their archives need not be read again, nor their templates parsed.
+//! The charts that were rendered last. Their archives need not be read again, nor their templates parsed.
 
 use std::rc::Rc;
 
@@ -6,10 +6,10 @@ use super::chart::Chart;
 use super::error::Error;
 use super::template::ParsedTemplates;
 
-/// How many charts are kept.
+/// The number of charts that are kept.
 const KEPT: usize = 8;
 
-/// A chart, and what was made of it by those who rendered it before. A copy shares it.
+/// A chart with its parsed templates, which a copy shares.
 #[derive(Debug, Clone)]
 pub struct Prepared {
     /// The chart.
@@ -19,22 +19,22 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// A chart that nobody rendered yet.
+    /// A chart that has not been rendered yet.
     pub fn new(chart: Chart) -> Self {
         Self { chart, parsed: Rc::default() }
     }
 }
 
-/// The charts that were rendered last, each under the digest of its content. A thread that renders has its
-/// own: what it holds does not leave the thread.
+/// The charts that were rendered last, each under the digest of its content. Each rendering thread has a
+/// shelf of its own, since the content cannot leave its thread.
 #[derive(Debug, Default)]
 pub struct Shelf {
-    /// The one that was used last stands last.
+    /// The last one was used last.
     kept: Vec<(String, Prepared)>,
 }
 
 impl Shelf {
-    /// The chart with this digest. `read` reads it where it is not there; its failure is kept by nobody.
+    /// The chart with this digest. `read` reads a chart that is not kept; its failures are not kept.
     pub fn chart(
         &mut self,
         digest: &str,
@@ -111,7 +111,7 @@ mod tests {
             let parsed = Rc::clone(&prepared.parsed);
             let name = format!("r{at}");
             let text = rendered(prepared, &name);
-            // What one release puts into its values is not seen by the next one.
+            // A later release does not see the changes of an earlier one to its values.
             assert_eq!(text, format!("c: {{\"global\":{{}}}}\na: {name}\nb: 2\n"));
             counts.push(parsed.count());
             *held.entry(live()).or_insert(0) += 1;

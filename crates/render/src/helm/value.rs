@@ -1,4 +1,4 @@
-//! What templates compute with: values that know Go's types, as far as a template can tell them apart.
+//! The values of templates. They know their Go types as far as a template can tell these apart.
 
 mod text;
 mod list;
@@ -15,8 +15,8 @@ pub use object::{Allowance, Args, GoObject, Signature, Type};
 pub use text::{Str, live};
 pub(in crate::helm) use text::{grow, shrink};
 
-/// How deep a function may follow values into each other. A map can be put into itself: what walks over a
-/// value stops here, with [`too_deep`].
+/// How deep a function may follow nested values. A map can contain itself, so a function that walks over a
+/// value stops here with [`too_deep`].
 pub const DEPTH: usize = 10_000;
 
 /// The error of a walk that reached [`DEPTH`].
@@ -26,8 +26,8 @@ pub fn too_deep() -> crate::helm::error::Error {
 
 /// A value of Go.
 ///
-/// Whole numbers of different Go types are different values: `int` is what literals and `len` are, `int64`
-/// what most functions of sprig give, `float64` every number of a YAML or JSON file.
+/// Whole numbers of different Go types are different values: literals and `len` are an `int`, most functions
+/// of sprig return an `int64`, and every number of a YAML or JSON file is a `float64`.
 #[derive(Debug, Clone, Default)]
 pub enum Value {
     /// An untyped nil.
@@ -39,7 +39,7 @@ pub enum Value {
     Int(i64),
     /// `int64`
     Int64(i64),
-    /// `uint8`: what indexing a string gives.
+    /// `uint8`: the result of indexing a string.
     Uint8(u8),
     /// `uint64`
     Uint64(u64),
@@ -49,7 +49,7 @@ pub enum Value {
     Complex(Rc<(f64, f64)>),
     /// `string`
     Str(Str),
-    /// `[]uint8`, such as a file's content. It shares the content with the tree that it is from.
+    /// `[]uint8`, such as a file's content. It shares the content with its tree.
     Bytes(Arc<[u8]>),
     /// A slice.
     List(List),
@@ -59,10 +59,10 @@ pub enum Value {
     Object(Rc<dyn GoObject>),
 }
 
-/// Go's `reflect.Kind`, of the kinds that occur.
+/// Go's `reflect.Kind`, as far as its kinds occur.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GoKind {
-    /// Of an untyped nil.
+    /// The kind of an untyped nil.
     Invalid,
     /// `bool`
     Bool,
@@ -173,7 +173,8 @@ impl Value {
         matches!(self, Self::Nil)
     }
 
-    /// Go's truth, as `if`, `and`, `or` and `not` take it: not the zero of its type; a struct is always true.
+    /// Go's truth, as in `if`, `and`, `or` and `not`: not the zero value of its type. A struct is always
+    /// true.
     pub fn truth(&self) -> bool {
         match self {
             Self::Nil => false,
@@ -202,12 +203,12 @@ impl Value {
         }
     }
 
-    /// Whether it is a string, slice or map of no length.
+    /// Whether it is an empty string, slice or map.
     pub fn is_empty(&self) -> bool {
         self.len() == Some(0)
     }
 
-    /// The items of a slice, `[]uint8` included; `None` for what is no slice.
+    /// The items of a slice, `[]uint8` included; `None` for any other value.
     pub fn items(&self) -> Option<Cow<'_, [Value]>> {
         match self {
             Self::List(list) => Some(Cow::Borrowed(list.items())),
@@ -216,12 +217,12 @@ impl Value {
         }
     }
 
-    /// The string, where it is one.
+    /// The string, if it is one.
     pub fn as_str(&self) -> Option<&Str> {
         if let Self::Str(text) = self { Some(text) } else { None }
     }
 
-    /// The map, where it is one.
+    /// The map, if it is one.
     pub fn as_map(&self) -> Option<&Map> {
         if let Self::Map(map) = self { Some(map) } else { None }
     }
@@ -257,7 +258,7 @@ impl From<Str> for Value {
     }
 }
 
-/// Frees values that hold each other without recursion: a template nests them as deep as it likes.
+/// Frees nested values without recursion, since a template nests them as deep as it likes.
 fn take_apart(items: impl IntoIterator<Item = Value>) {
     let mut pending: Vec<Value> = Vec::new();
     let holds_more = |value: &Value| matches!(value, Value::List(_) | Value::Map(_));

@@ -12,7 +12,7 @@ use origin::Origins;
 use references::{Find, ValuesReference};
 use set::{ReadFile, ValueKind, set};
 
-/// Values that a chart is given, put together in the order in which helm takes its flags.
+/// The values that a user gives to a chart, combined in the order in which helm reads its flags.
 #[derive(Debug)]
 pub struct GivenValues {
     values: Map,
@@ -26,7 +26,7 @@ impl Default for GivenValues {
 }
 
 impl GivenValues {
-    /// The values of a HelmRelease: those that stand in it and those that it refers to, in Flux's order.
+    /// The values of a HelmRelease: its inline ones and those that it refers to, in Flux's order.
     pub fn of_release(
         inline: &serde_json::Value,
         references: &[ValuesReference],
@@ -38,7 +38,7 @@ impl GivenValues {
         Ok(Self { values, origins })
     }
 
-    /// Lays the values of a file over those that are there. `name` is what messages call the file.
+    /// Lays the values of a file over the existing ones. `name` is the file's name in messages.
     pub fn file(self, name: &str, text: &[u8]) -> Result<Self, Error> {
         let over =
             read::load_values(text).map_err(|error| error.within(format!("failed to parse {name}: ")))?;
@@ -71,13 +71,13 @@ impl GivenValues {
             .map_err(|error| error.within("failed parsing --set-string data: "))
     }
 
-    /// `--set-file`, with a way to read a file.
+    /// `--set-file`, with a function that reads a file.
     pub fn content(mut self, line: &str, read: &mut ReadFile<'_>) -> Result<Self, Error> {
         let mut read = |path: &str| read(path);
         set(line, &self.values, ValueKind::File(&mut read))
             .map_err(|error| error.within("failed parsing --set-file data: "))?;
         let alone = Map::new(MapType::Any);
-        // Where the values are from is told by their paths: what stands in the files need not be read again.
+        // The origins need only the paths of the values, so the files are not read again.
         if set(line, &alone, ValueKind::Text).is_ok() {
             self.origins.add("--set-file", &alone);
         }
@@ -89,7 +89,7 @@ impl GivenValues {
         &self.values
     }
 
-    /// Where the values are from.
+    /// The origins of the values.
     pub(super) fn origins(&self) -> &Origins {
         &self.origins
     }

@@ -1,4 +1,4 @@
-//! What a kustomization has gathered so far: resources, configurations and variables.
+//! The resources, configurations and variables that a kustomization has gathered so far.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,24 +8,24 @@ use super::file::Var;
 use super::resmap::ResMap;
 use crate::error::{Fault, Result};
 
-/// What has been accumulated so far.
+/// The accumulated state.
 #[derive(Debug)]
 pub(crate) struct Accumulator {
     /// The resources.
     pub(crate) map: ResMap,
-    /// Which fields transformers change.
+    /// The fields that transformers change.
     pub(crate) config: Arc<Config>,
     /// The variables by name.
     pub(crate) vars: BTreeMap<String, Var>,
 }
 
 impl Accumulator {
-    /// Nothing yet.
+    /// An empty accumulator.
     pub(crate) fn new() -> Self {
         Self { map: ResMap::default(), config: Arc::default(), vars: BTreeMap::new() }
     }
 
-    /// Takes in what another one has.
+    /// Adds the content of another one.
     pub(crate) fn merge(&mut self, other: Self) -> Result<()> {
         if self.map.items().is_empty() {
             self.map = other.map;

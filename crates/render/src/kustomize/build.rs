@@ -1,4 +1,4 @@
-//! One build: what it reads from, how strict it is, and what it has to tell.
+//! One build: its inputs, its strictness, and its warnings.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -17,43 +17,43 @@ use crate::error::{Fault, Result};
 /// The version of the `OpenAPI` document whose merge keys are built in.
 const OPENAPI_VERSION: &str = "v1.21.2";
 
-/// What all steps of one build share.
+/// The state that all steps of one build share.
 pub(crate) struct BuildShared<'b> {
-    /// What it may cost.
+    /// Its budget.
     pub(crate) budget: &'b Budget,
     /// Whether this is Flux's flavour.
     flux: bool,
     warnings: RefCell<Vec<String>>,
-    /// What the first kustomization that names a schema or a version says.
+    /// The schema or version of the first kustomization that names one.
     schema: RefCell<Option<Arc<Schemas>>>,
-    /// How the schema built in was used so far.
+    /// The use of the built-in schema so far.
     built_in: Cell<Use>,
-    /// The memory of merges, kept from one to the next.
+    /// The memory of merges, reused from one to the next.
     nodes: RefCell<merge::Nodes>,
 }
 
-/// How the schema built in was used before a kustomization names another one.
+/// The use of the built-in schema before a kustomization names another one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Use {
-    /// Not at all: kustomize then never reads it.
+    /// It was not used, so kustomize never reads it.
     No,
-    /// A kind was looked up that is not in it: kustomize reads it after the other one, whose kinds it
-    /// replaces.
+    /// A kind was looked up that the built-in schema lacks. Kustomize then reads the built-in one after the
+    /// other, and its kinds replace those of the other.
     Asked,
-    /// A patch was merged: the kinds of the other one replace those that it has.
+    /// A patch was merged. The kinds of the other schema then replace those of the built-in one.
     Read,
 }
 
 /// The schemas that merges follow.
 struct Schemas {
-    /// The one that a kustomization names.
+    /// The schema that a kustomization names.
     own: Option<Schema>,
-    /// How the one built in was used before.
+    /// The use of the built-in schema before that.
     built_in: Use,
 }
 
 impl<'b> BuildShared<'b> {
-    /// A build that has told nothing yet.
+    /// A build without warnings.
     pub(crate) fn new(flux: bool, budget: &'b Budget) -> Self {
         Self {
             budget,
@@ -65,7 +65,7 @@ impl<'b> BuildShared<'b> {
         }
     }
 
-    /// Notes a warning; the same one is told once.
+    /// Adds a warning, unless it was given before.
     pub(crate) fn warn(&self, warning: String) {
         let mut warnings = self.warnings.borrow_mut();
         if !warnings.contains(&warning) {
@@ -78,7 +78,7 @@ impl<'b> BuildShared<'b> {
         self.warnings.into_inner()
     }
 
-    /// Takes in the schema that a kustomization names. Kustomize keeps to the first that it meets.
+    /// Reads the schema that a kustomization names. Kustomize keeps the first one.
     pub(crate) fn open(&self, kustomization: &Kustomization, loader: &Loader<'_>) -> Result<()> {
         let openapi = &kustomization.openapi;
         let read = openapi.get("path").map(|path| loader.text(path)).transpose();
@@ -110,8 +110,8 @@ impl<'b> BuildShared<'b> {
         Ok(())
     }
 
-    /// Takes note of an object that was read, and notes in it what a schema says of its kind. A kind that is
-    /// not built in makes kustomize keep the schema built in beside one that a later kustomization names.
+    /// Notes the schema's data about a kind in an object that was read. A kind that is not built in makes
+    /// kustomize keep the built-in schema beside one that a later kustomization names.
     pub(crate) fn meet(&self, res: &mut Res) {
         if Schema::built_in().is_namespaced(res.gvk()).is_some() {
             return;
@@ -122,7 +122,7 @@ impl<'b> BuildShared<'b> {
         }
     }
 
-    /// Merges a strategic merge patch into the object `id`; what is deleted whole becomes null.
+    /// Merges a strategic merge patch into the object `id`; an object that the patch deletes becomes null.
     pub(crate) fn merge(
         &self,
         res: &mut Res,

@@ -1,4 +1,5 @@
-//! Which fields the transformers change: the table built in, and what `configurations` and `crds` add to it.
+//! The fields that the transformers change: the built-in table, and the additions of `configurations` and
+//! `crds`.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,13 +9,13 @@ use super::id::{KindRef, ResourceId};
 use crate::error::{Fault, Result};
 
 record! {
-    /// The fields that hold the name of an object of one kind.
+    /// The fields that refer to objects of one kind by name.
     pub(crate) BackReference {
-        /// API group of the object that is named.
+        /// API group of the referenced object.
         group: String = "group",
-        /// API version of the object that is named.
+        /// API version of the referenced object.
         version: String = "version",
-        /// Kind of the object that is named.
+        /// Kind of the referenced object.
         kind: String = "kind",
         /// The fields.
         referrers: Vec<FieldSpec> = "fieldSpecs",
@@ -24,27 +25,27 @@ record! {
 record! {
     /// The fields that transformers change.
     pub(crate) Config {
-        /// Of `namePrefix`.
+        /// The fields of `namePrefix`.
         name_prefix: Vec<FieldSpec> = "namePrefix",
-        /// Of `nameSuffix`.
+        /// The fields of `nameSuffix`.
         name_suffix: Vec<FieldSpec> = "nameSuffix",
-        /// Of `namespace`.
+        /// The fields of `namespace`.
         namespace: Vec<FieldSpec> = "namespace",
-        /// Of `commonLabels` and labels with selectors.
+        /// The fields of `commonLabels` and of labels with selectors.
         common_labels: Vec<FieldSpec> = "commonLabels",
-        /// Of all `labels`.
+        /// The fields of all `labels`.
         labels: Vec<FieldSpec> = "labels",
-        /// Of labels with templates.
+        /// The fields of labels with templates.
         template_labels: Vec<FieldSpec> = "templateLabels",
-        /// Of `commonAnnotations`.
+        /// The fields of `commonAnnotations`.
         common_annotations: Vec<FieldSpec> = "commonAnnotations",
-        /// That refer to other objects by name.
+        /// The fields that refer to other objects by name.
         name_reference: Vec<BackReference> = "nameReference",
-        /// In which variables are put.
+        /// The fields in which variables are replaced.
         var_reference: Vec<FieldSpec> = "varReference",
-        /// Of `images`.
+        /// The fields of `images`.
         images: Vec<FieldSpec> = "images",
-        /// Of `replicas`.
+        /// The fields of `replicas`.
         replicas: Vec<FieldSpec> = "replicas",
     }
 }
@@ -77,7 +78,7 @@ pub(crate) const ORDER_FIRST: [&str; 22] = [
 /// Kinds that sort after all others.
 pub(crate) const ORDER_LAST: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
 
-/// Text that sorts kinds: absent parts sort after named ones.
+/// A text that sorts kinds: absent parts sort after named ones.
 pub(crate) fn kind_sort_key(gvk: KindRef<'_>) -> String {
     let or = |part: &str, absent: &str| if part.is_empty() { absent.to_owned() } else { part.to_owned() };
     format!("{}_{}_{}", or(gvk.group, "~G"), or(gvk.version, "~V"), or(gvk.kind, "~K"))
@@ -95,18 +96,18 @@ fn rank(gvk: KindRef<'_>) -> (isize, String) {
 }
 
 impl FieldSpec {
-    /// The kinds it means.
+    /// The kinds that it selects.
     pub(crate) fn gvk(&self) -> KindRef<'_> {
         KindRef { group: &self.group, version: &self.version, kind: &self.kind }
     }
 
-    /// Whether it means objects of this identity.
+    /// Whether it selects objects of this identity.
     pub(crate) fn gvk_selects(&self, id: &ResourceId) -> bool {
         id.gvk().is_selected(&self.group, &self.version, &self.kind)
     }
 }
 
-/// Adds `incoming` to `specs`: one that means no more than one that is there adds nothing.
+/// Adds `incoming` to `specs`, unless it selects the kinds of an existing specification with the same path.
 pub(crate) fn merge_spec(specs: &mut Vec<FieldSpec>, incoming: &FieldSpec) -> Result<()> {
     let same = specs.iter().find(|spec| {
         spec.path == incoming.path
@@ -153,13 +154,13 @@ fn merge_references(references: &mut Vec<BackReference>, incoming: &[BackReferen
 }
 
 impl Config {
-    /// The fields built in.
+    /// The built-in fields.
     pub(crate) fn built_in() -> Arc<Self> {
         static BUILT_IN: OnceLock<Arc<Config>> = OnceLock::new();
         Arc::clone(BUILT_IN.get_or_init(|| {
             let table = Self::of_table(include_str!("fields.txt"));
             let mut config = Self::default();
-            // The table agrees with itself, which a test checks.
+            // The table is consistent, which a test checks.
             let merged = config.merge(&table);
             debug_assert!(merged.is_ok());
             Arc::new(config)
@@ -239,7 +240,7 @@ impl Config {
         ]
     }
 
-    /// Adds what `other` says.
+    /// Adds the fields of `other`.
     pub(crate) fn merge(&mut self, other: &Self) -> Result<()> {
         for (mine, theirs) in self.lists_mut().into_iter().zip(other.lists()) {
             merge_specs(mine, theirs)?;
@@ -249,7 +250,7 @@ impl Config {
         Ok(())
     }
 
-    /// Merges shared configurations; the common case that both are the one built in costs nothing.
+    /// Merges shared configurations. The common case that both are the built-in one costs nothing.
     pub(crate) fn merge_shared(mine: &mut Arc<Self>, other: &Arc<Self>) -> Result<()> {
         if Arc::ptr_eq(mine, other) {
             return Ok(());
@@ -258,8 +259,8 @@ impl Config {
             *mine = Arc::clone(other);
             return Ok(());
         }
-        // A merge drops what an earlier and narrower specification of the same path stands for, even within
-        // one list.
+        // A merge drops a specification if an earlier and narrower one has the same path, even within one
+        // list.
         Arc::make_mut(mine).merge(other)
     }
 

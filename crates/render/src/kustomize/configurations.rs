@@ -10,10 +10,10 @@ use super::file::{FieldSpec, Kustomization, decode_file, first_document};
 use super::load::Loader;
 use crate::error::{Fault, Result};
 
-/// How deep definitions may refer to definitions.
+/// The longest chain of definitions that refer to each other.
 const DEPTH_LIMIT: usize = 50;
 
-/// The fields built in and those of one kustomization.
+/// The built-in fields and those of one kustomization.
 pub(crate) fn load(kustomization: &Kustomization, loader: &Loader<'_>) -> Result<Arc<Config>> {
     let mut config = Config::built_in();
     for (index, path) in kustomization.configurations.iter().enumerate() {

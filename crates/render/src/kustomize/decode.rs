@@ -8,16 +8,16 @@ use serde_json::Value;
 use crate::error::Fault;
 use lockgate_base::model::type_name;
 
-/// How strict the reading is.
+/// The strictness of the decoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Strictness {
-    /// An unknown field is a mistake, and so is a number where a string is wanted.
+    /// An unknown field is a mistake, and so is a number in place of a string.
     Strict,
-    /// Unknown fields are dropped, and numbers and booleans become strings where a string is wanted.
+    /// Unknown fields are dropped, and numbers and booleans in place of strings become strings.
     Lenient,
 }
 
-/// Where in a document the reading is, and the mistakes so far.
+/// The current path in a document, and the mistakes so far.
 pub(crate) struct At {
     strictness: Strictness,
     /// Whether numbers stay numbers even in a lenient reading.
@@ -28,7 +28,7 @@ pub(crate) struct At {
 
 /// A type that can be read from a value.
 pub(crate) trait Decode: Default {
-    /// Takes over what `value` says; mistakes are left in `at`.
+    /// Reads `value` into `self`; mistakes are added to `at`.
     fn decode(&mut self, value: Value, at: &mut At);
 }
 
@@ -54,8 +54,8 @@ impl At {
         self.path.truncate(length);
     }
 
-    /// Runs `read` in the field with this key of a record. A key marked with `=` is one that Go embeds: there
-    /// its lenient reader does not see that a string is wanted.
+    /// Runs `read` in the field with this key of a record. A key with the mark `=` belongs to a struct that
+    /// Go embeds: there Go's lenient reader does not see that a string is wanted.
     pub(crate) fn in_key(&mut self, key: &str, read: impl FnOnce(&mut Self)) {
         let exact = self.exact;
         self.exact |= key.starts_with('=');
@@ -67,8 +67,8 @@ impl At {
         self.strictness == Strictness::Lenient && !self.exact
     }
 
-    /// The entries of a mapping, or none and a mistake. They are in their order, but where two keys differ
-    /// only in case: Go sorts keys before, and takes the last one.
+    /// The entries of a mapping, or none and a mistake. They keep their order unless two keys differ only in
+    /// case: Go sorts the keys then, and takes the last one.
     pub(crate) fn entries(&mut self, value: Value) -> Vec<(String, Value)> {
         match value {
             Value::Object(map) => {
@@ -106,12 +106,12 @@ impl At {
     }
 }
 
-/// The name of a field without the mark that keeps numbers numbers in it.
+/// The name of a field without the mark `=`.
 pub(crate) fn plain_name(key: &str) -> &str {
     key.strip_prefix('=').unwrap_or(key)
 }
 
-/// Whether two names differ by one letter added, lost, changed or swapped, or by a plural.
+/// Whether two names differ by one letter added, removed, changed or swapped, or by a plural.
 fn similar(name: &str, key: &str) -> bool {
     let (name, key) = (name.to_ascii_lowercase(), key.to_ascii_lowercase());
     if name.len().abs_diff(key.len()) > 1 || key.len() < 3 {

@@ -1,7 +1,7 @@
 //! Dotted paths into an object, as replacements and variables use them.
 //!
-//! There are two readings. [`lookup`] finds one field and takes `[name=value]` literally; [`find`] finds all
-//! fields, takes the value for a regular expression, knows `*`, and can make what is absent.
+//! There are two readings. [`lookup`] finds one field and takes `[name=value]` literally. [`find`] finds all
+//! fields, takes the value for a regular expression, knows `*`, and can create absent fields.
 
 use regex::Regex;
 use serde_json::{Map, Value};
@@ -14,18 +14,18 @@ use lockgate_base::model::type_name;
 pub(crate) use lockgate_base::model::yaml::PathStep as Hop;
 use lockgate_base::model::yaml::{Dialect, Form, WrittenAs, first_document, plain_value};
 
-/// A field that was found.
+/// A field at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Match {
-    /// The way to it.
+    /// The path to it.
     pub(crate) hops: Vec<Hop>,
-    /// Whether it was made just now.
+    /// Whether the search has created it.
     pub(crate) made: bool,
     /// Whether it lies in text that was read as YAML, so that setting it changes nothing.
     pub(crate) detached: bool,
 }
 
-/// What is made where a field is absent.
+/// The type of a created field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// A scalar.
@@ -55,7 +55,7 @@ impl Shape {
     }
 }
 
-/// Splits a path at dots, except within brackets and after a backslash. Brackets without `=` are taken off.
+/// Splits a path at dots, except within brackets and after a backslash. Brackets without `=` are removed.
 pub(crate) fn split(path: &str) -> Vec<String> {
     let mut result = Vec::new();
     let mut parts = split_path(path, '.').into_iter();
@@ -80,7 +80,7 @@ pub(crate) fn split(path: &str) -> Vec<String> {
     result
 }
 
-/// Takes `name[0]` apart into `name` and `0`.
+/// Splits `name[0]` into `name` and `0`.
 pub(crate) fn with_indexes(parts: Vec<String>) -> Vec<String> {
     let mut result = Vec::new();
     for part in parts {
@@ -98,12 +98,12 @@ pub(crate) fn with_indexes(parts: Vec<String>) -> Vec<String> {
     result
 }
 
-/// The field at a path, if it is there.
+/// The field at a path, if it exists.
 pub(crate) fn lookup<'v>(value: &'v Value, path: &[String]) -> Result<Option<&'v Value>, Fault> {
     Ok(lookup_way(value, path)?.map(|(_, found)| found))
 }
 
-/// What a path leads to, with the way to it.
+/// The field at a path, with the steps to it.
 pub(crate) fn lookup_way<'v>(
     value: &'v Value,
     path: &[String],
@@ -141,7 +141,7 @@ fn item(value: &Value, position: impl Fn(&[Value]) -> Option<usize>) -> Result<O
     Ok(found)
 }
 
-/// The value at the end of a way, to be looked at.
+/// The value at the end of these steps.
 pub(crate) fn get<'v>(value: &'v Value, hops: &[Hop]) -> Option<&'v Value> {
     hops.iter().try_fold(value, |at, hop| match hop {
         Hop::Key(key) => at.as_object()?.get(key),
@@ -149,7 +149,7 @@ pub(crate) fn get<'v>(value: &'v Value, hops: &[Hop]) -> Option<&'v Value> {
     })
 }
 
-/// The value at the end of a way.
+/// The value at the end of these steps, mutable.
 pub(crate) fn at<'v>(value: &'v mut Value, hops: &[Hop]) -> Option<&'v mut Value> {
     let mut at = value;
     for hop in hops {
@@ -161,8 +161,8 @@ pub(crate) fn at<'v>(value: &'v mut Value, hops: &[Hop]) -> Option<&'v mut Value
     Some(at)
 }
 
-/// All fields at a path. With `create`, the last one is made in that shape where it is absent. `texts` tells
-/// how scalars were written.
+/// All fields at a path. With `create`, the last one is created with that shape if it is absent. `texts`
+/// holds the notation of scalars.
 pub(crate) fn find(
     value: &mut Value,
     path: &[String],
@@ -228,8 +228,8 @@ impl Finder<'_> {
         outcome
     }
 
-    /// A part without a name, as behind a dot at the end. It means a scalar that is empty; another one is
-    /// emptied where fields are made, and what is then set is not part of the object.
+    /// Handles a part without a name, as behind a dot at the end. It selects an empty scalar. If fields may
+    /// be created, any other scalar is emptied, and the value that is then set is not part of the object.
     fn nameless(&mut self, value: &mut Value, rest: &[String], made: bool) -> Result<(), Fault> {
         if value.is_object() || value.is_array() {
             return Err(wrong(value, "a scalar", ""));
@@ -248,7 +248,7 @@ impl Finder<'_> {
         self.apart(&mut shape.empty(), rest, true)
     }
 
-    /// A field of nothing: where fields are made, it is made where nobody sees it.
+    /// Handles a field of nothing: if fields may be created, it is created outside of the object.
     fn inside_nothing(&mut self, name: &str, rest: &[String]) -> Result<(), Fault> {
         let Some(shape) = self.create.map(|last| next_shape(rest, last)) else { return Ok(()) };
         self.hops.push(Hop::Key(name.into()));
@@ -257,7 +257,7 @@ impl Finder<'_> {
         outcome
     }
 
-    /// Whether nothing is written where the scalar stands that was come to.
+    /// Whether the current scalar has an empty notation.
     fn is_unwritten(&self) -> bool {
         let is_nothing = |form: &Form| match form {
             Form::Text(text) => text.trim().is_empty(),
@@ -267,7 +267,7 @@ impl Finder<'_> {
         self.texts.iter().any(|written| written.way == self.hops && is_nothing(&written.form))
     }
 
-    /// Goes on in something that is not part of the object.
+    /// Continues in a value that is not part of the object.
     fn apart(&mut self, value: &mut Value, rest: &[String], made: bool) -> Result<(), Fault> {
         let before = std::mem::replace(&mut self.detached, true);
         let outcome = self.find(value, rest, made);
@@ -275,7 +275,7 @@ impl Finder<'_> {
         outcome
     }
 
-    /// Goes on in the content of a text that is YAML. What is found there is only looked at.
+    /// Continues in the content of a text that is YAML. Fields in there are only read.
     fn inside_text(&mut self, scalar: &Value, rest: &[String]) -> Result<(), Fault> {
         self.apart(&mut parse_text(&text_of(scalar))?, rest, false)
     }
@@ -345,7 +345,7 @@ impl Finder<'_> {
 fn next_shape(rest: &[String], last: Shape) -> Shape {
     match rest.first() {
         None => last,
-        // Kustomize does not tell a part without a name from the end.
+        // Kustomize takes a part without a name for the end.
         Some(next) if next.is_empty() => last,
         Some(next) if is_bracketed(next) || next.parse::<usize>().is_ok() => Shape::List,
         Some(_) => Shape::Mapping,
@@ -381,7 +381,7 @@ fn wrong(found: &Value, wanted: &str, part: &str) -> Fault {
     Fault::new(format!("expected {wanted} before '{part}', found {}", type_name(found)))
 }
 
-/// Reads a text as YAML; only the first document counts, and it must be there.
+/// Reads a text as YAML. Only the first document counts, and it is required.
 pub(crate) fn parse_text(text: &str) -> Result<Value, Fault> {
     let is_empty = |line: &str| line.is_empty() || line.starts_with('#');
     if text.lines().map(str::trim_start).all(is_empty) {
@@ -391,7 +391,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Value, Fault> {
     document.map(|document| document.value).map_err(|error| Fault::new(error.to_string()))
 }
 
-/// What a text means when it stands in YAML without quotes.
+/// The value of a text in YAML without quotes.
 pub(crate) fn plain(text: &str) -> Value {
     plain_value(text, Dialect::V3).unwrap_or_else(|_| text.into())
 }

@@ -1,4 +1,4 @@
-//! Walks to the fields that a field specification means.
+//! Walks to the fields that a field specification selects.
 
 use serde_json::{Map, Value};
 
@@ -6,11 +6,12 @@ use super::file::FieldSpec;
 use super::id::KindRef;
 use crate::budget::{DEPTH_LIMIT, Spent};
 use crate::error::Fault;
+use lockgate_base::model::{entry, entry_mut};
 
-/// What is made where a field is absent and the specification says that it is made.
+/// The value of an absent field, if the specification says that it is created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Create {
-    /// Nothing.
+    /// It is not created.
     Nothing,
     /// An empty string.
     Scalar,
@@ -18,7 +19,7 @@ pub(crate) enum Create {
     Mapping,
 }
 
-/// Splits a path at `delimiter`, which a backslash before it keeps.
+/// Splits a path at `delimiter`, unless a backslash escapes it.
 pub(crate) fn split_path(path: &str, delimiter: char) -> Vec<String> {
     let path = if path.len() > 1 { path.strip_prefix(delimiter).unwrap_or(path) } else { path };
     let mut parts: Vec<String> = Vec::new();
@@ -35,12 +36,12 @@ pub(crate) fn split_path(path: &str, delimiter: char) -> Vec<String> {
     parts
 }
 
-/// Whether a specification means objects of this kind.
+/// Whether a specification selects objects of this kind.
 pub(crate) fn selects(spec: &FieldSpec, gvk: KindRef<'_>) -> bool {
     gvk.is_selected(&spec.group, &spec.version, &spec.kind)
 }
 
-/// A specification with its path taken apart, for use on many resources.
+/// A specification with its split path, for use on many resources.
 pub(crate) struct Field<'s> {
     /// The specification.
     pub(crate) spec: &'s FieldSpec,
@@ -60,17 +61,18 @@ impl<'s> Field<'s> {
     }
 }
 
-/// Runs `set` on every field of an object that the specifications mean.
+/// Runs `set` on every field of an object that the specifications select.
 pub(crate) fn visit<'f, 's: 'f>(
     object: &mut Value,
     fields: impl IntoIterator<Item = &'f Field<'s>>,
     create: Create,
     set: &mut dyn FnMut(&mut Value) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    // Asked once and not for every field, most of which are of other kinds.
+    // The kind is read once and not for every field, since most fields belong to other kinds.
     let mut kind = kind_of(object);
+    let mut gvk = KindRef::new(&kind.0, &kind.1);
     for field in fields {
-        if !selects(field.spec, KindRef::new(&kind.0, &kind.1)) {
+        if !selects(field.spec, gvk) {
             continue;
         }
         if field.path.len() > DEPTH_LIMIT {
@@ -80,12 +82,13 @@ pub(crate) fn visit<'f, 's: 'f>(
         walk(object, &field.path, create, set).map_err(|fault| fault.in_field(&field.spec.path))?;
         if matches!(field.path[0].as_str(), "apiVersion" | "kind") {
             kind = kind_of(object);
+            gvk = KindRef::new(&kind.0, &kind.1);
         }
     }
     Ok(())
 }
 
-/// The `apiVersion` and the kind of an object that is about to change.
+/// The `apiVersion` and the kind of an object, copied before it changes.
 fn kind_of(object: &Value) -> (String, String) {
     let gvk = KindRef::of(object);
     (gvk.api_version().into_owned(), gvk.kind.to_owned())
@@ -116,7 +119,7 @@ pub(crate) fn walk(
     }
 }
 
-/// The field of a mapping, made where it is to be made.
+/// The field of a mapping, created if the specification says so.
 fn enter<'m>(
     map: &'m mut Map<String, Value>,
     name: &str,
@@ -136,26 +139,21 @@ fn enter<'m>(
         (Create::Scalar, false, true) => Some(Value::String(String::new())),
         (Create::Mapping, false, true) | (_, false, false) => Some(Value::Object(Map::new())),
     };
-    match map.get_mut(name) {
-        Some(Value::Null) => {
-            // Kustomize turns a null into what the path wants there.
-            if let Some(fresh) = fresh {
-                map.insert(name.into(), fresh);
-            }
+    match (entry(map, name), fresh) {
+        // Kustomize turns a null into the value that the path expects there.
+        (Some(Value::Null), Some(fresh)) => {
+            map.insert(name.into(), fresh);
         }
-        None if !is_list => match fresh {
-            Some(fresh) => {
-                map.insert(name.into(), fresh);
-            }
-            None => return Ok(None),
-        },
-        None => return Ok(None),
-        Some(_) => {}
+        (None, Some(fresh)) if !is_list => {
+            map.insert(name.into(), fresh);
+        }
+        (None, _) => return Ok(None),
+        (Some(_), _) => {}
     }
-    Ok(map.get_mut(name))
+    Ok(entry_mut(map, name))
 }
 
-/// Sets a key of a mapping, as for labels: nothing happens on a null.
+/// Sets a key of a mapping, as for labels; a null stays.
 pub(crate) fn set_entry(value: &mut Value, key: &str, entry: &str) -> Result<(), Fault> {
     match value {
         Value::Object(map) => {
@@ -169,7 +167,7 @@ pub(crate) fn set_entry(value: &mut Value, key: &str, entry: &str) -> Result<(),
     }
 }
 
-/// Sets a scalar; anything else is refused.
+/// Sets a scalar; any other type is refused.
 pub(crate) fn set_scalar(value: &mut Value, scalar: Value) -> Result<(), Fault> {
     match value {
         Value::Array(_) | Value::Object(_) => {

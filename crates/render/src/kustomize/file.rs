@@ -18,13 +18,9 @@ pub(crate) type Pairs = BTreeMap<String, String>;
 record! {
     /// Metadata, which only some built-in plugin configurations use.
     pub(crate) Meta {
-        /// Name.
         name: String = "name",
-        /// Namespace.
         namespace: String = "namespace",
-        /// Labels.
         labels: Pairs = "labels",
-        /// Annotations.
         annotations: Pairs = "annotations",
     }
 }
@@ -40,7 +36,7 @@ record! {
         kind: String = "=kind",
         /// The field, its parts separated by `/`.
         path: String = "path",
-        /// Whether it is made where it is absent.
+        /// Whether an absent field is created.
         create: bool = "create",
     }
 }
@@ -50,17 +46,17 @@ record! {
     pub(crate) Label {
         /// The labels.
         pairs: Pairs = "pairs",
-        /// Also in selectors and templates.
+        /// Whether selectors and templates get them too.
         include_selectors: bool = "includeSelectors",
-        /// Also in templates.
+        /// Whether templates get them too.
         include_templates: bool = "includeTemplates",
-        /// Also in these fields.
+        /// Further fields that get them.
         fields: Vec<FieldSpec> = "fields",
     }
 }
 
 record! {
-    /// Which objects are meant: regular expressions and selectors.
+    /// Selects objects by regular expressions and selectors.
     pub Selector {
         /// API group.
         group: String = "=group",
@@ -80,11 +76,11 @@ record! {
 }
 
 record! {
-    /// What a patch may change besides content.
+    /// The parts of an object, besides its content, that a patch may change.
     pub(crate) PatchOptions {
-        /// The name.
+        /// Whether it may change the name.
         allow_name_change: bool = "allowNameChange",
-        /// The kind.
+        /// Whether it may change the kind.
         allow_kind_change: bool = "allowKindChange",
     }
 }
@@ -92,13 +88,13 @@ record! {
 record! {
     /// An entry of `patches` or `patchesJson6902`.
     pub(crate) Patch {
-        /// File that holds it.
+        /// File of the patch.
         path: String = "path",
         /// The patch itself.
         content: String = "patch",
-        /// The objects it is for.
+        /// The objects that it applies to.
         target: Option<Selector> = "target",
-        /// What it may change.
+        /// The parts that it may change.
         options: Option<PatchOptions> = "options",
     }
 }
@@ -108,13 +104,13 @@ record! {
     pub Image {
         /// Regular expression for the image's name.
         name: String = "name",
-        /// The name instead.
+        /// The new name.
         new_name: String = "newName",
         /// Appended to the tag.
         tag_suffix: String = "tagSuffix",
-        /// The tag instead.
+        /// The new tag.
         new_tag: String = "newTag",
-        /// The digest instead.
+        /// The new digest.
         digest: String = "digest",
     }
 }
@@ -124,55 +120,48 @@ record! {
     pub(crate) Replica {
         /// Name of the object.
         name: String = "name",
-        /// How many.
+        /// The number of replicas.
         count: i64 = "count",
     }
 }
 
 record! {
-    /// How a replacement takes a part of a value or puts it.
+    /// The part of a value that a replacement takes or replaces.
     pub(crate) FieldOptions {
-        /// What separates the parts.
+        /// The separator of the parts.
         delimiter: String = "delimiter",
-        /// Which part, from 0.
+        /// The index of the part, from 0.
         index: i64 = "index",
         /// Accepted and without effect, as in kustomize.
         encoding: String = "encoding",
-        /// Whether a missing field is made.
+        /// Whether a missing field is created.
         create: bool = "create",
     }
 }
 
 record! {
-    /// Where a replacement's value comes from.
+    /// The source of a replacement's value.
     pub(crate) Source {
-        /// API group.
         group: String = "=group",
-        /// API version.
         version: String = "=version",
-        /// Kind.
         kind: String = "=kind",
-        /// Name.
         name: String = "=name",
-        /// Namespace.
         namespace: String = "=namespace",
-        /// The field.
         field_path: String = "fieldPath",
-        /// Which part of it.
+        /// The part of the field.
         options: Option<FieldOptions> = "options",
     }
 }
 
 record! {
-    /// Where a replacement's value goes.
+    /// The targets of a replacement's value.
     pub(crate) Target {
         /// The objects.
         select: Option<Selector> = "select",
-        /// Which of them not.
+        /// The objects that are excluded.
         reject: Vec<Selector> = "reject",
-        /// The fields.
         field_paths: Vec<String> = "fieldPaths",
-        /// How it is put.
+        /// The part of the fields to replace.
         options: Option<FieldOptions> = "options",
     }
 }
@@ -180,13 +169,13 @@ record! {
 record! {
     /// An entry of `replacements`.
     pub(crate) Replacement {
-        /// File that holds one or several.
+        /// File with one or several replacements.
         path: String = "path",
-        /// From where.
+        /// The source.
         source: Option<Source> = "=source",
-        /// The value itself.
+        /// A literal value.
         source_value: Option<String> = "=sourceValue",
-        /// To where.
+        /// The targets.
         targets: Option<Vec<Target>> = "=targets",
     }
 }
@@ -196,15 +185,10 @@ record! {
     pub(crate) ObjectRef {
         /// Group and version.
         api_version: String = "apiVersion",
-        /// API group.
         group: String = "=group",
-        /// API version.
         version: String = "=version",
-        /// Kind.
         kind: String = "=kind",
-        /// Name.
         name: String = "name",
-        /// Namespace.
         namespace: String = "namespace",
     }
 }
@@ -212,7 +196,7 @@ record! {
 record! {
     /// The field of a variable.
     pub(crate) FieldRef {
-        /// Dotted path; the name where it is absent.
+        /// Dotted path; the name by default.
         field_path: String = "fieldPath",
     }
 }
@@ -220,7 +204,6 @@ record! {
 record! {
     /// An entry of `vars`.
     pub(crate) Var {
-        /// Its name.
         name: String = "name",
         /// The object.
         objref: ObjectRef = "objref",
@@ -244,7 +227,7 @@ record! {
     pub(crate) SortOptions {
         /// `legacy` or `fifo`.
         order: String = "order",
-        /// Instead of the lists built in.
+        /// Replaces the built-in lists.
         legacy: Option<LegacySort> = "legacySortOptions",
     }
 }
@@ -252,13 +235,13 @@ record! {
 record! {
     /// Options of generators.
     pub(crate) GeneratorOptions {
-        /// Labels of what is generated.
+        /// Labels of the generated objects.
         labels: Pairs = "labels",
-        /// Annotations of what is generated.
+        /// Annotations of the generated objects.
         annotations: Pairs = "annotations",
-        /// Whether the name stays as it is.
+        /// Whether the name gets no hash.
         disable_name_suffix_hash: bool = "disableNameSuffixHash",
-        /// Whether what is generated is immutable.
+        /// Whether the generated objects are immutable.
         immutable: bool = "immutable",
     }
 }
@@ -266,9 +249,7 @@ record! {
 record! {
     /// An entry of `configMapGenerator` or `secretGenerator`.
     pub(crate) Generator {
-        /// Name.
         name: String = "=name",
-        /// Namespace.
         namespace: String = "=namespace",
         /// `create`, `merge` or `replace`.
         behavior: String = "=behavior",
@@ -280,9 +261,9 @@ record! {
         files: Vec<String> = "=files",
         /// Paths of files with `key=value` lines.
         envs: Vec<String> = "=envs",
-        /// One such path.
+        /// A single path of that kind.
         env: String = "=env",
-        /// Options of this one.
+        /// Options of this generator.
         options: Option<GeneratorOptions> = "=options",
     }
 }
@@ -290,7 +271,6 @@ record! {
 record! {
     /// A kustomization file.
     pub(crate) Kustomization {
-        /// API version.
         api_version: String = "=apiVersion",
         /// `Kustomization` or `Component`.
         kind: String = "=kind",
@@ -304,11 +284,9 @@ record! {
         name_suffix: String = "nameSuffix",
         /// Namespace of everything.
         namespace: String = "namespace",
-        /// Labels also of selectors.
+        /// Labels, which selectors get too.
         common_labels: Option<Pairs> = "commonLabels",
-        /// Labels.
         labels: Vec<Label> = "labels",
-        /// Annotations.
         common_annotations: Pairs = "commonAnnotations",
         /// Strategic merge patches.
         patches_strategic_merge: Option<Vec<String>> = "patchesStrategicMerge",
@@ -316,15 +294,11 @@ record! {
         patches_json6902: Option<Vec<Patch>> = "patchesJson6902",
         /// Patches of either kind.
         patches: Vec<Patch> = "patches",
-        /// Images.
         images: Vec<Image> = "images",
         /// The old name of `images`.
         image_tags: Option<Vec<Image>> = "imageTags",
-        /// Replacements.
         replacements: Vec<Replacement> = "replacements",
-        /// Replica counts.
         replicas: Vec<Replica> = "replicas",
-        /// Variables.
         vars: Option<Vec<Var>> = "vars",
         /// Order of the result.
         sort_options: Option<SortOptions> = "sortOptions",
@@ -356,7 +330,7 @@ record! {
         transformers: Vec<String> = "transformers",
         /// Validator plugin configurations.
         validators: Vec<String> = "validators",
-        /// What is noted on objects about their origin.
+        /// The notes about their origin that objects get.
         build_metadata: Vec<String> = "buildMetadata",
     }
 }
@@ -366,7 +340,7 @@ const COMPONENT_API_VERSION: &str = "kustomize.config.k8s.io/v1alpha1";
 const COMPONENT: &str = "Component";
 
 impl Kustomization {
-    /// Reads the text of a kustomization file, strictly; what to tell about deprecated fields is added to
+    /// Reads the text of a kustomization file strictly, and adds warnings about deprecated fields to
     /// `warnings`.
     pub(crate) fn parse(text: &str, file: &str, warnings: &mut Vec<String>, budget: &Budget) -> Result<Self> {
         let value = first_document(text, file, budget)?;
@@ -382,7 +356,7 @@ impl Kustomization {
             .into());
         }
         kustomization.enforce(file)?;
-        // One record serves both generators, of which only that of Secrets has a type.
+        // One record serves both generators, and only Secrets have a type.
         let mut generators = kustomization.config_map_generator.iter();
         if let Some(index) = generators.position(|generator| generator.kind.is_some()) {
             let fault = Fault::new("unknown field; only a secretGenerator has one");
@@ -391,8 +365,8 @@ impl Kustomization {
         Ok(kustomization)
     }
 
-    /// Reads the text of a kustomization file as Flux reads the one it builds: unknown fields are dropped,
-    /// and it may be empty.
+    /// Reads the text of a kustomization file as Flux reads that of the built folder: unknown fields are
+    /// dropped, and it may be empty.
     pub(crate) fn parse_lenient(text: &str, file: &str, budget: &Budget) -> Result<Self> {
         decode_file(first_document(text, file, budget)?, Strictness::Lenient, text, file)
     }
@@ -402,7 +376,7 @@ impl Kustomization {
         self.kind == COMPONENT
     }
 
-    /// Moves deprecated fields into the ones that replace them.
+    /// Moves deprecated fields into their replacements.
     pub(crate) fn fix(&mut self) {
         if self.kind.is_empty() {
             self.kind = "Kustomization".into();
@@ -434,7 +408,7 @@ impl Kustomization {
         RenderError::of(faults).map_or(Ok(()), Err)
     }
 
-    /// What to tell about deprecated fields; asked before [`Self::fix`].
+    /// Warnings about deprecated fields; must be called before [`Self::fix`].
     pub(crate) fn deprecations(&self, file: &str) -> Vec<String> {
         let fields = [
             (self.bases.is_some(), "bases", "resources"),
@@ -449,7 +423,7 @@ impl Kustomization {
     }
 }
 
-/// The first document of a text in YAML 1.1, which is the one that counts.
+/// The first document of a text in YAML 1.1, which is the only one that counts.
 pub(crate) fn first_document(text: &str, file: &str, budget: &Budget) -> Result<Value> {
     let documents = budget.reading(|left| yaml::documents_within(text, Dialect::V2, left));
     let documents = documents.map_err(|spent| Fault::from(spent).in_file(file))?.map_err(|error| {
@@ -472,7 +446,7 @@ pub(crate) fn decode_file<T: super::decode::Decode>(
     })
 }
 
-/// Adds the line of a fault's field where the key is found once in the text.
+/// Adds the line of a fault's field if the key occurs once in the text.
 fn locate(fault: Fault, text: &str) -> Fault {
     let key = fault.field.as_deref().and_then(|field| {
         field.rsplit('.').find_map(|part| part.split('[').next().filter(|key| !key.is_empty()))
@@ -490,7 +464,7 @@ fn locate(fault: Fault, text: &str) -> Fault {
     }
 }
 
-/// Whether a kustomization says nothing besides its type: kustomize refuses such a file.
+/// Whether a kustomization has no field besides its type: kustomize refuses such a file.
 fn is_empty(value: &Value) -> bool {
     let Value::Object(map) = value else { return value.is_null() };
     map.iter().all(|(key, value)| {

@@ -1,5 +1,5 @@
-//! What Flux adds: a kustomization where there is none, and the fields of the Kustomization object laid over
-//! it.
+//! Flux's additions: a kustomization file if the folder has none, and the fields of the Kustomization object
+//! on top of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use super::target::Target;
 use crate::error::{Fault, RenderError, Result};
 use lockgate_base::tree::{self, Resolved};
 
-/// How deep folders are looked through.
+/// The deepest level of folders that is searched.
 const WALK_LIMIT: usize = 200;
 
 record! {
@@ -39,31 +39,31 @@ record! {
 record! {
     /// The fields of a Kustomization object that shape its build, read from its `spec`.
     pub Overlay {
-        /// Instead of the namespace in the file.
+        /// Replaces the namespace in the file.
         target_namespace: Option<String> = "targetNamespace",
-        /// Instead of the prefix in the file.
+        /// Replaces the prefix in the file.
         name_prefix: Option<String> = "namePrefix",
-        /// Instead of the suffix in the file.
+        /// Replaces the suffix in the file.
         name_suffix: Option<String> = "nameSuffix",
-        /// After the patches in the file.
+        /// Patches that are applied after those in the file.
         patches: Vec<OverlayPatch> = "patches",
-        /// After the strategic merge patches in the file.
+        /// Strategic merge patches that are applied after those in the file.
         patches_strategic_merge: Vec<Value> = "patchesStrategicMerge",
-        /// After the JSON patches in the file.
+        /// JSON patches that are applied after those in the file.
         patches_json6902: Vec<OverlayJson6902> = "patchesJson6902",
-        /// Merged by name with the images in the file.
+        /// Images, merged by name with those in the file.
         images: Vec<Image> = "images",
-        /// After the components in the file.
+        /// Components that come after those in the file.
         components: Vec<String> = "components",
-        /// Whether components that are not there are left out.
+        /// Whether missing components are left out.
         ignore_missing_components: bool = "ignoreMissingComponents",
-        /// Instead of the build metadata in the file.
+        /// Replaces the build metadata in the file.
         build_metadata: Vec<String> = "buildMetadata",
     }
 }
 
 impl Overlay {
-    /// Reads the `spec` of a Kustomization object; fields that do not shape the build are left aside.
+    /// Reads the `spec` of a Kustomization object; fields without an effect on the build are ignored.
     pub fn from_spec(spec: &Value) -> Result<Self> {
         decode(spec.clone(), Strictness::Lenient)
             .map_err(|faults| RenderError::of(faults).unwrap_or_else(|| Fault::new("unreadable").into()))
@@ -71,7 +71,7 @@ impl Overlay {
     }
 }
 
-/// Loads the kustomization of the folder that is built as Flux does.
+/// Loads the kustomization of the built folder as Flux does.
 pub(crate) fn load<'t, 'b>(
     build: &'b BuildShared<'b>,
     loader: Loader<'t>,
@@ -81,7 +81,7 @@ pub(crate) fn load<'t, 'b>(
         Some((file, text)) => {
             let mut kustomization = Kustomization::parse_lenient(&text, &file, loader.budget())?;
             if kustomization.resources.is_empty() {
-                // Flux sets this so that the file is not taken for an empty one; it shows in the result.
+                // Flux sets this so that the file does not count as empty; it shows in the result.
                 kustomization.build_metadata = vec!["originAnnotations".into()];
             }
             (file, kustomization)
@@ -103,8 +103,7 @@ pub(crate) fn load<'t, 'b>(
     Ok(Target { build, loader, kustomization, file, origin: None })
 }
 
-/// A kustomization of all files below a folder. A folder that has a kustomization of its own stands for what
-/// is in it.
+/// A kustomization of all files below a folder. A subfolder with its own kustomization is one resource.
 fn generate(loader: &Loader<'_>) -> Result<Kustomization> {
     let mut resources = Vec::new();
     walk(loader, "", 0, &mut resources)?;
@@ -148,13 +147,13 @@ fn walk(loader: &Loader<'_>, folder: &str, depth: usize, resources: &mut Vec<Str
     Ok(())
 }
 
-/// Of several paths to one file keeps that without symbolic links, or else the first. Flux keeps links out of
-/// what it builds, and so a file with a link beside it is applied once.
+/// Of several paths to one file, this keeps the one without symbolic links, or else the first. Flux ignores
+/// links in a built folder, so a file with a link beside it is applied once.
 fn drop_twins(loader: &Loader<'_>, resources: &mut Vec<String>) {
     let mut kept = BTreeMap::new();
     for path in &*resources {
         let at = tree::join(loader.root(), path);
-        // What leads nowhere, or out, is told where it is read.
+        // A path that leads nowhere, or out of the tree, is reported when it is read.
         let real = loader.reader().canonical(&at).unwrap_or_else(|_| at.clone());
         if real == at || !kept.contains_key(&real) {
             kept.insert(real, path.clone());
@@ -164,7 +163,7 @@ fn drop_twins(loader: &Loader<'_>, resources: &mut Vec<String>) {
     resources.retain(|path| kept.contains(path));
 }
 
-/// Whether Flux takes a file for YAML: it looks at the letters as they are.
+/// Whether Flux takes a file for YAML: the extension must be in lower case.
 fn is_yaml(name: &str) -> bool {
     matches!(name.rsplit_once('.'), Some((_, "yaml" | "yml")))
 }
@@ -214,7 +213,7 @@ fn lay_over(kustomization: &mut Kustomization, overlay: &Overlay, loader: &Loade
     Ok(())
 }
 
-/// Tag and digest are one choice: setting either drops the other that was there.
+/// Tag and digest exclude each other: setting either drops an existing other one.
 fn lay_image(images: &mut Vec<Image>, image: &Image) {
     match images.iter_mut().find(|there| there.name == image.name) {
         Some(there) => {

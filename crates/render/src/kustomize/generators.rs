@@ -11,12 +11,12 @@ use super::load::Loader;
 use super::res::{Behavior, Res};
 use crate::error::{Fault, Result};
 
-/// How long a line of base64 is before it is broken.
+/// The length of a line of base64.
 const BASE64_LINE: usize = 70;
-/// Go's scanner stops at a longer line without a word.
+/// Go's scanner stops at a longer line without an error.
 const SCANNER_LIMIT: usize = 64 * 1024;
 
-/// What is generated.
+/// The kind of a generated object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Product {
     /// A `ConfigMap`.
@@ -57,7 +57,7 @@ pub(crate) fn with_global(generator: &mut Generator, global: Option<&GeneratorOp
     local.immutable |= global.immutable;
 }
 
-/// Makes the object. `file` is the kustomization that asks for it.
+/// Makes the object. `file` is the kustomization with the generator.
 pub(crate) fn make(product: Product, generator: &Generator, loader: &Loader<'_>, file: &str) -> Result<Res> {
     let name = &generator.name;
     let place = |fault: Fault| {
@@ -118,7 +118,8 @@ fn put_config_data(value: &mut Value, data: BTreeMap<String, Vec<u8>>) -> Result
     Ok(())
 }
 
-/// Base64 in lines of 70, each ended by a line feed when there is more than one: the hash covers them.
+/// Base64 in lines of 70 characters. If there are several lines, each ends with a line feed, since the hash
+/// covers them.
 fn base64_lines(bytes: &[u8]) -> String {
     let encoded = BASE64.encode(bytes);
     if encoded.len() < BASE64_LINE {
@@ -155,7 +156,7 @@ fn data(generator: &Generator, loader: &Loader<'_>) -> Result<BTreeMap<String, V
     }
     for (index, literal) in generator.literals.iter().enumerate() {
         let (key, value) = literal.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(|| {
-            // The literal may be a secret, so that it is not repeated.
+            // The literal may be a secret, so the message does not repeat it.
             Fault::new(format!("literals[{index}] is not of the form key=value"))
         })?;
         put(key.into(), unquoted(value).as_bytes().to_vec())?;
@@ -191,8 +192,8 @@ fn file_source(source: &str) -> Result<(&str, &str), Fault> {
     }
 }
 
-/// Reads lines of `key=value`. Nothing but blanks before the key is taken away; a line without `=` has an
-/// empty value.
+/// Reads lines of `key=value`. Only the blanks before the key are removed; a line without `=` has an empty
+/// value.
 fn environment(bytes: &[u8]) -> Result<Vec<(String, String)>, Fault> {
     let mut pairs = Vec::new();
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);

@@ -7,7 +7,7 @@ use super::res::Res;
 use super::resmap::ResMap;
 use crate::error::{Fault, Result};
 
-/// Appends the hash to every name that wants one.
+/// Appends the hash to every name that needs one.
 pub(crate) fn run(map: &mut ResMap) -> Result<()> {
     if !map.items().iter().any(|res| res.needs_hash) {
         return Ok(());
@@ -21,8 +21,8 @@ pub(crate) fn run(map: &mut ResMap) -> Result<()> {
     Ok(())
 }
 
-/// The hash of a `ConfigMap` or `Secret`. What is hashed has an empty name: kustomize looks the name up
-/// wrongly.
+/// The hash of a `ConfigMap` or `Secret`. The hashed object has an empty name, since kustomize looks the name
+/// up wrongly.
 pub(crate) fn of(res: &Res) -> Result<String> {
     let fields: &[&str] = match res.kind() {
         "ConfigMap" => &["binaryData", "data"],
@@ -55,7 +55,7 @@ pub(crate) fn of(res: &Res) -> Result<String> {
     Ok(digest.chars().take(10).map(readable).collect())
 }
 
-/// Replaces digits and vowels, so that no words come about.
+/// Replaces digits and vowels, so that the hash contains no words.
 fn readable(digit: char) -> char {
     match digit {
         '0' => 'g',
@@ -72,7 +72,7 @@ fn go_json(value: &Value) -> String {
     escape_html(&value.to_string())
 }
 
-/// Escapes the signs that HTML gives a meaning, as Go's JSON encoder does.
+/// Escapes the characters with a meaning in HTML, as Go's JSON encoder does.
 pub(crate) fn escape_html(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
@@ -88,7 +88,7 @@ pub(crate) fn escape_html(json: &str) -> String {
     text
 }
 
-/// The value with the keys of all mappings in order.
+/// The value with the keys of all mappings sorted.
 pub(crate) fn sorted(value: Value) -> Value {
     match value {
         Value::Object(map) => {

@@ -1,4 +1,4 @@
-//! `images`: changes name, tag and digest of container images.
+//! `images`: changes the name, tag and digest of container images.
 
 use regex::Regex;
 use serde_json::Value;
@@ -9,18 +9,18 @@ use super::pattern;
 use super::resmap::ResMap;
 use crate::error::{Fault, Result};
 
-/// Changes one image wherever it stands.
+/// Changes one image wherever it occurs.
 #[derive(Debug, Clone)]
 pub(crate) struct SetImage {
     image: Image,
-    /// Or why it is no regular expression.
+    /// An error if the name is no regular expression.
     name: Result<Regex, Fault>,
     specs: Vec<FieldSpec>,
 }
 
 impl SetImage {
-    /// Reads the name, which is a regular expression. A mistake in it is told when it is first compared with
-    /// an image.
+    /// Reads the name, which is a regular expression. A mistake in it is reported when it is first compared
+    /// with an image.
     pub(crate) fn new(image: Image, specs: Vec<FieldSpec>) -> Self {
         let (tag, digest) = ("(:[a-zA-Z0-9_.{}-]*)?", "(@sha256:[a-zA-Z0-9_.{}-]*)?");
         let name = pattern::compile_within("^", &image.name, &format!("{tag}{digest}$"));
@@ -34,7 +34,7 @@ impl SetImage {
             if res.kind() == "CustomResourceDefinition" {
                 continue;
             }
-            // Containers are looked for at any depth first, then in the fields that are configured.
+            // Containers at any depth come first, then the configured fields.
             if let Err(fault) = self.walk(&mut res.value) {
                 return Err(fault.in_field("image").on_object(res.subject()).into());
             }

@@ -1,8 +1,8 @@
 //! JSON patches (RFC 6902) as kustomize 5.8.1 applies them, through evanphx/json-patch v4.
 //!
-//! Where the library leaves the RFC, so does this: `replace` of a missing key adds it, `copy` of a missing
-//! key copies null, a negative index counts from the end, an absent `value` is null, and what stands before
-//! the first `/` of a path is not looked at.
+//! This code departs from the RFC where the library does: `replace` of a missing key adds it, `copy` of a
+//! missing key copies null, a negative index counts from the end, an absent `value` is null, and the text
+//! before the first `/` of a path is ignored.
 
 use std::fmt;
 
@@ -11,23 +11,23 @@ use serde_json::{Map, Value};
 use crate::budget::{Budget, DEPTH_LIMIT, Spent};
 use lockgate_base::model::yaml::{Dialect, YamlError, first_document};
 
-/// A patch that was read. Its operations are looked at when they are applied, as the library does.
+/// A parsed patch. Its operations are checked when they are applied, as in the library.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct JsonPatch(Vec<Value>);
 
 /// Why a text is not a patch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ParseError {
-    /// There is nothing.
+    /// The text is empty.
     #[error("the JSON patch is empty")]
     Empty,
-    /// What starts with `[` has to be JSON.
+    /// A text that starts with `[` must be JSON.
     #[error("a JSON patch that starts with '[' is read as JSON, not as YAML: {0}")]
     Json(String),
-    /// It is not YAML.
+    /// The text is no YAML.
     #[error("{0}")]
     Yaml(#[from] YamlError),
-    /// It is something else than a list of mappings.
+    /// The value is no list of mappings.
     #[error("a JSON patch is a list of operations, each a mapping with op, path and value; found {0}")]
     Shape(&'static str),
 }
@@ -83,7 +83,7 @@ pub(crate) fn parse(text: &str) -> Result<JsonPatch, ParseError> {
     }
 }
 
-/// Applies all operations. After an error the value is left as the operations before it made it.
+/// Applies all operations. After an error the value has the changes of the operations before it.
 pub(crate) fn apply(patch: &JsonPatch, value: &mut Value, budget: &Budget) -> Result<(), PatchError> {
     for (at, operation) in patch.0.iter().enumerate() {
         apply_one(operation, value, budget).map_err(|reason| {
@@ -140,7 +140,7 @@ fn add(root: &mut Value, path: &str, value: Value) -> Result<(), Reason> {
         }
         Container::List(items) if key == "-" => items.push(value),
         Container::List(items) => {
-            // A negative index counts from behind the element that is added.
+            // A negative index counts from the end of the list with the added element.
             let at = index(&key, items.len() + 1)?;
             items.insert(at, value);
         }
@@ -180,7 +180,7 @@ fn replace(root: &mut Value, path: &str, value: Value) -> Result<(), Reason> {
     Ok(())
 }
 
-/// The value at a path; `None` for a key that a mapping does not have.
+/// The value at a path; `None` if a mapping does not have the key.
 fn get<'v>(root: &'v mut Value, path: &str) -> Result<Option<&'v Value>, Reason> {
     let (container, key) = find(root, path)?;
     match container {
@@ -221,7 +221,7 @@ fn find<'v>(root: &'v mut Value, path: &str) -> Result<(Container<'v>, String), 
     }
 }
 
-/// The place that an index names among `length`.
+/// The index in a text, for a list of `length` elements.
 fn index(text: &str, length: usize) -> Result<usize, Reason> {
     let index: i64 = text.parse().map_err(|_| Reason::NotAnIndex(text.into()))?;
     let from_start = if index < 0 { i64::try_from(length).unwrap_or(i64::MAX) + index } else { index };
@@ -239,8 +239,8 @@ fn height(value: &Value) -> usize {
     }
 }
 
-/// kustomize reads the patched object back with Go's JSON, where every number is a float: an integer beyond
-/// 2^53 loses digits.
+/// kustomize reads the patched object back with Go's JSON, where every number is a float, so an integer
+/// beyond 2^53 loses digits.
 #[expect(clippy::cast_precision_loss, reason = "the loss is what is to be the same")]
 fn through_floats(value: &mut Value) {
     const EXACT: u64 = 1 << 53;
@@ -253,7 +253,7 @@ fn through_floats(value: &mut Value) {
                 (None, Some(int)) => int as f64,
                 _ => return,
             };
-            // The shortest digits that mean the float, filled up with zeros.
+            // The shortest digits of the float, filled up with zeros.
             let digits = float.to_string();
             *value = digits
                 .parse::<i64>()

@@ -1,9 +1,9 @@
-//! Keys that kustomize cannot write: it puts them down without quotes, and then reads back something else.
+//! Keys that kustomize cannot write: it writes them without quotes, and then reads back something else.
 
 use crate::error::{Fault, Result};
 use lockgate_base::model::yaml::{Dialect, plain_value};
 
-/// Refuses a key that reads back as a number, a boolean, a date or nothing.
+/// Refuses a key that would read back as a number, a boolean, a date or null.
 pub(crate) fn check(key: &str) -> Result<()> {
     if is_plain_text(key) {
         return Ok(());
@@ -14,7 +14,7 @@ pub(crate) fn check(key: &str) -> Result<()> {
 }
 
 fn is_plain_text(key: &str) -> bool {
-    // Almost all keys begin with a letter and hold a sign that no other scalar has, so they need not be
+    // Almost all keys begin with a letter and contain a sign that no other scalar has, so they need not be
     // parsed.
     let first = key.bytes().next().unwrap_or(b'0');
     let words = ["true", "false", "null"];

@@ -24,7 +24,7 @@ pub(crate) struct SetPairs {
 }
 
 impl SetPairs {
-    /// What an entry of `labels` sets.
+    /// The transformer for an entry of `labels`.
     pub(crate) fn of_label(label: &Label, config: &Config) -> Result<Self> {
         let mut specs = label.fields.clone();
         merge_specs(&mut specs, &config.labels)?;
@@ -75,7 +75,7 @@ impl Res {
         self.metadata("labels").and_then(Value::as_object)
     }
 
-    /// The styles of the labels and annotations with these keys, and where they stand.
+    /// The styles of the labels and annotations with these keys, and their places.
     fn styles_of_entries(&self, pairs: &Pairs) -> Vec<([usize; 3], TextStyle)> {
         let Some(metadata) = position(Some(&self.value), "metadata") else { return Vec::new() };
         let mut found = Vec::new();
@@ -95,7 +95,7 @@ impl Res {
         found
     }
 
-    /// Gives entries that were set anew the styles of those that were there, as kyaml does.
+    /// Gives replaced entries the styles of the old ones, as kyaml does.
     fn keep_styles(&mut self, before: Vec<([usize; 3], TextStyle)>) {
         for (place, style) in before {
             let entry = place.iter().try_fold(&self.value, |value, at| value.as_object()?.values().nth(*at));
@@ -105,7 +105,7 @@ impl Res {
         }
     }
 
-    /// Sets pairs, as `set` does it, and notes whose the labels are then.
+    /// Sets pairs with `set`, and notes the origin of the labels afterwards.
     fn noting_labels(&mut self, pairs: &Pairs, set: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         let annotated = self.noted || self.metadata("annotations").is_some();
         let had_labels = self.metadata("labels").is_some();
@@ -139,7 +139,7 @@ impl Res {
     }
 }
 
-/// The style that a value tells.
+/// The style that the text of a value gets.
 fn usual_style(value: &Value) -> TextStyle {
     match value {
         Value::String(text) if is_usually_quoted(text) => TextStyle::Quoted,

@@ -9,23 +9,23 @@ use crate::error::{Fault, FaultCategory, Result};
 use lockgate_base::model::yaml;
 use lockgate_base::tree::{self, Resolved, TreeError, TreeReader};
 
-/// How deep folders may refer to folders.
+/// The longest chain of folders that refer to each other.
 const DEPTH_LIMIT: usize = 100;
 
-/// Reads relative to one folder.
+/// Reads paths relative to one folder.
 #[derive(Clone)]
 pub(crate) struct Loader<'t> {
     reader: &'t TreeReader<'t>,
     budget: &'t Budget,
     /// The folder, without symbolic links.
     root: String,
-    /// The folders that led here, nearest last.
+    /// The folders on the way here, the nearest last.
     visited: Rc<Vec<String>>,
     /// Whether files must lie in or below the folder.
     restricted: bool,
 }
 
-/// What a path in `resources` leads to.
+/// The target of a path in `resources`.
 pub(crate) enum ResourceTarget<'t> {
     /// A file, with its path in the tree.
     File(String),
@@ -66,17 +66,17 @@ impl<'t> Loader<'t> {
         &self.root
     }
 
-    /// What the build may cost.
+    /// The budget of the build.
     pub(crate) fn budget(&self) -> &'t Budget {
         self.budget
     }
 
-    /// The reader below.
+    /// The reader of the tree.
     pub(crate) fn reader(&self) -> &'t TreeReader<'t> {
         self.reader
     }
 
-    /// What an entry of `resources` leads to.
+    /// The target of an entry of `resources`.
     pub(crate) fn find(&self, path: &str) -> Result<ResourceTarget<'t>, Fault> {
         let normal = self.normal(path)?;
         match self.reader.node(&normal) {
@@ -87,7 +87,7 @@ impl<'t> Loader<'t> {
         }
     }
 
-    /// The folder that an entry of `components` names.
+    /// The folder of an entry of `components`.
     pub(crate) fn folder(&self, path: &str) -> Result<Self, Fault> {
         let normal = self.normal(path)?;
         match self.reader.node(&normal) {
@@ -99,7 +99,7 @@ impl<'t> Loader<'t> {
         }
     }
 
-    /// Whether anything is there.
+    /// Whether a path exists.
     pub(crate) fn exists(&self, path: &str) -> bool {
         self.normal(path).is_ok_and(|normal| matches!(self.reader.node(&normal), Ok(Some(_))))
     }
@@ -124,7 +124,7 @@ impl<'t> Loader<'t> {
         text_at(file, &bytes)
     }
 
-    /// The path and text of the folder's kustomization file; `None` when it has none.
+    /// The path and text of the folder's kustomization file; `None` if it has none.
     pub(crate) fn kustomization(&self) -> Result<Option<(String, String)>> {
         let paths = FILE_NAMES.map(|name| tree::join(&self.root, name));
         let is_file = |path: &String| matches!(self.reader.node(path), Ok(Some(Resolved::File)));
@@ -162,7 +162,7 @@ impl<'t> Loader<'t> {
         })
     }
 
-    /// Refuses a file outside of the folder where that is not permitted.
+    /// Refuses a file outside of the folder if such files are not allowed.
     fn permitted(&self, path: &str, normal: String) -> Result<String, Fault> {
         match self.reader.node(&normal) {
             Ok(Some(Resolved::File)) => {}
@@ -215,7 +215,7 @@ fn text_at(file: &str, bytes: &[u8]) -> Result<String, Fault> {
     Ok(text.into_owned())
 }
 
-/// How a folder is named in messages.
+/// The name of a folder in messages.
 pub(crate) fn shown(folder: &str) -> &str {
     if folder.is_empty() { "." } else { folder }
 }
@@ -238,13 +238,13 @@ fn missing(path: &str) -> Fault {
 }
 
 fn remote(path: &str) -> Fault {
-    // Whoever writes a token into a URL must not find it again in a log.
+    // A token in a URL must not appear in a log.
     let shown = path.split_once('@').map_or(path, |(_, rest)| rest);
     let shown = shown.split('?').next().unwrap_or(shown);
     Fault::new(format!("remote bases are not supported: '{shown}'; copy what it names into the repository"))
 }
 
-/// Whether a path is what kustomize takes for a URL or a Git repository.
+/// Whether kustomize takes a path for a URL or a Git repository.
 fn is_remote(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
     let marks = ["git::", "gh:", "ssh://", "https://", "http://", "file://", "github.com/", "github.com:"];

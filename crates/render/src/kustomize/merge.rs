@@ -15,66 +15,67 @@ use super::id::KindRef;
 use super::schema::{Schema, SchemaPlace};
 use lockgate_base::model::yaml::{Styles, WrittenAs};
 
-/// An object with what its value does not tell.
+/// An object, and the details of its notation that its value does not show.
 #[derive(Debug)]
 pub(crate) struct MergeTarget<'t> {
     /// The object.
     pub(crate) value: &'t mut Value,
-    /// Of scalars.
+    /// The notation of scalars.
     pub(crate) texts: &'t mut Vec<WrittenAs>,
-    /// Of strings.
+    /// The styles of strings.
     pub(crate) styles: &'t mut Styles,
 }
 
-/// What a merge did besides changing its target.
+/// The result of a merge besides the changed target.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct MergeOutcome {
-    /// The patch deletes the whole object; the target is as it was.
+    /// The patch deletes the whole object; the target is unchanged.
     pub(crate) deleted: bool,
-    /// What a user would not expect, each a fragment to be put behind the object's name.
+    /// Surprises for the user, each a fragment that follows the object's name.
     pub(crate) warnings: Vec<String>,
 }
 
 /// Why a patch cannot be merged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum MergeError {
-    /// Object and patch disagree about what a field is.
+    /// Object and patch have different types for a field.
     #[error("{path}: the object has {have} here, the patch has {patch}")]
     Kinds {
         /// Dotted path of the field.
         path: String,
-        /// What the object has.
+        /// The object's type.
         have: &'static str,
-        /// What the patch has.
+        /// The patch's type.
         patch: &'static str,
     },
-    /// A `$patch` that is none of the known ones.
+    /// An unknown `$patch` directive.
     #[error("{path}: unknown directive '$patch: {directive}'; it is one of delete, replace and merge")]
     Directive {
         /// Dotted path of the mapping or list.
         path: String,
-        /// As written.
+        /// The directive as written.
         directive: String,
     },
-    /// A key without a name, at which kustomize looks for a scalar.
+    /// An empty key, where kustomize expects a scalar.
     #[error("{path}: an empty key cannot be merged")]
     EmptyKey {
         /// Dotted path of the mapping.
         path: String,
     },
-    /// A scalar or list among the elements of a list whose elements are mappings.
+    /// A scalar or list in a list of mappings.
     #[error("{path}: expected a mapping with '{key}' in this list, found {found}")]
     Element {
         /// Dotted path of the list.
         path: String,
         /// The merge key.
         key: String,
-        /// What stands there.
+        /// The type that was found.
         found: &'static str,
     },
 }
 
-/// Merges `patch` into `target`, both of them objects. `nodes` is where it works; what is in it goes.
+/// Merges `patch` into `target`; both are objects. `nodes` is the working memory, and its old content is
+/// dropped.
 pub(crate) fn strategic_merge(
     target: &mut MergeTarget<'_>,
     patch: &Value,
@@ -92,25 +93,25 @@ pub(crate) fn strategic_merge(
         Some(merged) if merged.id == object => {
             (*target.value, *target.texts, *target.styles) = merge.nodes.value_as_written(merged.id);
         }
-        // kustomize drops the result where it is not the object itself but the patch.
+        // kustomize drops the result if it is the patch and not the object itself.
         Some(_) => outcome.warnings.push("'$patch: replace' at the top of a patch has no effect".into()),
         None => outcome.deleted = true,
     }
     Ok(outcome)
 }
 
-/// One place in the object and in the patch.
+/// The same place in the object and in the patch.
 type Sources = [Option<MergeNodeId>; 2];
 
-/// The node that a walk leaves.
+/// The resulting node of a walk.
 #[derive(Clone, Copy)]
 struct Walked {
     id: MergeNodeId,
-    /// A null that is kept: one that stood in the object and is not in the patch.
+    /// The node is a null that is kept: it was in the object and is not in the patch.
     kept: bool,
 }
 
-/// A directive of a patch. There are more in the API server, of which kustomize knows none.
+/// A directive of a patch. The API server has more, and kustomize knows none of those.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Directive {
     Merge,
@@ -152,7 +153,7 @@ impl<'s> Merge<'s> {
         }
     }
 
-    /// An object inside another one brings its schema with it.
+    /// An object inside another one has its own schema.
     fn place_by_kind(&self, sources: Sources) -> Option<SchemaPlace<'s>> {
         sources.into_iter().flatten().find_map(|id| {
             let text = |field: &str| self.nodes.field(id, field).map(|id| self.nodes.text(id));
@@ -189,7 +190,7 @@ impl<'s> Merge<'s> {
         Ok(Some(walked))
     }
 
-    /// Which of two mappings the result is made of.
+    /// Decides which of two mappings becomes the result.
     fn visit_map(&mut self, [dest, origin]: Sources) -> Result<Option<Walked>, MergeError> {
         let Some(dest) = dest.filter(|id| !self.nodes.is_null(*id)) else {
             if let Some(origin) = origin {
@@ -197,14 +198,14 @@ impl<'s> Merge<'s> {
                 let deletes = matches!(self.directive(origin), Ok(Directive::Delete));
                 return Ok((!deletes).then_some(Walked { id: origin, kept: false }));
             }
-            // A null stays that is written, and goes where nothing is.
+            // A written null stays, and an unwritten one is removed.
             let written = dest.filter(|id| !self.nodes.is_unwritten(*id));
             return Ok(written.map(|id| Walked { id, kept: true }));
         };
         self.directed(dest, origin)
     }
 
-    /// What the directive of a patch makes of a node that is there.
+    /// Applies the directive of a patch to an existing node.
     fn directed(
         &mut self,
         dest: MergeNodeId,
@@ -221,11 +222,11 @@ impl<'s> Merge<'s> {
         })
     }
 
-    /// Takes the directive out of a patch's mapping or list.
+    /// Removes the directive from a patch's mapping or list.
     fn directive(&mut self, patch: MergeNodeId) -> Result<Directive, MergeError> {
         let holder = match self.nodes.get(patch) {
             Node::Map(_) => Some(patch),
-            // In a list it is an element of its own, the first one that has the key.
+            // In a list the directive is an element of its own, the first one with the key.
             Node::List(items) => {
                 let first = items.iter().copied().find(|item| self.nodes.field(*item, "$patch").is_some());
                 first.filter(|item| self.nodes.entries(*item).len() == 1)
@@ -251,9 +252,9 @@ impl<'s> Merge<'s> {
         Ok(directive)
     }
 
-    /// A list whose elements have keys. The steps are kyaml's (`associative_sequence.go`), one by one,
-    /// because their order is what its users see: elements of the patch come first, and one is lost when only
-    /// one side states the second key.
+    /// Merges a list whose elements have keys. The steps are kyaml's (`associative_sequence.go`), one by one,
+    /// because users see their order: elements of the patch come first, and one is lost if only one side sets
+    /// the second key.
     fn walk_merged_list(
         &mut self,
         [dest, origin]: Sources,
@@ -344,7 +345,7 @@ impl<'s> Merge<'s> {
     }
 }
 
-/// Lists without merge keys, and scalars: the patch wins whole.
+/// Merges lists without merge keys, and scalars: the patch wins as a whole.
 fn replaced([dest, origin]: Sources) -> Option<Walked> {
     origin.or(dest).map(|id| Walked { id, kept: false })
 }

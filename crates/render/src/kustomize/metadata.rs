@@ -1,4 +1,4 @@
-//! Notes about where objects come from, which `buildMetadata` asks for.
+//! Annotations about the origin of objects, which `buildMetadata` asks for.
 
 use lockgate_base::model::yaml::{Layout, print};
 
@@ -7,12 +7,12 @@ pub(crate) const ORIGIN: &str = "config.kubernetes.io/origin";
 /// The annotation for the transformers that changed an object.
 pub(crate) const TRANSFORMATIONS: &str = "alpha.config.kubernetes.io/transformations";
 
-/// Where an object comes from, or what changed it.
+/// The origin of an object, or a change to it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Origin {
-    /// The file, relative to the folder that is built.
+    /// The file, relative to the built folder.
     pub(crate) path: String,
-    /// The file that configures a generator or transformer.
+    /// The file that configures the generator or transformer.
     pub(crate) configured_in: String,
     /// The generator or transformer.
     pub(crate) configured_by: Option<Configurer>,
@@ -25,9 +25,9 @@ pub(crate) struct Configurer {
     pub(crate) api_version: String,
     /// For example `PrefixTransformer`.
     pub(crate) kind: String,
-    /// Its name, when it is an object.
+    /// Its name, if it is an object.
     pub(crate) name: String,
-    /// Its namespace, when it is an object.
+    /// Its namespace, if it is an object.
     pub(crate) namespace: String,
 }
 
@@ -48,7 +48,7 @@ impl Origin {
         Self { path: format!("{root}{}", parts.join("/")), ..self.clone() }
     }
 
-    /// The origin of what a field of the kustomization `file` makes or changes.
+    /// The origin for the objects that a field of the kustomization `file` makes or changes.
     pub(crate) fn built_in(&self, file: &str, kind: &str) -> Self {
         let configurer =
             Configurer { api_version: "builtin".into(), kind: kind.into(), ..Configurer::default() };
@@ -108,7 +108,7 @@ pub(crate) fn list_text(origins: &[Origin]) -> String {
     text
 }
 
-/// A value as YAML writes it on one line: names and paths almost never need quotes.
+/// A value as YAML writes it on one line. Names and paths almost never need quotes.
 fn quoted(value: &str) -> String {
     let mut text = print(&serde_json::Value::from(value), Layout::V3);
     text.truncate(text.trim_end_matches('\n').len());

@@ -1,4 +1,4 @@
-//! Name references: when an object was renamed, the fields that name it are changed too.
+//! Name references: when an object is renamed, the fields that refer to it follow.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::res::Res;
 use super::resmap::ResMap;
 use crate::error::{Fault, Result};
 
-/// A field of some kind that holds the name of an object of another kind.
+/// A field of some kind that refers to an object of another kind by name.
 struct Reference {
     path: Vec<String>,
     shown: String,
@@ -21,11 +21,11 @@ struct Reference {
     kind: String,
 }
 
-/// What of a candidate matters to the choice.
+/// The properties of a candidate that the choice depends on.
 struct Candidate {
     id: ResourceId,
     original_namespace: String,
-    /// As it stands in the metadata.
+    /// The namespace in its metadata.
     namespace: String,
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn run(map: &mut ResMap, config: &Arc<Config>) -> Result<()> {
         if wanted.is_empty() {
             continue;
         }
-        // The content is taken out, so that the others can be looked at while it is changed.
+        // The content is taken out, so that the other resources can be read while it is changed.
         let mut value = std::mem::take(&mut map.content_mut(at).value);
         let outcome = Referrer::new(map.items(), &index, at, &value)
             .and_then(|referrer| referrer.update(&mut value, &wanted));
@@ -53,11 +53,11 @@ pub(crate) fn run(map: &mut ResMap, config: &Arc<Config>) -> Result<()> {
     Ok(())
 }
 
-/// Who can be referred to, by earlier names and by the namespaces in which they began.
+/// The candidates by their earlier names, and by the namespaces in which they began.
 struct Index {
     candidates: Vec<Candidate>,
     by_name: HashMap<String, Vec<usize>>,
-    /// For each namespace the first of those that began there, one for every namespace where they are now.
+    /// For each namespace of origin, the first candidate for each of its current namespaces.
     began_in: HashMap<String, Vec<usize>>,
 }
 
@@ -105,7 +105,7 @@ fn for_kind(config: &Config, gvk: KindRef<'_>) -> Vec<Reference> {
     references
 }
 
-/// One object that may name others.
+/// An object that may refer to others.
 struct Referrer<'a> {
     items: &'a [Res],
     candidates: &'a [Candidate],
@@ -185,7 +185,7 @@ impl<'a> Referrer<'a> {
         Ok(())
     }
 
-    /// The object that was once called `name` and that this reference can mean.
+    /// The object that had the name `name` and that this reference can refer to.
     fn select(
         &self,
         name: &str,
@@ -229,7 +229,7 @@ impl<'a> Referrer<'a> {
         }
     }
 
-    /// Whether an object had a kind that a selector means, in any of its earlier identities.
+    /// Whether an object had a selected kind in any of its identities.
     fn was(&self, at: usize, group: &str, version: &str, kind: &str) -> bool {
         let id = &self.candidates[at].id;
         self.items[at].previous.iter().any(|previous| {
@@ -247,7 +247,7 @@ impl<'a> Referrer<'a> {
             || self.bound_namespaces.contains(&other.namespace)
     }
 
-    /// Whether that object lies in the same namespace, or in none, or may be referred to from others.
+    /// Whether that object has the same namespace, or none, or may be referred to from other namespaces.
     fn is_near(&self, at: usize) -> bool {
         let (me, other) = (&self.candidates[self.at].id, &self.candidates[at]);
         me.is_cluster_scoped()
@@ -256,8 +256,8 @@ impl<'a> Referrer<'a> {
             || me.namespace == other.id.namespace
     }
 
-    /// The objects that a reference with a namespace can mean: those that began there, or else those that are
-    /// there.
+    /// The objects that a reference with a namespace can refer to: those that began there, or otherwise those
+    /// that are there now.
     fn in_namespace(&self, found: &[usize], namespace: &str) -> Vec<usize> {
         let began = |candidate: &Candidate| candidate.original_namespace == namespace;
         let places = self.index.began_in.get(namespace);

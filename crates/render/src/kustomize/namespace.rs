@@ -1,4 +1,4 @@
-//! `namespace`: puts objects into a namespace, and what refers to it from inside them.
+//! `namespace`: moves objects into a namespace, and updates the fields that refer to them.
 
 use serde_json::Value;
 
@@ -8,8 +8,9 @@ use super::id::text_of;
 use super::res::Res;
 use super::resmap::ResMap;
 use crate::error::{Fault, Result};
+use lockgate_base::model::field;
 
-/// Which subjects of role bindings get the namespace.
+/// The subjects of role bindings that get the namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Subjects {
     /// Subjects that are named `default`.
@@ -24,13 +25,12 @@ pub(crate) enum Subjects {
 /// Sets the namespace.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Namespace {
-    /// The namespace.
     pub(crate) name: String,
     /// Fields besides the metadata.
     pub(crate) specs: Vec<FieldSpec>,
-    /// Whether one that is set stays.
+    /// Whether an existing namespace stays.
     pub(crate) unset_only: bool,
-    /// Which subjects.
+    /// The subjects that get it.
     pub(crate) subjects: Subjects,
 }
 
@@ -52,7 +52,7 @@ impl Subjects {
 }
 
 impl Namespace {
-    /// Changes every resource and checks that they stay apart.
+    /// Changes every resource, and checks that their identities stay distinct.
     pub(crate) fn run(&self, map: &mut ResMap) -> Result<()> {
         if self.name.is_empty() {
             return Ok(());
@@ -65,7 +65,7 @@ impl Namespace {
         map.check_unique().map_err(|error| error.in_field(&format!("namespace '{}'", self.name)))
     }
 
-    /// Changes one resource: its metadata, and the fields given.
+    /// Changes one resource: its metadata, and the given fields.
     pub(crate) fn set_in(&self, res: &mut Res, fields: &[Field<'_>]) -> Result<()> {
         if !res.is_cluster_scoped() {
             let spec = FieldSpec { path: IN_METADATA.into(), create: true, ..FieldSpec::default() };
@@ -75,7 +75,7 @@ impl Namespace {
         if is_binding {
             self.set_subjects(res)?;
         }
-        let is_core = res.value.get("apiVersion").and_then(Value::as_str) == Some("v1");
+        let is_core = field(&res.value, "apiVersion").and_then(Value::as_str) == Some("v1");
         let fields = fields.iter().filter(|Field { spec, .. }| {
             let of_subjects = is_binding
                 && spec.path == "subjects/namespace"

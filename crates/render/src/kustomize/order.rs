@@ -1,4 +1,4 @@
-//! The order of the result.
+//! The order of the resulting objects.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use super::res::Res;
 use super::resmap::ResMap;
 use crate::error::{Fault, Result};
 
-/// Orders the result as `sortOptions` says.
+/// Orders the result by `sortOptions`.
 pub(crate) fn apply(options: &SortOptions, map: &mut ResMap) -> Result<()> {
     match (options.order.as_str(), &options.legacy) {
         ("fifo", None) => Ok(()),
@@ -55,7 +55,7 @@ fn legacy(map: &mut ResMap, first: &[&str], last: &[&str]) {
 struct Key {
     rank: isize,
     kind: String,
-    /// Of two Namespace kinds of which one is the core one, the order is the other way round.
+    /// Two Namespace kinds, one of them the core one, are in reverse order.
     is_namespace: bool,
     is_core: bool,
     rest: String,

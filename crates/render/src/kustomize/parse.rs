@@ -1,4 +1,4 @@
-//! Reads the resources of a file: documents, lists of objects, and what every object must have.
+//! Reads the resources of a file: documents, lists of objects, and the fields that every object must have.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -9,9 +9,10 @@ use super::id::{annotations_in, text_of};
 use super::texts;
 use crate::budget::Budget;
 use crate::error::{Fault, RenderError, Result};
+use lockgate_base::model::field;
 use lockgate_base::model::yaml::{self, Dialect, PathStep, Styles, WrittenAs, YamlError};
 
-/// How deep lists of lists of objects may go.
+/// The deepest nesting of lists of lists of objects.
 const LIST_DEPTH: usize = 32;
 
 /// An object and the line at which its document begins.
@@ -20,20 +21,20 @@ pub(crate) struct ParsedObject {
     pub(crate) value: Value,
     /// From 1.
     pub(crate) line: usize,
-    /// How scalars were written whose values do not tell.
+    /// The notation of scalars whose values do not show it.
     pub(crate) texts: Vec<WrittenAs>,
-    /// How strings were written whose texts do not tell.
+    /// The styles of strings whose texts do not show them.
     pub(crate) styles: Styles,
-    /// Annotations that were read as something else than strings, with their texts.
+    /// Annotations that were not read as strings, with their texts.
     pub(crate) untyped: Vec<(String, String)>,
 }
 
-/// Reads the objects of a text. Every document that is none is told.
+/// Reads the objects of a text. All documents that are no objects are reported.
 pub(crate) fn objects(text: &str, file: &str, budget: &Budget) -> Result<Vec<ParsedObject>> {
     read(text, file, budget, |text, left| yaml::documents_within(text, Dialect::V3, left))
 }
 
-/// Reads strategic merge patches, in which a key may stand twice.
+/// Reads strategic merge patches, in which a key may occur twice.
 pub(crate) fn patches(text: &str, file: &str, budget: &Budget) -> Result<Vec<ParsedObject>> {
     read(text, file, budget, yaml::documents_with_first_keys)
 }
@@ -65,7 +66,7 @@ fn read(
     let mut objects = validate(expand(documents, file)?, file)?;
     for object in &mut objects {
         object.untyped = texts::restore(&mut object.value, &object.texts, false);
-        // They have their own texts now.
+        // Annotations have their own texts from here on.
         let annotations = annotations_in(&object.value);
         if let Some(styles) = annotations.and_then(|way| object.styles.at_mut(&way)) {
             styles.unfold();
@@ -76,19 +77,22 @@ fn read(
 
 struct Chunk<'a> {
     text: &'a str,
-    /// How many lines stand before it.
+    /// The number of lines before it.
     line: usize,
 }
 
 /// Splits a text at lines that begin with `---`, as kustomize does before it reads YAML.
 fn split(text: &str) -> Result<Vec<Chunk<'_>>, Fault> {
     let mut chunks = Vec::new();
+    if !text.contains("\n---") {
+        return Ok(vec![Chunk { text, line: 0 }]);
+    }
     let (mut start, mut start_line) = (0, 0);
     let mut at = 0;
     for (number, line) in text.split_inclusive('\n').enumerate() {
         let begin = at;
         at += line.len();
-        // A first line is no separator, and neither is a last one that no line feed ends.
+        // The first line is no separator, and neither is a last one without a line feed.
         if begin == start || !line.ends_with('\n') {
             continue;
         }
@@ -106,10 +110,10 @@ fn split(text: &str) -> Result<Vec<Chunk<'_>>, Fault> {
     Ok(chunks)
 }
 
-/// Whether the only document of a file is a list whose items stand for it.
+/// Whether the only document of a file is a list that is replaced by its items.
 fn is_wrapped(document: &ParsedObject) -> bool {
-    let kind = document.value.get("kind").and_then(Value::as_str);
-    let has_content = document.value.get("items").or_else(|| document.value.get("functionConfig")).is_some();
+    let kind = field(&document.value, "kind").and_then(Value::as_str);
+    let has_content = ["items", "functionConfig"].iter().any(|name| field(&document.value, name).is_some());
     matches!(kind, Some("List" | "ResourceList")) && has_content
 }
 
@@ -155,7 +159,7 @@ fn expand(documents: Vec<ParsedObject>, file: &str) -> Result<Vec<ParsedObject>>
     let mut objects = Vec::new();
     while let Some((object, depth)) = queue.pop_front() {
         let is_list = text_of(&object.value["kind"]).ends_with("List");
-        match object.value.get("items") {
+        match field(&object.value, "items") {
             Some(Value::Array(_)) if is_list && depth < LIST_DEPTH => {
                 for item in validate(unwrap(object), file)? {
                     queue.push_back((item, depth + 1));
@@ -173,7 +177,7 @@ fn expand(documents: Vec<ParsedObject>, file: &str) -> Result<Vec<ParsedObject>>
     Ok(objects)
 }
 
-/// Drops what is empty and checks that the rest are objects.
+/// Drops empty documents, and checks that the others are objects.
 fn validate(documents: Vec<ParsedObject>, file: &str) -> Result<Vec<ParsedObject>> {
     let mut faults = Vec::new();
     let mut objects = Vec::with_capacity(documents.len());
@@ -201,9 +205,9 @@ pub(crate) fn check(value: &Value) -> Result<(), Fault> {
         let found = lockgate_base::model::type_name(value);
         return Err(Fault::new(format!("expected a Kubernetes object, found {found}")));
     }
-    let kind = value.get("kind").map(text_of).unwrap_or_default();
-    let metadata = value.get("metadata");
-    let name = metadata.and_then(|metadata| metadata.get("name")).map(text_of).unwrap_or_default();
+    let kind = field(value, "kind").map(text_of).unwrap_or_default();
+    let metadata = field(value, "metadata");
+    let name = metadata.and_then(|metadata| field(metadata, "name")).map(text_of).unwrap_or_default();
     if kind.is_empty() {
         let fault = Fault::new("kind is missing: not a Kubernetes object");
         return Err(if name.is_empty() { fault } else { fault.on_object(name.into_owned()) });

@@ -1,5 +1,5 @@
-//! `patches`, `patchesStrategicMerge` and `patchesJson6902`: which objects a patch is for, and how it is
-//! applied.
+//! `patches`, `patchesStrategicMerge` and `patchesJson6902`: selects the objects of a patch and applies it to
+//! them.
 
 use serde_json::{Map, Value};
 
@@ -22,31 +22,31 @@ use lockgate_base::model::yaml::{PathStep, Styles, TextStyle, WrittenAs, is_usua
 pub(crate) struct MergePatch {
     /// The patch.
     pub(crate) value: Value,
-    /// How scalars of it were written.
+    /// The notation of its scalars.
     pub(crate) texts: Vec<WrittenAs>,
-    /// How strings of it were written.
+    /// The styles of its strings.
     pub(crate) styles: Styles,
-    /// What it may change besides content.
+    /// The parts, besides content, that it may change.
     pub(crate) options: PatchOptions,
-    /// Where it stands, for messages.
+    /// Its place, for messages.
     pub(crate) source: String,
 }
 
-/// What an entry of `patches` does.
+/// The work of an entry of `patches`.
 pub(crate) enum PatchStep {
-    /// Strategic merge patches, each for the object that it names.
+    /// Strategic merge patches, each for the object in its own name.
     ByName(Vec<MergePatch>),
-    /// A strategic merge patch for all objects meant.
+    /// A strategic merge patch for all selected objects.
     Merge(MergePatch, Matcher),
-    /// A JSON patch for all objects meant.
+    /// A JSON patch for all selected objects.
     Json {
         /// The operations.
         patch: json6902::JsonPatch,
         /// The objects.
         target: Matcher,
-        /// Whether the identity is remembered first, as `patches` does and `patchesJson6902` does not.
+        /// Whether the identity is remembered first, as in `patches` and unlike in `patchesJson6902`.
         remember: bool,
-        /// Where it stands, for messages.
+        /// Its place, for messages.
         source: String,
     },
     /// Nothing: the patch is empty.
@@ -54,7 +54,7 @@ pub(crate) enum PatchStep {
 }
 
 impl PatchStep {
-    /// Reads an entry of `patches`; `place` is where it stands.
+    /// Reads an entry of `patches`; `place` is its place.
     pub(crate) fn of_patch(patch: &Patch, place: &str, loader: &Loader<'_>) -> Result<Self> {
         let inline = patch.content.trim();
         let (text, source, file) = match (inline.is_empty(), patch.path.is_empty()) {
@@ -114,7 +114,7 @@ impl PatchStep {
         }
     }
 
-    /// Reads an entry of `patchesJson6902`; `place` is where it stands.
+    /// Reads an entry of `patchesJson6902`; `place` is its place.
     pub(crate) fn of_json6902(patch: &Patch, place: &str, loader: &Loader<'_>) -> Result<Self> {
         let Some(target) = &patch.target else {
             return Err(Fault::new("a target is wanted").in_field("target").into());
@@ -138,7 +138,7 @@ impl PatchStep {
         Ok(Self::Json { patch: json, target: Matcher::new(target)?, remember: false, source })
     }
 
-    /// Whether there are resources that it means.
+    /// Whether it selects any resources.
     pub(crate) fn touches(&self, map: &ResMap) -> bool {
         match self {
             Self::Nothing => false,
@@ -147,7 +147,7 @@ impl PatchStep {
         }
     }
 
-    /// Changes the resources meant.
+    /// Changes the selected resources.
     pub(crate) fn run(&self, map: &mut ResMap, build: &BuildShared<'_>) -> Result<()> {
         match self {
             Self::Nothing => Ok(()),
@@ -226,7 +226,7 @@ fn forget_if_changed(map: &mut ResMap, at: usize, before: &ResourceId) {
     }
 }
 
-/// The one object that a patch without target names.
+/// The one object in the name of a patch without a target.
 fn unique_target(map: &ResMap, patch: &MergePatch, build: &BuildShared<'_>) -> Result<usize> {
     let mut described = Res::new(patch.value.clone(), &patch.source);
     build.meet(&mut described);
@@ -247,7 +247,7 @@ fn unique_target(map: &ResMap, patch: &MergePatch, build: &BuildShared<'_>) -> R
     }
 }
 
-/// Applies one patch to several resources, whose identities must stay apart.
+/// Applies one patch to several resources, whose identities must stay distinct.
 fn merge_all(map: &mut ResMap, targets: &[usize], patch: &MergePatch, build: &BuildShared<'_>) -> Result<()> {
     let patch = &through_string_maps(patch);
     let mut value = patch.value.clone();
@@ -270,8 +270,8 @@ fn merge_all(map: &mut ResMap, targets: &[usize], patch: &MergePatch, build: &Bu
     Ok(())
 }
 
-/// A patch whose labels and annotations kustomize has passed through string maps, where each scalar turns
-/// into its text.
+/// A patch whose labels and annotations kustomize has passed through string maps, where each scalar becomes
+/// its text.
 fn through_string_maps(patch: &MergePatch) -> MergePatch {
     let mut patch = patch.clone();
     for field in ["labels", "annotations"] {
@@ -298,8 +298,8 @@ fn through_string_maps(patch: &MergePatch) -> MergePatch {
                 None if value.is_null() => "null".to_owned(),
                 None => text_of(value).into_owned(),
             };
-            // It gets quotes only where YAML 1.1 takes it for something else, and is a block where it has
-            // lines.
+            // The text gets quotes only if YAML 1.1 takes it for another type, and is a block if it has
+            // several lines.
             if is_usually_quoted(&text) && !text.contains('\n') && !gets_quotes(&text) {
                 styles.push((index, Styles::Own(TextStyle::Plain)));
             }
@@ -311,8 +311,8 @@ fn through_string_maps(patch: &MergePatch) -> MergePatch {
     patch
 }
 
-/// Merges the content of a patch into one resource, which has the identity `id`. Name and kind stay unless
-/// the options say otherwise, the namespace always does.
+/// Merges the content of a patch into one resource with the identity `id`. Name and kind stay unless the
+/// options say otherwise; the namespace always stays.
 fn merge_one(
     res: &mut Res,
     id: &ResourceId,
@@ -361,7 +361,7 @@ fn apply_all(
             res.remember();
         }
         if res.noted {
-            // Kustomize keeps notes here, so that the map is there when a patch looks for it.
+            // Kustomize keeps notes here, so a patch finds an existing map.
             if let Some(metadata) = res.metadata_mut() {
                 let annotations = metadata.entry("annotations").or_insert(Value::Null);
                 if annotations.is_null() {
@@ -371,7 +371,7 @@ fn apply_all(
         }
         res.twins.part();
         res.retype_annotations();
-        // What the patch works on is JSON.
+        // The patch works on JSON, which has no notation.
         res.texts.clear();
         res.styles = Styles::Told;
         res.labels_were_read();

@@ -1,19 +1,19 @@
-//! Regular expressions as Go's `regexp` reads them, written for the engine that is used here.
+//! Regular expressions as Go's `regexp` reads them, rewritten for the engine that is used here.
 //!
-//! The two engines agree on almost everything. Where they do not, Go's reading is: classes such as `\w` are
-//! ASCII, a brace that is no repetition is a brace, a bracket inside of a class is a bracket, and a
+//! The two engines agree on almost everything. Where they differ, Go's reading holds: classes such as `\w`
+//! are ASCII, a brace that is no repetition is a brace, a bracket inside of a class is a bracket, and a
 //! repetition is not repeated again.
 
 use regex::Regex;
 
 use crate::error::Fault;
 
-/// Compiles a pattern, or tells why Go would refuse it.
+/// Compiles a pattern, or returns Go's reason to refuse it.
 pub(crate) fn compile(pattern: &str) -> Result<Regex, Fault> {
     compile_within("", pattern, "")
 }
 
-/// Compiles a pattern of a user between two of ours; what is told names the user's alone.
+/// Compiles a user's pattern between two of ours; messages name only the user's.
 pub(crate) fn compile_within(before: &str, pattern: &str, after: &str) -> Result<Regex, Fault> {
     go(&format!("{before}{pattern}{after}"))
         .map_err(|cause| Fault::new(format!("'{pattern}' is not a regular expression: {cause}")))
@@ -22,7 +22,7 @@ pub(crate) fn compile_within(before: &str, pattern: &str, after: &str) -> Result
 fn go(pattern: &str) -> Result<Regex, String> {
     let translated = translate(pattern).ok_or("an escape, a class or a repetition is not one")?;
     Regex::new(&translated).map_err(|error| {
-        // The last line of the message is the cause, those before it show the place.
+        // The last line of the message is the cause; those before it show the place.
         let text = error.to_string();
         text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
     })
@@ -31,7 +31,7 @@ fn go(pattern: &str) -> Result<Regex, String> {
 fn translate(pattern: &str) -> Option<String> {
     let mut out = String::with_capacity(pattern.len() + 8);
     let mut rest = pattern;
-    // Whether what was read last is a repetition, which may not be repeated.
+    // Whether the last token is a repetition, which must not be repeated.
     let mut repeats = false;
     while let Some(c) = rest.chars().next() {
         let mut length = c.len_utf8();
@@ -75,7 +75,7 @@ fn repetition(text: &str) -> Option<usize> {
     (is_number(least) && (most.is_empty() || is_number(most))).then_some(end + 1)
 }
 
-/// Writes what a backslash and the characters behind it mean, and returns their length.
+/// Writes the meaning of a backslash and the characters behind it, and returns their length.
 fn escape(text: &str, in_class: bool, out: &mut String) -> Option<usize> {
     let c = text[1..].chars().next()?;
     let perl = match c.to_ascii_lowercase() {
@@ -131,7 +131,7 @@ fn class(text: &str, out: &mut String) -> Option<usize> {
                 out.push_str(&rest[..length]);
                 at += length;
             }
-            // These have a meaning here that Go does not give them.
+            // These have a meaning here that they do not have in Go.
             '[' | ']' | '&' | '~' => {
                 out.push('\\');
                 out.push(c);

@@ -22,7 +22,7 @@ use super::value_add::{AddValue, ValueTarget};
 use crate::error::{Fault, RenderError, Result};
 
 record! {
-    /// What a plugin's configuration may hold besides its own fields.
+    /// The fields of a plugin's configuration besides its own.
     pub(crate) Head {
         /// Name and namespace.
         metadata: Meta = "metadata",
@@ -32,75 +32,67 @@ record! {
 }
 
 record! {
-    /// Of the transformers of pairs.
+    /// The configuration of the transformers of pairs.
     pub(crate) PairsPlugin {
-        /// Labels.
         labels: Pairs = "labels",
-        /// Annotations.
         annotations: Pairs = "annotations",
     }
 }
 
 record! {
-    /// Of `NamespaceTransformer`.
+    /// The configuration of `NamespaceTransformer`.
     pub(crate) NamespacePlugin {
-        /// Whether a namespace that is set stays.
+        /// Whether an existing namespace stays.
         unset_only: bool = "unsetOnly",
-        /// Which subjects.
+        /// The subjects that get it.
         subjects: String = "setRoleBindingSubjects",
     }
 }
 
 record! {
-    /// Of the transformers of names.
+    /// The configuration of the transformers of names.
     pub(crate) AffixPlugin {
-        /// In front.
         prefix: String = "prefix",
-        /// Behind.
         suffix: String = "suffix",
     }
 }
 
 record! {
-    /// Of the transformers that patch.
+    /// The configuration of the transformers that patch.
     pub(crate) PatchPlugin {
         /// File of the patch.
         path: String = "path",
-        /// The patch.
         patch: String = "patch",
         /// The JSON patch.
         json_op: String = "jsonOp",
         /// Files or patches.
         paths: Vec<String> = "paths",
-        /// Patches.
         patches: String = "patches",
         /// The objects.
         target: Option<Selector> = "target",
-        /// What may change.
+        /// The parts that the patch may change.
         options: Option<PatchOptions> = "options",
     }
 }
 
 record! {
-    /// Of the transformers of values.
+    /// The configuration of the transformers of values.
     pub(crate) ValuePlugin {
-        /// An image.
         image: Image = "imageTag",
         /// A replica count.
         replica: Replica = "replica",
-        /// Replacements.
         replacements: Vec<Replacement> = "replacements",
         /// A value to add.
         value: String = "value",
-        /// Where it is added.
+        /// The places where it is added.
         targets: Vec<ValueTarget> = "targets",
-        /// File that says where it is added.
+        /// File with these places.
         target_file: String = "targetFilePath",
     }
 }
 
 record! {
-    /// Of `IAMPolicyGenerator`.
+    /// The configuration of `IAMPolicyGenerator`.
     pub(crate) IamPlugin {
         /// The provider.
         cloud: String = "cloud",
@@ -114,14 +106,12 @@ record! {
 record! {
     /// An account at a provider.
     pub(crate) IamAccount {
-        /// Its name.
         name: String = "name",
-        /// Its project.
         project: String = "projectId",
     }
 }
 
-/// Who a plugin is in an object's notes.
+/// The identity of a plugin in an object's notes.
 pub(crate) fn origin_of(config: &Res) -> Option<Origin> {
     let gvk = config.gvk();
     config.origin.as_ref().map(|origin| Origin {
@@ -141,7 +131,7 @@ fn read<T: Decode>(config: &Res) -> Result<T> {
         .map_err(|faults| RenderError::of(faults).unwrap_or_else(|| Fault::new("unreadable").into()))
 }
 
-/// What a generator makes.
+/// The objects of a generator.
 pub(crate) fn make(loader: &Loader<'_>, config: &Res) -> Result<Vec<Res>> {
     let product = match config.kind() {
         "ConfigMapGenerator" => Product::ConfigMap,

@@ -1,4 +1,5 @@
-//! `namePrefix` and `nameSuffix`: renames objects, except those whose names mean something outside of them.
+//! `namePrefix` and `nameSuffix`: renames objects, except those whose names have a meaning outside of the
+//! build.
 
 use super::fieldspec::{self, Create, Field};
 use super::file::FieldSpec;
@@ -7,28 +8,26 @@ use super::resmap::ResMap;
 use crate::budget::Budget;
 use crate::error::Result;
 
-/// Which end of the name.
+/// The end of the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NameEnd {
-    /// In front.
+    /// The beginning of the name.
     Prefix,
-    /// Behind.
+    /// The end of the name.
     Suffix,
 }
 
 /// Puts a text before or behind names.
 #[derive(Debug, Clone)]
 pub(crate) struct Affix {
-    /// Where.
     pub(crate) end: NameEnd,
-    /// What.
     pub(crate) text: String,
-    /// In which fields.
+    /// The fields to change.
     pub(crate) specs: Vec<FieldSpec>,
 }
 
 impl Affix {
-    /// Whether there are resources whose names it writes.
+    /// Whether it writes the name of any resource.
     pub(crate) fn touches(&self, map: &ResMap) -> bool {
         map.items().iter().any(|res| {
             let gvk = res.original_gvk();

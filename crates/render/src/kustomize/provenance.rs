@@ -1,23 +1,23 @@
-//! Where the labels of an object are from, which decides whether kustomize can take one off again unseen.
+//! The origin of an object's labels, which decides whether kustomize can remove one again without a trace.
 
 use serde_json::Value;
 
 use lockgate_base::model::yaml::{Dialect, plain_value};
 
-/// Where the labels of an object are from.
+/// The origin of an object's labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Labels {
-    /// A file or a patch, or they were changed by one.
+    /// They come from a file or a patch, or one has changed them.
     #[default]
     Read,
-    /// A transformer, which wrote them behind all metadata that were there.
+    /// They come from a transformer, which wrote them behind all existing metadata.
     Made {
-        /// Whether there were annotations then.
+        /// Whether annotations existed then.
         annotated: bool,
     },
 }
 
-/// Whether kustomize puts quotes around a value that it makes. It keeps them when it sets another one there.
+/// Whether kustomize quotes a value that it makes. It keeps the quotes when it sets another value there.
 pub(crate) fn is_quoted(value: &str) -> bool {
     !matches!(plain_value(value, Dialect::V2), Ok(Value::String(_)))
 }

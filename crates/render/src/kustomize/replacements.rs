@@ -1,4 +1,4 @@
-//! `replacements`: the value of a field of one object put into fields of others.
+//! `replacements`: copies the value of one object's field into fields of other objects.
 
 use serde_json::Value;
 
@@ -20,13 +20,11 @@ use lockgate_base::model::yaml::{Form, WrittenAs, is_date};
 const DEFAULT_PATH: &str = "metadata.name";
 
 record! {
-    /// A replacement in a file of its own, where a number is taken for the text of a value.
+    /// A replacement in its own file, where a number counts as the text of a value.
     pub(crate) InFile {
-        /// From where.
         source: Option<Source> = "source",
-        /// The value itself.
+        /// A literal value.
         source_value: Option<String> = "sourceValue",
-        /// To where.
         targets: Option<Vec<Target>> = "targets",
     }
 }
@@ -38,7 +36,7 @@ impl From<InFile> for Replacement {
     }
 }
 
-/// Reads replacements; one that names a file stands for those in it.
+/// Reads replacements; an entry with a path stands for the ones in that file.
 pub(crate) fn load(entries: &[Replacement], loader: &Loader<'_>) -> Result<Vec<Replacement>> {
     let mut all = Vec::new();
     for entry in entries {
@@ -96,7 +94,7 @@ fn replace(replacement: &Replacement, map: &mut ResMap, budget: &Budget) -> Resu
     Ok(())
 }
 
-/// The value of the one source.
+/// The value of the single source.
 fn take(source: &Source, map: &ResMap) -> Result<Carried> {
     let candidates = if source.name.is_empty() {
         (0..map.items().len()).collect()
@@ -147,7 +145,8 @@ fn is_source(source: &Source, res: &Res) -> bool {
     })
 }
 
-/// The part of a value that the options mean. It keeps the type of the whole where it can be read so.
+/// The part of a value that the options select. It keeps the type of the whole if it can be read as that
+/// type.
 fn part_of(res: &Res, value: &Value, options: &FieldOptions) -> Result<Carried, Fault> {
     if value.is_object() || value.is_array() {
         return Err(Fault::new("a delimiter needs a scalar"));
@@ -279,13 +278,13 @@ fn put_in(
     Ok(())
 }
 
-/// Whether a place lies in a collection that was read in flow style.
+/// Whether a place lies in a collection in flow style.
 fn is_in_flow(texts: &[WrittenAs], place: &[Hop]) -> bool {
     let around = |written: &WrittenAs| written.way.len() < place.len() && place.starts_with(&written.way);
     texts.iter().any(|written| written.form == Form::Flow && around(written))
 }
 
-/// Sets a field. A scalar keeps its type, one that was just made has the type that its text has in YAML.
+/// Sets a field. An existing scalar keeps its type; a new one has the type that its text has in YAML.
 fn set(
     field: &mut Value,
     made: bool,
@@ -313,7 +312,7 @@ fn set(
     Ok(())
 }
 
-/// What a text means without quotes where a printer has to quote an empty one and one that holds a colon.
+/// The value of a text without quotes, for a printer that quotes an empty text and one with a colon.
 fn plain_in_flow(text: &str) -> Value {
     match fieldpath::plain(text) {
         Value::String(_) if text.contains(':') => text.into(),
@@ -333,8 +332,8 @@ fn join(old: &str, part: &str, options: &FieldOptions) -> String {
     parts.join(delimiter)
 }
 
-/// Minds the type of a scalar that its value does not show: a whole number that is written as none, or a
-/// date. Whether it is a date, which takes the next one as it would be read.
+/// Handles scalars whose value does not show their type: a whole number in the notation of a fraction, or a
+/// date. Returns whether it is a date, which the next value replaces with the type of its own text.
 fn as_written(field: &mut Value, written: Option<&WrittenAs>, new: &str) -> Result<bool, Fault> {
     match (&*field, written.map(|written| &written.form)) {
         (Value::Number(number), Some(Form::Text(old))) if is_float(old) => {

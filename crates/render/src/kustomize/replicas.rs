@@ -1,4 +1,4 @@
-//! `replicas`: sets how many replicas a workload has.
+//! `replicas`: sets the replica count of a workload.
 
 use super::fieldspec::{self, Create, Field};
 use super::file::{FieldSpec, Replica};
@@ -8,14 +8,13 @@ use crate::error::{Fault, Result};
 /// Sets the replicas of the objects of one name.
 #[derive(Debug, Clone)]
 pub(crate) struct SetReplicas {
-    /// Name and count.
     pub(crate) replica: Replica,
-    /// Fields, and with them the kinds.
+    /// The fields, and so the kinds.
     pub(crate) specs: Vec<FieldSpec>,
 }
 
 impl SetReplicas {
-    /// Changes the objects that have the name or had it; there must be one.
+    /// Changes the objects that have the name or had it; there must be at least one.
     pub(crate) fn run(&self, map: &mut ResMap) -> Result<()> {
         let mut found = false;
         let named = map.by_any_name(&self.replica.name).to_vec();

@@ -1,5 +1,5 @@
-//! A resource on its way through a build: its content, and what was noted about it. Kustomize keeps these
-//! notes in annotations of the resource; here they stand beside it.
+//! A resource on its way through a build: its content, and notes about it. Kustomize keeps these notes in
+//! annotations of the resource; here they stand beside it.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -13,8 +13,9 @@ use super::provenance::Labels;
 use super::twins::Twins;
 use crate::error::{Fault, Result};
 use lockgate_base::model::yaml::{PathStep, Styles, WrittenAs, reprinted};
+use lockgate_base::model::{entry, entry_mut, field};
 
-/// The annotations that kustomize uses for its notes; it drops them from what it prints, whoever wrote them.
+/// The annotations in which kustomize keeps its notes. It drops them from its output, whoever wrote them.
 const BUILD_ANNOTATIONS: [&str; 19] = [
     "internal.config.kubernetes.io/previousKinds",
     "internal.config.kubernetes.io/previousNames",
@@ -37,26 +38,24 @@ const BUILD_ANNOTATIONS: [&str; 19] = [
     "config.k8s.io/id",
 ];
 
-/// What a generator does when its object is there already.
+/// The behaviour of a generator whose object exists already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Behavior {
-    /// It must not be there.
+    /// The object must not exist.
     #[default]
     Create,
-    /// Data are added to it.
+    /// The data is added to the object.
     Merge,
-    /// It is replaced.
+    /// The object is replaced.
     Replace,
 }
 
 /// An earlier name, effective namespace and kind.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Previous {
-    /// Name.
     pub(crate) name: String,
     /// Effective namespace.
     pub(crate) namespace: String,
-    /// Kind.
     pub(crate) kind: String,
 }
 
@@ -65,53 +64,53 @@ pub(crate) struct Previous {
 pub(crate) struct Res {
     /// The content.
     pub(crate) value: Value,
-    /// The path of the file that it is from.
+    /// The path of its file.
     pub(crate) file: String,
-    /// What it was called before, oldest first.
+    /// Its earlier names, the oldest first.
     pub(crate) previous: Vec<Previous>,
-    /// The name prefixes given to it.
+    /// The prefixes that its name has got.
     pub(crate) prefixes: Vec<String>,
-    /// The name suffixes given to it.
+    /// The suffixes that its name has got.
     pub(crate) suffixes: Vec<String>,
     /// Whether its name gets a hash.
     pub(crate) needs_hash: bool,
-    /// What its generator does.
+    /// The behaviour of its generator.
     pub(crate) behavior: Behavior,
     /// The names of the variables that point to it.
     pub(crate) variables: Vec<String>,
-    /// Whether a schema that a kustomization names says that its kind lies outside of namespaces.
+    /// Whether the schema of a kustomization declares its kind as cluster-scoped.
     pub(crate) outside: bool,
-    /// Whether kustomize would have made `metadata.annotations` for a note.
+    /// Whether kustomize would have created `metadata.annotations` for a note.
     pub(crate) noted: bool,
-    /// Where its labels are from.
+    /// The origin of its labels.
     pub(crate) labels: Labels,
-    /// Which labels a transformer has set.
+    /// The labels that a transformer has set.
     pub(crate) set_labels: BTreeSet<String>,
-    /// Whether a transformer made its annotations.
+    /// Whether a transformer created its annotations.
     pub(crate) made_annotations: bool,
-    /// What `config.kubernetes.io/origin` says.
+    /// The content of `config.kubernetes.io/origin`.
     pub(crate) origin: Option<Origin>,
-    /// What `alpha.config.kubernetes.io/transformations` says.
+    /// The content of `alpha.config.kubernetes.io/transformations`.
     pub(crate) transformations: Vec<Origin>,
-    /// Labels and annotations that stand in several places and are one.
+    /// Labels and annotations that stand in several places and share one node.
     pub(crate) twins: Twins,
-    /// How scalars were written whose values do not tell.
+    /// The notation of scalars whose values do not show it.
     pub(crate) texts: Vec<WrittenAs>,
-    /// How strings were written whose texts do not tell.
+    /// The styles of strings whose texts do not show them.
     pub(crate) styles: Styles,
-    /// Annotations that were read as something else than strings, with their texts.
+    /// Annotations that were not read as strings, with their texts.
     pub(crate) untyped: Vec<(String, String)>,
 }
 
 impl Res {
-    /// A resource just read from a file.
+    /// A resource that was just read from a file.
     pub(crate) fn new(value: Value, file: &str) -> Self {
         Self { value, file: file.into(), ..Self::default() }
     }
 
     /// `kind`.
     pub(crate) fn kind(&self) -> &str {
-        self.value.get("kind").and_then(Value::as_str).unwrap_or_default()
+        field(&self.value, "kind").and_then(Value::as_str).unwrap_or_default()
     }
 
     /// Group, version and kind.
@@ -124,27 +123,27 @@ impl Res {
         self.metadata("name").map_or(Cow::Borrowed(""), text_of)
     }
 
-    /// `metadata.namespace`, empty where absent.
+    /// `metadata.namespace`; empty if absent.
     pub(crate) fn namespace(&self) -> Cow<'_, str> {
         self.metadata("namespace").map_or(Cow::Borrowed(""), text_of)
     }
 
-    /// The namespace it counts as.
+    /// The effective namespace.
     pub(crate) fn effective_namespace(&self) -> Cow<'_, str> {
         self.id_parts().2
     }
 
-    /// Whether it lies outside of namespaces.
+    /// Whether it is cluster-scoped.
     pub(crate) fn is_cluster_scoped(&self) -> bool {
         self.outside || self.gvk().is_cluster_scoped()
     }
 
     /// A field of the metadata.
-    pub(crate) fn metadata(&self, field: &str) -> Option<&Value> {
-        self.value.get("metadata")?.get(field)
+    pub(crate) fn metadata(&self, name: &str) -> Option<&Value> {
+        field(field(&self.value, "metadata")?, name)
     }
 
-    /// The identity it has now.
+    /// Its current identity.
     pub(crate) fn id(&self) -> ResourceId {
         let (gvk, name, namespace) = self.id_parts();
         ResourceId {
@@ -156,12 +155,11 @@ impl Res {
         }
     }
 
-    /// The parts of its identity: kind, name, effective namespace. They are asked for often, so nothing is
-    /// copied.
+    /// The parts of its identity: kind, name, effective namespace. They are read often, so nothing is copied.
     pub(crate) fn id_parts(&self) -> (KindRef<'_>, Cow<'_, str>, Cow<'_, str>) {
         let gvk = self.gvk();
-        let metadata = self.value.get("metadata");
-        let text = |field: &str| metadata.and_then(|map| map.get(field)).map_or(Cow::Borrowed(""), text_of);
+        let metadata = field(&self.value, "metadata");
+        let text = |name: &str| metadata.and_then(|map| field(map, name)).map_or(Cow::Borrowed(""), text_of);
         let namespace = if self.outside || gvk.is_cluster_scoped() {
             Cow::Borrowed(NO_NAMESPACE)
         } else {
@@ -171,12 +169,12 @@ impl Res {
         (gvk, text("name"), namespace)
     }
 
-    /// Whether this is the identity it has now.
+    /// Whether this is its current identity.
     pub(crate) fn has_id(&self, id: &ResourceId) -> bool {
         self.id_parts() == (id.gvk(), Cow::Borrowed(&*id.name), Cow::Borrowed(&*id.namespace))
     }
 
-    /// The identities it had, oldest first. Their group and version are those of now, as in kustomize.
+    /// Its earlier identities, the oldest first. They have the current group and version, as in kustomize.
     pub(crate) fn previous_ids(&self) -> impl Iterator<Item = ResourceId> + '_ {
         let gvk = self.gvk();
         self.previous.iter().map(move |previous| ResourceId {
@@ -188,7 +186,7 @@ impl Res {
         })
     }
 
-    /// The kind it was read with, in the group and version of now.
+    /// The kind of its file, with the current group and version.
     pub(crate) fn original_gvk(&self) -> KindRef<'_> {
         let mut gvk = self.gvk();
         if let Some(first) = self.previous.first() {
@@ -197,7 +195,7 @@ impl Res {
         gvk
     }
 
-    /// Remembers the identity of now before it changes.
+    /// Remembers the current identity before it changes.
     pub(crate) fn remember(&mut self) {
         let (gvk, name, namespace) = self.id_parts();
         let (name, namespace) = (name.into_owned(), namespace.into_owned());
@@ -216,8 +214,8 @@ impl Res {
         self.noted = false;
     }
 
-    /// Takes note that kustomize has written all annotations anew, each in the style of its text. What
-    /// printing would change stays known.
+    /// Notes that kustomize has rewritten all annotations, each in the style of its text. Texts that printing
+    /// would change stay noted.
     fn annotations_were_written(&mut self) {
         if let Some(Value::Object(metadata)) = self.value.get_mut("metadata")
             && let Some(annotations) = metadata.get_mut("annotations")
@@ -236,7 +234,7 @@ impl Res {
         });
     }
 
-    /// Takes over earlier identities that stand in annotations, where another tool may have left them.
+    /// Reads earlier identities from annotations, where another tool may have left them.
     pub(crate) fn take_previous(&mut self) {
         let Some(annotations) = self.metadata("annotations").and_then(Value::as_object) else { return };
         let annotation =
@@ -253,7 +251,7 @@ impl Res {
             .collect();
     }
 
-    /// Refuses names that hold commas, at which kustomize splits its notes of earlier names, and empty ones,
+    /// Refuses names with commas, at which kustomize splits its notes of earlier names, and empty names,
     /// which it does not note.
     pub(crate) fn check_names(&self) -> Result<(), Fault> {
         let fault = |message: String| Err(Fault::new(message).on_object(self.subject()));
@@ -268,16 +266,16 @@ impl Res {
         Ok(())
     }
 
-    /// The metadata, made where absent.
+    /// The metadata, created if absent.
     pub(crate) fn metadata_mut(&mut self) -> Option<&mut Map<String, Value>> {
         let map = self.value.as_object_mut()?;
-        if map.get("metadata").is_none_or(Value::is_null) {
+        if entry(map, "metadata").is_none_or(Value::is_null) {
             map.insert("metadata".into(), Value::Object(Map::new()));
         }
-        map.get_mut("metadata")?.as_object_mut()
+        entry_mut(map, "metadata")?.as_object_mut()
     }
 
-    /// Runs `set` on every field that the specifications mean in an object of this kind.
+    /// Runs `set` on every field that the specifications select in an object of this kind.
     pub(crate) fn visit<'f, 's: 'f>(
         &mut self,
         fields: impl IntoIterator<Item = &'f Field<'s>>,
@@ -288,7 +286,7 @@ impl Res {
             .map_err(|fault| fault.on_object(self.subject()).in_file(&self.file).into())
     }
 
-    /// Takes note that labels may have been read from a patch.
+    /// Notes that labels may come from a patch.
     pub(crate) fn labels_were_read(&mut self) {
         self.labels = Labels::Read;
         self.set_labels.clear();
@@ -334,12 +332,12 @@ impl Res {
         }
     }
 
-    /// How messages name it.
+    /// The name in messages.
     pub(crate) fn subject(&self) -> String {
         self.id().subject()
     }
 
-    /// Whether nothing is left of it.
+    /// Whether its content is empty.
     pub(crate) fn is_empty(&self) -> bool {
         match &self.value {
             Value::Null => true,
@@ -349,8 +347,8 @@ impl Res {
         }
     }
 
-    /// Whether `other` was given the same prefixes and suffixes, counted from the last. With `allow_empty`,
-    /// one that was given none matches all.
+    /// Whether `other` has the same prefixes and suffixes, counted from the last. With `allow_empty`, a
+    /// resource without any matches all.
     pub(crate) fn same_affixes(&self, other: &Self, allow_empty: bool) -> bool {
         let same = |a: &[String], b: &[String]| {
             let (short, long) = if a.len() > b.len() { (b, a) } else { (a, b) };
@@ -365,10 +363,10 @@ impl Res {
         map.into_iter().flatten().map(|(key, value)| (key.as_str(), text_of(value)))
     }
 
-    /// Notes who made or changed it. Kustomize writes all annotations anew for that.
+    /// Notes who made or changed it. Kustomize rewrites all annotations for that.
     pub(crate) fn note(&mut self, by: &Origin) {
         match self.origin {
-            // What has no origin was made by the transformer itself.
+            // A resource without an origin was made by the transformer itself.
             None => self.origin = Some(by.clone()),
             Some(_) => self.transformations.push(by.clone()),
         }
@@ -379,13 +377,13 @@ impl Res {
         self.twins.part_annotations();
     }
 
-    /// Brings the annotations into the form in which kustomize prints them: notes dropped, all values
-    /// strings, and no empty map.
+    /// Brings the annotations into the form that kustomize prints: without notes, with all values as strings,
+    /// and without an empty map.
     pub(crate) fn finish_annotations(&mut self, extra: Vec<(String, String)>) {
         let Some(metadata) = self.metadata_mut() else { return };
         let mut annotations = match metadata.shift_remove("annotations") {
             Some(Value::Object(annotations)) => annotations,
-            // Kustomize takes what stands in a list by twos.
+            // Kustomize reads the items of a list in pairs.
             Some(Value::Array(items)) => {
                 let pair = |pair: &[Value]| (text_of(&pair[0]).into_owned(), pair[1].clone());
                 items.chunks_exact(2).map(pair).collect()

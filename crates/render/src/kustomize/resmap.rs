@@ -1,5 +1,4 @@
-//! The resources of a build in their order, found by identity through indexes that are made when they are
-//! asked for.
+//! The resources of a build in their order. Lookups by identity use indexes that are made on demand.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -26,13 +25,13 @@ impl ResMap {
         &self.items
     }
 
-    /// All resources, to be changed in any way: the indexes are made anew afterwards.
+    /// All resources, for any change: the indexes are rebuilt afterwards.
     pub(crate) fn items_mut(&mut self) -> &mut Vec<Res> {
         self.forget_index();
         &mut self.items
     }
 
-    /// One resource, for a change that leaves its identities as they are.
+    /// One resource, for a change that keeps its identities.
     pub(crate) fn content_mut(&mut self, index: usize) -> &mut Res {
         &mut self.items[index]
     }
@@ -44,7 +43,7 @@ impl ResMap {
         self.names = OnceCell::new();
     }
 
-    /// Gives up the resources.
+    /// The resources, by value.
     pub(crate) fn into_items(self) -> Vec<Res> {
         self.items
     }
@@ -61,7 +60,7 @@ impl ResMap {
         index.get(id).map_or(&[], Vec::as_slice)
     }
 
-    /// The resources that have this identity or had it.
+    /// The resources that have or had this identity.
     pub(crate) fn by_any_id(&self, id: &ResourceId) -> &[usize] {
         let index = self.any.get_or_init(|| {
             let mut index: HashMap<ResourceId, Vec<usize>> = HashMap::with_capacity(self.items.len() * 2);
@@ -78,7 +77,7 @@ impl ResMap {
         index.get(id).map_or(&[], Vec::as_slice)
     }
 
-    /// The resources that have this name or had it, in their order.
+    /// The resources that have or had this name, in order.
     pub(crate) fn by_any_name(&self, name: &str) -> &[usize] {
         let index = self.names.get_or_init(|| {
             let mut index: HashMap<String, Vec<usize>> = HashMap::with_capacity(self.items.len());
@@ -115,7 +114,7 @@ impl ResMap {
         Ok(())
     }
 
-    /// Adds resources whose identities must be new. All that are not are told at once.
+    /// Adds resources whose identities must be new. All duplicates are reported at once.
     pub(crate) fn append_all(&mut self, others: Vec<Res>) -> Result<()> {
         let mut failed: Option<crate::RenderError> = None;
         for res in others {
@@ -129,7 +128,7 @@ impl ResMap {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Checks that no identity is there twice.
+    /// Checks that no identity occurs twice.
     pub(crate) fn check_unique(&self) -> Result<()> {
         let mut seen = HashMap::with_capacity(self.items.len());
         for res in &self.items {
@@ -140,14 +139,14 @@ impl ResMap {
         Ok(())
     }
 
-    /// Drops the resources of which nothing is left.
+    /// Drops the resources whose content is empty.
     pub(crate) fn drop_empty(&mut self) {
         if self.items.iter().any(Res::is_empty) {
             self.items_mut().retain(|res| !res.is_empty());
         }
     }
 
-    /// Takes in what a generator made, as its behavior says.
+    /// Adds a generated object, as its behaviour says.
     pub(crate) fn absorb(&mut self, mut res: Res) -> Result<()> {
         let id = res.id();
         let found = self.by_any_id(&id).to_vec();
@@ -164,7 +163,7 @@ impl ResMap {
                     return Err(duplicate(old, &res, &id).into());
                 }
                 take_over(&mut res, old, behavior);
-                // It has all identities of the old one now, so that the indexes stay right.
+                // It has all identities of the old one now, so the indexes stay right.
                 self.items[*at] = res;
                 Ok(())
             }

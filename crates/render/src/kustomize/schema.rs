@@ -1,7 +1,8 @@
-//! What an OpenAPI document says about merging lists, by kind and field path, and which kinds are namespaced.
+//! The parts of an OpenAPI document that concern the merging of lists, by kind and field path, and the scope
+//! of kinds.
 //!
-//! `schema.txt` holds that part of the document which kustomize 5.8.1 has built in (Kubernetes 1.21.2). It is
-//! read at the first use in a process, so its form is one that costs little to read.
+//! `schema.txt` holds these parts of the document that is built into kustomize 5.8.1 (Kubernetes 1.21.2). It
+//! is read at the first use in a process, so its format is cheap to read.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
@@ -10,26 +11,26 @@ use serde_json::{Map, Value};
 
 use super::id::KindRef;
 
-/// The document that is built in.
+/// The built-in document.
 const BUILT_IN: &str = include_str!("schema.txt");
 
-/// Where the names of its definitions begin, which only another document can ask for.
+/// The beginning of the names of its definitions, which only another document can refer to.
 const NAMES: &str = "[names]";
 
-/// How many references may lead on to others.
+/// The longest chain of references.
 const REFERENCE_LIMIT: usize = 32;
 
 /// An OpenAPI document, as far as merging needs it.
 #[derive(Debug, Default)]
 pub(crate) struct Schema {
     definitions: HashMap<String, Shape>,
-    /// By the name of the kind, those of all groups and versions.
+    /// The kinds of all groups and versions, by their names.
     kinds: HashMap<String, Vec<Kind>>,
-    /// Whether what the document does not describe is looked for in the one built in.
+    /// Whether the built-in document completes this one.
     beside_built_in: bool,
 }
 
-/// What is known about one kind.
+/// The description of one kind.
 #[derive(Debug)]
 struct Kind {
     group: String,
@@ -39,10 +40,10 @@ struct Kind {
     definition: Option<String>,
 }
 
-/// What is known about one field.
+/// The description of one field.
 #[derive(Debug, Default)]
 struct Shape {
-    /// The name of the definition that describes it.
+    /// The name of its definition.
     reference: Option<String>,
     fields: BTreeMap<String, Shape>,
     values: Option<Box<Shape>>,
@@ -52,7 +53,7 @@ struct Shape {
     keys: Vec<String>,
 }
 
-/// A place in a document, from which fields and elements lead on.
+/// A place in a document, with its fields and elements.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SchemaPlace<'s> {
     schema: &'s Schema,
@@ -60,7 +61,7 @@ pub(crate) struct SchemaPlace<'s> {
 }
 
 impl KindRef<'_> {
-    /// Whether the API is known to keep this kind outside of namespaces.
+    /// Whether the API is known to have this kind as cluster-scoped.
     pub(crate) fn is_cluster_scoped(self) -> bool {
         Schema::built_in().is_namespaced(self) == Some(false)
     }
@@ -109,8 +110,8 @@ impl Schema {
         schema.definitions.get(line).map(|shape| SchemaPlace { schema, shape })
     }
 
-    /// A document that takes the place of the built-in one for merging, or stands beside it. What is not of
-    /// the expected form is passed over.
+    /// A document that replaces the built-in one for merging, or stands beside it. Parts with another form
+    /// are skipped.
     pub(crate) fn from_openapi(document: &Value, beside_built_in: bool) -> Self {
         let mut schema = Self { beside_built_in, ..Self::default() };
         for (name, definition) in entries(document, "definitions") {
@@ -146,14 +147,14 @@ impl Schema {
         &mut versions[at]
     }
 
-    /// The top of a kind's objects; `None` for a kind that the document does not describe.
+    /// The top of a kind's objects; `None` if the document does not describe the kind.
     pub(crate) fn of_kind(&self, kind: KindRef<'_>) -> Option<SchemaPlace<'_>> {
         let name = self.kind(kind)?.definition.as_ref()?;
         self.definitions.get(name).map(|shape| SchemaPlace { schema: self, shape })
     }
 
-    /// Whether objects of a kind have a namespace; `None` for a kind that is not known. The built-in document
-    /// is asked first.
+    /// Whether objects of a kind have a namespace; `None` for an unknown kind. The built-in document comes
+    /// first.
     pub(crate) fn is_namespaced(&self, kind: KindRef<'_>) -> Option<bool> {
         let in_document = |schema: &Self| schema.kind(kind).and_then(|known| known.namespaced);
         in_document(Self::built_in()).or_else(|| in_document(self))
@@ -174,8 +175,8 @@ impl<'s> SchemaPlace<'s> {
         self.resolve(self.shape.items.as_deref()?)
     }
 
-    /// The keys by which the elements of a list are told apart when it is merged, none for a list of scalars;
-    /// `None` for a list that is replaced whole.
+    /// The keys that identify the elements of a list when it is merged; none for a list of scalars; `None`
+    /// for a list that is replaced as a whole.
     pub(crate) fn merge_keys(self) -> Option<&'s [String]> {
         self.shape.merges.then_some(self.shape.keys.as_slice())
     }
@@ -194,8 +195,8 @@ impl<'s> SchemaPlace<'s> {
 }
 
 impl Shape {
-    /// A field as `schema.txt` has it: the name of a definition, with the keys of a list before it in
-    /// brackets.
+    /// A field in the notation of `schema.txt`: the name of a definition, with the keys of a list before it
+    /// in brackets.
     fn of_table(field: &str) -> Self {
         let reference = |name: &str| (!name.is_empty()).then(|| name.to_owned());
         let list = field.strip_prefix('[').and_then(|field| field.split_once(']'));
@@ -212,19 +213,19 @@ impl Shape {
         }
     }
 
-    /// A field as an OpenAPI document has it.
+    /// A field in the notation of an OpenAPI document.
     fn parse(value: &Value) -> Self {
         let inner = |field: &str| {
             value.get(field).filter(|inner| inner.is_object()).map(|inner| Box::new(Self::parse(inner)))
         };
         let text = |field: &str| value.get(field).and_then(Value::as_str);
-        // Two keys, as the ports of a Service have them, stand in an extension of their own.
+        // Two keys, as in the ports of a Service, are in an extension of their own.
         let keys = match value.get("x-kubernetes-list-map-keys").and_then(Value::as_array) {
             Some(keys) => keys.iter().filter_map(Value::as_str).map(Into::into).collect(),
             None => text("x-kubernetes-patch-merge-key").map(Into::into).into_iter().collect(),
         };
         Self {
-            // One that is not of this form leads nowhere.
+            // A reference of another form has no target.
             reference: text("$ref")
                 .map(|path| path.strip_prefix("#/definitions/").unwrap_or_default().to_owned()),
             fields: entries(value, "properties")

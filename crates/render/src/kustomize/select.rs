@@ -1,4 +1,4 @@
-//! Which objects a target means: regular expressions over identities, and Kubernetes selectors over labels
+//! Selects the objects of a target: regular expressions over identities, and Kubernetes selectors over labels
 //! and annotations.
 
 use std::borrow::Cow;
@@ -14,7 +14,7 @@ use super::resmap::ResMap;
 use crate::error::{Fault, Result};
 use lockgate_base::model::Object;
 
-/// A pattern for a whole text. One without special signs is compared as it is.
+/// A pattern for a whole text. A pattern without special characters is compared literally.
 #[derive(Debug, Clone)]
 enum Pattern {
     Any,
@@ -44,7 +44,7 @@ impl Pattern {
     }
 }
 
-/// A target that is ready to be asked.
+/// A target with compiled patterns.
 #[derive(Debug, Clone)]
 pub(crate) struct Matcher {
     group: Pattern,
@@ -72,14 +72,14 @@ impl Matcher {
         })
     }
 
-    /// The resources meant: name and namespace may be those of now or those at first.
+    /// The selected resources; name and namespace may be the current or the original ones.
     pub(crate) fn select(&self, map: &ResMap) -> Vec<usize> {
         let mut selected = self.candidates(map);
         selected.retain(|at| self.means(&map.items()[*at]));
         selected
     }
 
-    /// The resources that may be meant: all, or those that have or had the name where it is no pattern.
+    /// The resources that may be selected: all, or those that have or had the name if it is no pattern.
     pub(crate) fn candidates(&self, map: &ResMap) -> Vec<usize> {
         match &self.name {
             Pattern::Text(name) => map.by_any_name(name).to_vec(),
@@ -100,23 +100,23 @@ impl Matcher {
         name && namespace && self.means_metadata(res)
     }
 
-    /// Whether the kind is meant.
+    /// Whether the kind is selected.
     pub(crate) fn means_kind(&self, gvk: KindRef<'_>) -> bool {
         self.kind.matches(gvk.kind) && self.group.matches(gvk.group) && self.version.matches(gvk.version)
     }
 
-    /// Whether one identity is meant; `namespace` is what it is compared with.
+    /// Whether one identity is selected; `namespace` is compared with the selector's.
     pub(crate) fn means_id(&self, id: &ResourceId, namespace: &str) -> bool {
         self.means_kind(id.gvk()) && self.name.matches(&id.name) && self.namespace.matches(namespace)
     }
 
-    /// Whether labels and annotations are meant.
+    /// Whether labels and annotations are selected.
     pub(crate) fn means_metadata(&self, res: &Res) -> bool {
         self.labels.match_in(res, "labels") && self.annotations.match_in(res, "annotations")
     }
 }
 
-/// Which of the objects that were built a target means.
+/// The built objects that a target selects.
 #[derive(Debug, Clone)]
 pub struct Selection(Matcher);
 
@@ -126,7 +126,7 @@ impl Selection {
         Matcher::new(selector).map(Self)
     }
 
-    /// Whether an object is meant.
+    /// Whether an object is selected.
     pub fn means(&self, object: &Object) -> bool {
         self.0.means(&Res::new(object.value().clone(), ""))
     }
@@ -203,7 +203,7 @@ impl Test {
     }
 }
 
-/// Words and operators.
+/// Splits a selector into words and operators.
 fn tokens(text: &str) -> Vec<&str> {
     let special = |c: char| "=!(),<>".contains(c);
     let mut tokens = Vec::new();

@@ -33,25 +33,24 @@ pub(crate) enum Transformer {
     Image(SetImage),
     /// `replacements`.
     Replacements(Vec<Replacement>),
-    /// A value put into fields, which only a plugin configuration can ask for.
+    /// A value that is put into fields; only a plugin configuration can ask for it.
     AddValue(AddValue),
-    /// Hashes at the end of generated names, now and again at the end.
+    /// Hashes in generated names, now and again at the end.
     Hash,
 }
 
-/// A transformer, and who it is in an object's notes.
+/// A transformer, and its identity in an object's notes.
 pub(crate) struct BuildStep {
-    /// What it does.
     pub(crate) transformer: Transformer,
-    /// Who it is, when that is noted.
+    /// Its identity, if that is noted.
     pub(crate) origin: Option<Origin>,
     /// The file that configures it.
     pub(crate) file: String,
 }
 
 impl Transformer {
-    /// Whether it writes to any resource, be it what is there already. For those of which that is not known,
-    /// the result tells.
+    /// Whether it writes to any resource, even if it writes the existing value. For transformers that do not
+    /// know, the result shows it.
     pub(crate) fn touches(&self, map: &ResMap) -> bool {
         match self {
             Self::StrategicMerge(patches) => !patches.is_empty(),
@@ -82,7 +81,7 @@ impl Transformer {
 }
 
 impl BuildStep {
-    /// Runs the transformer and notes it on every object.
+    /// Runs the transformer, and notes it on every object.
     pub(crate) fn run(&self, map: &mut ResMap, build: &BuildShared<'_>) -> Result<()> {
         self.transformer.run(map, build).map_err(|error| error.in_file(&self.file))?;
         for at in 0..map.items().len() {

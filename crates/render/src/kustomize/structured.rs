@@ -8,8 +8,8 @@ use super::id::text_of;
 use crate::error::Fault;
 use lockgate_base::model::yaml::{self, Edit, Layout, New};
 
-/// Puts a value into the text at the beginning of a path, at what the rest of the path leads to inside it.
-/// Nothing where there is no such text or place; then nothing is changed.
+/// Puts a value into the text at the beginning of a path, at the place that the rest of the path selects
+/// inside it. `None` if there is no such text or place; then nothing is changed.
 pub(super) fn put(
     object: &mut Value,
     path: &[String],
@@ -20,7 +20,7 @@ pub(super) fn put(
     let text = fieldpath::lookup(object, outer).ok()?.filter(|field| !field.is_null())?;
     let text = text_of(text).into_owned();
     let written = changed(&text, inner, found, create).ok()?;
-    // The way to the text was walked once already, so that it is there.
+    // The path to the text was walked once already, so it exists.
     let field = literal_field(object, outer)?;
     if written.is_empty() && !field.is_string() {
         let found = lockgate_base::model::type_name(field);
@@ -32,7 +32,7 @@ pub(super) fn put(
     Some(Ok(()))
 }
 
-/// The text with the value at what the path leads to.
+/// The text with the value at the place of the path.
 fn changed(text: &str, path: &[String], found: &Carried, create: Option<Shape>) -> Result<String, Fault> {
     let mut content = fieldpath::parse_text(text)?;
     let matches = fieldpath::find(&mut content, path, create, &[])?;
@@ -41,7 +41,7 @@ fn changed(text: &str, path: &[String], found: &Carried, create: Option<Shape>) 
     }
     let is_json = text.trim_start().starts_with(['{', '[']);
     let mut edit = if is_json { None } else { Edit::new(text) };
-    // A scalar that was the whole content may have been emptied, and nothing is put into it.
+    // A scalar that was the whole content may have been emptied, and no value is put into it.
     let mut detached = matches.iter().filter(|place| place.detached && place.made).peekable();
     if detached.peek().is_some() && fieldpath::parse_text(text)? != content {
         edit = None;
@@ -51,8 +51,7 @@ fn changed(text: &str, path: &[String], found: &Carried, create: Option<Shape>) 
         let Some(field) = fieldpath::at(&mut content, &place.hops) else { continue };
         let part = found.text.as_str();
         let is_scalar = !field.is_object() && !field.is_array();
-        // What has no type of its own takes the one of the scalar that it replaces, where it replaces a
-        // scalar.
+        // A value without a type of its own takes the type of a scalar that it replaces.
         let is_untyped = if is_scalar { place.made } else { found.untyped };
         let new = match (is_scalar, is_untyped) {
             (_, true) => New::Untyped(part),
@@ -63,7 +62,7 @@ fn changed(text: &str, path: &[String], found: &Carried, create: Option<Shape>) 
         *field = match (is_scalar, is_untyped) {
             (false, false) => found.value.clone(),
             (_, true) => fieldpath::plain(part),
-            // A type that the text does not have cannot be written as JSON; as YAML it gets a tag.
+            // JSON cannot hold a type that the text does not have; in YAML it gets a tag.
             (true, false) if is_json => typed_as(field, part)?,
             (true, false) => typed_as(field, part).unwrap_or_else(|_| fieldpath::plain(part)),
         };
@@ -75,7 +74,7 @@ fn changed(text: &str, path: &[String], found: &Carried, create: Option<Shape>) 
     })
 }
 
-/// Where the first scalar on a path ends the way through the object.
+/// Splits a path at the first scalar on its way through the object.
 fn split<'p>(object: &Value, path: &'p [String]) -> Result<(&'p [String], &'p [String]), Fault> {
     for length in 1..path.len() {
         let (outer, inner) = path.split_at(length);
@@ -88,7 +87,7 @@ fn split<'p>(object: &Value, path: &'p [String]) -> Result<(&'p [String], &'p [S
     Err(Fault::new("there is no text on the path"))
 }
 
-/// What is left of a text that is one scalar: its quotes.
+/// The remains of a text that is one scalar: its quotes.
 fn emptied_text(before: &str) -> &'static str {
     match before.trim_start().as_bytes().first() {
         Some(b'"') => "\"\"",
@@ -97,7 +96,7 @@ fn emptied_text(before: &str) -> &'static str {
     }
 }
 
-/// The field that a lookup finds, to be changed.
+/// The field that a lookup finds, mutable.
 fn literal_field<'v>(object: &'v mut Value, path: &[String]) -> Option<&'v mut Value> {
     let mut at = object;
     for part in path.iter().map(|part| part.trim()).filter(|part| !part.is_empty()) {
@@ -118,7 +117,7 @@ fn literal_field<'v>(object: &'v mut Value, path: &[String]) -> Option<&'v mut V
     Some(at)
 }
 
-/// Writes the content in the format that the text had.
+/// Writes the content in the format of the old text.
 fn write(content: &Value, before: &str) -> String {
     let is_json = before.trim_start().starts_with(['{', '[']);
     if !is_json {

@@ -27,17 +27,16 @@ use super::validate;
 use super::vars;
 use crate::error::{Fault, RenderError, Result};
 
-/// A kustomization that is loaded and may be built.
+/// A loaded kustomization.
 pub(crate) struct Target<'t, 'b> {
     /// The build.
     pub(crate) build: &'b BuildShared<'b>,
     /// Reads relative to its folder.
     pub(crate) loader: Loader<'t>,
-    /// The fields.
     pub(crate) kustomization: Kustomization,
     /// The path of its file in the tree.
     pub(crate) file: String,
-    /// Where it stands relative to the folder that is built, when that is noted.
+    /// Its place relative to the built folder, if that is noted.
     pub(crate) origin: Option<Origin>,
 }
 
@@ -59,7 +58,7 @@ impl<'t, 'b> Target<'t, 'b> {
         Ok(Self { build, loader, kustomization, file, origin: None })
     }
 
-    /// Everything that the kustomization makes, before what is done once at the end.
+    /// Everything that the kustomization makes, before the steps at the end.
     pub(crate) fn accumulate(&self) -> Result<Accumulator> {
         self.accumulate_into(Accumulator::new())
     }
@@ -97,7 +96,7 @@ impl<'t, 'b> Target<'t, 'b> {
         Err(Fault::new(message).in_field(field).in_file(&self.file).into())
     }
 
-    /// Adds what files and folders hold. All that cannot be read are told at once.
+    /// Adds the content of files and folders. All unreadable ones are reported at once.
     pub(crate) fn add_resources(&self, all: &mut Accumulator, paths: &[String], field: &str) -> Result<()> {
         let mut failed: Option<RenderError> = None;
         for (index, path) in paths.iter().enumerate() {
@@ -214,7 +213,7 @@ impl<'t, 'b> Target<'t, 'b> {
         Ok(steps)
     }
 
-    /// The configuration objects: first those written out, then those in files and folders.
+    /// The configuration objects: first inline ones, then those in files and folders.
     fn configurations(&self, entries: &[String], field: &str) -> Result<Vec<Res>> {
         if entries.is_empty() {
             return Ok(Vec::new());
@@ -251,7 +250,7 @@ impl<'t, 'b> Target<'t, 'b> {
         Ok(configs)
     }
 
-    /// Who a field of this kustomization is in an object's notes.
+    /// The identity of a field of this kustomization in an object's notes.
     pub(crate) fn note(&self, kind: &str) -> Option<Origin> {
         let name = self.file.rsplit('/').next().unwrap_or(&self.file);
         self.origin.as_ref().map(|origin| origin.built_in(name, kind))
@@ -269,7 +268,7 @@ impl<'t, 'b> Target<'t, 'b> {
     }
 }
 
-/// A resource as it is read from a file, with the notes that whoever wrote it may have put there.
+/// A resource from a file, with the notes that its author may have written.
 pub(crate) fn resource(object: parse::ParsedObject, file: &str, origin: Option<Origin>) -> Res {
     let parse::ParsedObject { value, texts, styles, untyped, .. } = object;
     let enabled = |note: &str| {
@@ -285,7 +284,7 @@ pub(crate) fn resource(object: parse::ParsedObject, file: &str, origin: Option<O
     res
 }
 
-/// Collects the transformers that the fields of a kustomization ask for.
+/// Collects the transformers of the fields of a kustomization.
 struct Steps<'a, 't, 'b> {
     target: &'a Target<'t, 'b>,
     steps: Vec<BuildStep>,
@@ -382,7 +381,7 @@ impl Steps<'_, '_, '_> {
         if !kustomization.replacements.is_empty() {
             let mut entries = kustomization.replacements.clone();
             for entry in &mut entries {
-                // Only in a configuration of its own an empty list is one.
+                // Only in its own configuration an empty list counts as a list.
                 entry.targets = entry.targets.take().filter(|targets| !targets.is_empty());
             }
             let replacements = replacements::load(&entries, &target.loader);

@@ -1,5 +1,5 @@
-//! Scalars as they are written. Kustomize takes each annotation for a string, whatever its text would mean
-//! elsewhere, and copies texts where it copies values.
+//! Scalars in their original notation. Kustomize takes each annotation for a string, even if its text would
+//! be a number elsewhere, and copies the text where it copies a value.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use super::res::Res;
 use lockgate_base::model::yaml::{Dialect, PathStep, WrittenAs, plain_value, reprinted};
 
 /// Gives annotations that were read as numbers, booleans or dates their own text back, and returns them.
-/// `texts` tells how scalars of the object were written. With `nulls`, absent values become texts too.
+/// `texts` holds the notation of the object's scalars. With `nulls`, absent values become texts too.
 pub(crate) fn restore(object: &mut Value, texts: &[WrittenAs], nulls: bool) -> Vec<(String, String)> {
     let metadata = object.get_mut("metadata");
     let annotations = metadata.and_then(|metadata| metadata.get_mut("annotations"));
@@ -40,7 +40,7 @@ fn is_annotation(way: &[PathStep], key: &str) -> bool {
 }
 
 impl Res {
-    /// The text of a scalar that stands in it, as it was written where that is still known.
+    /// The text of a scalar in the resource, in its notation if that is still known.
     pub(crate) fn text_in(&self, scalar: &Value) -> String {
         if scalar.is_null() {
             return String::new();
@@ -54,7 +54,7 @@ impl Res {
         texts.find(|text| means(text)).map_or_else(|| text_of(scalar).into_owned(), ToOwned::to_owned)
     }
 
-    /// Puts the texts of scalars into a field whose values are to become a part of others.
+    /// Replaces the scalars of a field by their texts, since its values will become a part of others.
     pub(crate) fn write_as_read(&mut self, field: &Field<'_>) {
         for written in &self.texts {
             let keys = written.way.iter().filter_map(|step| match step {
@@ -69,7 +69,7 @@ impl Res {
                 *value = text.into();
             }
         }
-        // Where nothing tells how, the word stands there; what else is amiss, whoever writes the field tells.
+        // Without a known notation the word stays; the writer of the field reports other mistakes.
         let _ = fieldspec::walk(&mut self.value, &field.path, Create::Nothing, &mut |value| {
             if value.is_null() {
                 *value = "null".into();
@@ -78,8 +78,7 @@ impl Res {
         });
     }
 
-    /// Gives the annotations that were read as something else than strings their values back, and prints
-    /// folded ones.
+    /// Gives annotations that were not read as strings their values back, and prints folded ones.
     pub(crate) fn retype_annotations(&mut self) {
         let untyped = std::mem::take(&mut self.untyped);
         let Some(Value::Object(annotations)) = self.value.pointer_mut("/metadata/annotations") else {
@@ -98,7 +97,7 @@ impl Res {
         }
     }
 
-    /// Turns all annotations into strings, a null into a word.
+    /// Turns all annotations into strings, and a null into a word.
     pub(crate) fn write_annotations(&mut self) {
         if let Some(Value::Object(annotations)) = self.value.pointer_mut("/metadata/annotations") {
             for value in annotations.values_mut().filter(|value| !value.is_string()) {

@@ -1,8 +1,9 @@
-//! Labels and annotations that stand in several places of an object and are one.
+//! Labels and annotations that stand in several places of an object and share one node.
 //!
-//! When `commonLabels` or `commonAnnotations` sets a pair where it was not, kustomize puts one and the same
-//! node into all those places. A later change to one of them, by `labels`, by a strategic merge patch or by a
-//! replacement, shows in all, selectors included. What writes a mapping anew parts its nodes from the others.
+//! When `commonLabels` or `commonAnnotations` adds a pair to an object, kustomize puts one and the same node
+//! into all places. A later change to one place, by `labels`, by a strategic merge patch or by a replacement,
+//! shows in all of them, selectors included. A step that rewrites a whole mapping separates its nodes from
+//! the others.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -12,6 +13,7 @@ use serde_json::Value;
 use super::fieldspec::{Field, selects};
 use super::file::Pairs;
 use super::id::KindRef;
+use lockgate_base::model::entry;
 
 /// The groups of one object.
 #[derive(Debug, Clone, Default)]
@@ -20,15 +22,15 @@ pub(crate) struct Twins(Vec<Group>);
 #[derive(Debug, Clone)]
 struct Group {
     value: Value,
-    /// JSON pointers.
+    /// The places as JSON pointers.
     places: Vec<String>,
 }
 
-/// A key that is set, and a JSON pointer to it.
+/// A key of a pair, and a JSON pointer to it.
 pub(crate) type TwinPlace<'p> = (&'p str, String);
 
-/// Where the keys of some pairs stand in the mappings that field specifications mean; nothing where only one
-/// specification means the object, which then has nothing to share.
+/// The places of some pairs' keys in the mappings that field specifications select. Empty if only one
+/// specification selects the object, which then has nothing to share.
 pub(crate) fn places<'p>(object: &Value, fields: &[Field<'_>], pairs: &'p Pairs) -> Vec<TwinPlace<'p>> {
     let mut found = Vec::new();
     let gvk = KindRef::of(object);
@@ -58,12 +60,12 @@ fn collect<'p>(
             }
         }
         (Value::Object(map), None) => {
-            let there = pairs.keys().filter(|key| map.contains_key(*key));
+            let there = pairs.keys().filter(|key| entry(map, key).is_some());
             found.extend(there.map(|key| (key.as_str(), format!("{pointer}/{}", escaped(key)))));
         }
         (Value::Object(map), Some((part, rest))) => {
             let name = part.strip_suffix("[]").unwrap_or(part);
-            if let Some(field) = map.get(name) {
+            if let Some(field) = entry(map, name) {
                 pointer.push('/');
                 pointer.push_str(&escaped(name));
                 collect(field, rest, pairs, pointer, found);
@@ -78,19 +80,19 @@ fn escaped(key: &str) -> Cow<'_, str> {
     if key.contains(['~', '/']) { key.replace('~', "~0").replace('/', "~1").into() } else { key.into() }
 }
 
-/// The value at a JSON pointer. All groups are looked at after every step, so that it copies nothing, unlike
+/// The value at a JSON pointer. All groups are compared after every step, so this copies nothing, unlike
 /// `Value::pointer`.
 fn at<'v>(object: &'v Value, pointer: &str) -> Option<&'v Value> {
     pointer.split('/').skip(1).try_fold(object, |value, part| match value {
         Value::Object(map) if part.contains('~') => map.get(&part.replace("~1", "/").replace("~0", "~")),
-        Value::Object(map) => map.get(part),
+        Value::Object(map) => entry(map, part),
         Value::Array(items) => items.get(part.parse::<usize>().ok()?),
         _ => None,
     })
 }
 
 impl Twins {
-    /// Notes the places that are there now and were not `before`.
+    /// Notes the places that exist now and are not in `before`.
     pub(crate) fn note(&mut self, object: &Value, before: &[TwinPlace<'_>], now: Vec<TwinPlace<'_>>) {
         let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
         for (key, pointer) in now.into_iter().filter(|place| !before.contains(place)) {
@@ -107,10 +109,10 @@ impl Twins {
         }
     }
 
-    /// Brings a change to one place of a group into the others.
+    /// Copies a change of one place of a group to the others.
     pub(crate) fn settle(&mut self, object: &mut Value) {
         for group in &mut self.0 {
-            // The last place that has another value than it had wins.
+            // The last place whose value has changed wins.
             let mut changed = None;
             group.places.retain(|place| {
                 let value = at(object, place);
@@ -128,7 +130,7 @@ impl Twins {
         self.0.retain(|group| group.places.len() > 1);
     }
 
-    /// Parts those in the annotations of the object itself from the others.
+    /// Separates the places in the annotations of the object itself from the others.
     pub(crate) fn part_annotations(&mut self) {
         for group in &mut self.0 {
             group.places.retain(|place| !place.starts_with("/metadata/annotations/"));
@@ -136,7 +138,7 @@ impl Twins {
         self.0.retain(|group| group.places.len() > 1);
     }
 
-    /// Parts all of them.
+    /// Separates all places.
     pub(crate) fn part(&mut self) {
         self.0.clear();
     }

@@ -1,8 +1,8 @@
-//! `validators`: transformers that may look at everything and change nothing but one label.
+//! `validators`: transformers that may read everything and change only one label.
 //!
-//! Kustomize takes that label off again and compares nodes, with their places in the file and their quotes.
-//! Taking it off writes all labels anew at the end of the metadata. So it may stand beside others only where
-//! a transformer made those, in order, and nothing was put behind them.
+//! Kustomize removes that label again and compares nodes, with their places in the file and their quotes. The
+//! removal rewrites all labels at the end of the metadata. So the label may stand beside others only if a
+//! transformer made those, in order, and nothing was put behind them.
 
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ use crate::error::{Fault, Result};
 /// The label that a validator may set.
 const VALIDATED_BY: &str = "validated-by";
 
-/// Runs the validators of a kustomization, which stands in `file`.
+/// Runs the validators of the kustomization in `file`.
 pub(crate) fn run(
     steps: Vec<BuildStep>,
     map: &mut ResMap,
@@ -26,7 +26,7 @@ pub(crate) fn run(
     file: &str,
 ) -> Result<()> {
     for step in steps {
-        // What validates is not noted on the objects.
+        // Validators are not noted on the objects.
         let step = BuildStep { origin: None, ..step };
         let before: Vec<(Value, bool)> =
             map.items().iter().map(|res| (res.value.clone(), can_be_written_anew(res))).collect();
@@ -45,7 +45,7 @@ pub(crate) fn run(
     Ok(())
 }
 
-/// Whether a transformer writes to any resource, be it what is there already.
+/// Whether a transformer writes to any resource, even if it writes the existing value.
 fn touches(transformer: &Transformer, map: &ResMap) -> bool {
     match transformer {
         Transformer::Pairs(pairs) => map.items().iter().any(|res| sets_again(pairs, res)),
@@ -53,7 +53,7 @@ fn touches(transformer: &Transformer, map: &ResMap) -> bool {
     }
 }
 
-/// Whether pairs are set that the object was read with.
+/// Whether pairs are set that the object has from its file.
 fn sets_again(pairs: &SetPairs, res: &Res) -> bool {
     let sets = |path: &str| pairs.specs.iter().any(|spec| spec.path == path && selects(spec, res.gvk()));
     let has = |field: &str, key: &str| res.metadata(field).is_some_and(|map| map.get(key).is_some());
@@ -64,7 +64,7 @@ fn sets_again(pairs: &SetPairs, res: &Res) -> bool {
     labels || (annotations && pairs.pairs.keys().any(|key| has("annotations", key)))
 }
 
-/// An object without the label that a validator may set; nothing where taking it off shows.
+/// An object without the label that a validator may set; `None` if its removal would show.
 fn without_validation_label(value: &Value, can_be_written_anew: bool) -> Option<Value> {
     let mut value = value.clone();
     if let Some(Value::Object(metadata)) = value.get_mut("metadata")
@@ -80,7 +80,7 @@ fn without_validation_label(value: &Value, can_be_written_anew: bool) -> Option<
     Some(value)
 }
 
-/// Whether the labels are as they are when they are written anew.
+/// Whether rewriting the labels leaves them unchanged.
 fn can_be_written_anew(res: &Res) -> bool {
     let Labels::Made { annotated } = res.labels else { return false };
     let Some(metadata) = res.value.get("metadata").and_then(Value::as_object) else { return false };

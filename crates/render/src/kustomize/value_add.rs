@@ -13,13 +13,13 @@ use crate::budget::{Budget, DEPTH_LIMIT, Spent};
 use crate::error::{Fault, Result};
 
 record! {
-    /// Where the value is put.
+    /// The place of the value.
     pub(crate) ValueTarget {
-        /// The objects; all where absent.
+        /// The objects; all by default.
         selector: Option<Selector> = "selector",
         /// The field, its parts separated by `/`.
         field_path: String = "fieldPath",
-        /// The place among the parts of a path, from 1; 0 replaces the whole.
+        /// The index among the parts of a path, from 1; 0 replaces the whole.
         position: i64 = "filePathPosition",
     }
 }
@@ -27,14 +27,12 @@ record! {
 /// Puts a value into fields.
 #[derive(Debug, Clone)]
 pub(crate) struct AddValue {
-    /// The value.
     pub(crate) value: String,
-    /// The fields.
     pub(crate) targets: Vec<ValueTarget>,
 }
 
 impl AddValue {
-    /// Whether there are resources that it means.
+    /// Whether it selects any resources.
     pub(crate) fn touches(&self, map: &ResMap) -> bool {
         self.targets.iter().any(|target| match &target.selector {
             Some(selector) => Matcher::new(selector).is_ok_and(|matcher| !matcher.select(map).is_empty()),
@@ -42,7 +40,7 @@ impl AddValue {
         })
     }
 
-    /// Changes every resource that is meant.
+    /// Changes every selected resource.
     pub(crate) fn run(&self, map: &mut ResMap, budget: &Budget) -> Result<()> {
         for target in &self.targets {
             let selected = match &target.selector {
@@ -107,7 +105,7 @@ fn enter<'v>(value: &'v mut Value, part: &str) -> Result<&'v mut Value, Fault> {
     Ok(map.entry(part).or_insert(Value::Null))
 }
 
-/// Inserts a part into a path; a place beyond its end is its end.
+/// Inserts a part into a path; an index beyond its end means the end.
 fn insert_part(path: &str, place: usize, part: &str) -> String {
     let absolute = path.starts_with('/');
     let mut parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();

@@ -1,4 +1,4 @@
-//! `vars`: fields of objects put into fields of others, as `$(NAME)`.
+//! `vars`: copies fields of objects into fields of others, as `$(NAME)`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::res::Res;
 use crate::budget::{Budget, Spent};
 use crate::error::{Fault, Result};
 
-/// Takes in the variables of one kustomization and marks their objects, which may be renamed afterwards.
+/// Adds the variables of one kustomization and marks their objects, which may be renamed afterwards.
 pub(crate) fn collect(all: &mut Accumulator, vars: &[Var]) -> Result<()> {
     for var in vars {
         let mut var = var.clone();
@@ -55,7 +55,7 @@ fn means(reference: &ObjectRef, res: &Res) -> bool {
     })
 }
 
-/// Puts the values of all variables where they are asked for.
+/// Replaces all variables by their values.
 pub(crate) fn run(all: &mut Accumulator, build: &BuildShared<'_>) -> Result<()> {
     if all.vars.is_empty() {
         return Ok(());
@@ -123,7 +123,8 @@ fn replace(
     Ok(())
 }
 
-/// Replaces `$(NAME)`. A text that is nothing else takes over the type of the value; `$$` stands for `$`.
+/// Replaces `$(NAME)`. A text that consists only of one variable takes over the type of the value; `$$`
+/// stands for `$`.
 fn expand(
     text: &str,
     values: &BTreeMap<String, Value>,

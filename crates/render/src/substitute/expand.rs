@@ -1,4 +1,5 @@
-//! `${...}` in a text: one pass from left to right, no recursion but for expressions inside defaults.
+//! Expands `${...}` in a text: one pass from left to right, with recursion only for expressions inside
+//! defaults.
 
 use std::collections::BTreeSet;
 
@@ -14,10 +15,10 @@ pub(super) struct Expansion<'v> {
     pub(super) used: BTreeSet<&'v str>,
 }
 
-/// What an expense is told of that no single expression has.
+/// The source in messages about costs that belong to no single expression.
 pub(super) const WHOLE: &str = "the object's text";
 
-/// Expands a text, or names all variables that are missing.
+/// Expands a text, or names all missing variables.
 pub(super) fn expand<'v>(
     text: &str,
     variables: &'v Variables,
@@ -59,12 +60,12 @@ struct Reader<'t, 'v, 'b> {
     undefined: Vec<String>,
 }
 
-/// What an expression does with the variable's value.
+/// The operation of an expression on the variable's value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Operator {
     /// The value as it is.
     Plain,
-    /// `:-`, `:=`, `=`, `:+`, `:?`: the default where the value is empty. envsubst does not tell them apart.
+    /// `:-`, `:=`, `=`, `:+`, `:?`: the default if the value is empty. envsubst treats them alike.
     Default,
     /// `:offset` and `:offset:length`, in bytes.
     Substring,
@@ -84,7 +85,7 @@ enum Where {
     Back,
 }
 
-/// Operators by their text, the longer before the shorter that it begins with.
+/// Operators by their text; a longer one comes before a shorter one with the same beginning.
 const OPERATORS: &[(&str, Operator)] = &[
     (":-", Operator::Default),
     (":=", Operator::Default),
@@ -108,7 +109,7 @@ const OPERATORS: &[(&str, Operator)] = &[
     (",", Operator::Case { upper: false, all: false }),
 ];
 
-/// How far an argument goes, and whether a backslash and a dollar escape in it.
+/// The end of an argument, and whether a backslash and a dollar escape in it.
 #[derive(Clone, Copy)]
 struct Extent {
     ends: &'static [char],
@@ -117,7 +118,7 @@ struct Extent {
 
 const UP_TO_BRACE: Extent = Extent { ends: &['}'], escapes: false };
 const OFFSET: Extent = Extent { ends: &[':', '}'], escapes: false };
-/// A brace belongs to the text that is looked for.
+/// A brace is part of the text to find.
 const PATTERN: Extent = Extent { ends: &['/'], escapes: true };
 const REPLACEMENT: Extent = Extent { ends: &['}'], escapes: true };
 
@@ -134,7 +135,7 @@ impl<'t> Reader<'t, '_, '_> {
         found
     }
 
-    /// The expansion of the expression whose `${` has just been read, its `}` included.
+    /// The expansion of the expression whose `${` has just been read, including its `}`.
     fn expression(&mut self, depth: usize) -> Result<String, SubstituteError> {
         let start = self.at - 2;
         if depth > DEPTH_LIMIT {
@@ -229,8 +230,7 @@ impl<'t> Reader<'t, '_, '_> {
         found
     }
 
-    /// One expression, or a text up to where the argument or an expression begins or ends; never an empty
-    /// one.
+    /// One expression, or a text up to the end of the argument or to an expression; never an empty text.
     fn argument(&mut self, extent: Extent, start: usize, depth: usize) -> Result<String, SubstituteError> {
         if self.take("${") {
             return self.expression(depth + 1);
@@ -257,8 +257,7 @@ impl<'t> Reader<'t, '_, '_> {
         }
     }
 
-    /// The value of a variable that must be defined; empty where it is not, with a note of that under
-    /// `strict`.
+    /// The value of a variable that must be defined. An undefined one is empty, and is noted under `strict`.
     fn value(&mut self, name: &str) -> &str {
         if self.defined(name).is_none()
             && self.variables.strict
@@ -283,7 +282,7 @@ impl<'t> Reader<'t, '_, '_> {
         SubstituteError::TooExpensive { spent, expression: self.source(start) }
     }
 
-    /// The start of an expression's source. Only what stands in the repository is quoted, never a value.
+    /// The start of an expression's source. Messages quote only texts of the repository, never a value.
     fn source(&self, start: usize) -> String {
         let line = self.text[start..].lines().next().unwrap_or_default();
         line.chars().take(60).collect()
@@ -310,19 +309,18 @@ fn reversed(text: &str) -> String {
     text.chars().rev().collect()
 }
 
-/// What is left when the shortest or longest start that matches is cut off; all of it where the pattern is
-/// malformed.
+/// The value without its shortest or longest matching start; the whole value if the pattern is malformed.
 fn cut(value: &str, pattern: &str, longest: bool, budget: &Budget) -> Result<String, Failure> {
     let Some(glob) = ShellGlob::read(pattern) else { return Ok(value.to_owned()) };
     let end = glob.start(value.as_bytes(), longest, budget)?;
     value.get(end..).map(ToOwned::to_owned).ok_or(Failure::Cause(SPLIT))
 }
 
-/// Why an expression cannot be carried out.
+/// Why an expression fails.
 enum Failure {
-    /// What is wrong with it.
+    /// Its mistake.
     Cause(&'static str),
-    /// It is too expensive.
+    /// Its cost exceeds the budget.
     Spent(Spent),
 }
 
@@ -341,7 +339,7 @@ impl From<Spent> for Failure {
 const SPLIT: &str = "the result would cut a character in two";
 
 fn substring<'a>(value: &'a str, offset: &str, length: Option<&str>) -> Result<&'a str, &'static str> {
-    // What is not a number leaves the value as it is.
+    // An offset that is no number leaves the value unchanged.
     let Ok(offset) = offset.parse::<i64>() else { return Ok(value) };
     let size = i64::try_from(value.len()).unwrap_or(i64::MAX);
     let start = if offset < 0 { size.saturating_add(offset).max(0) } else { offset.min(size) };
@@ -363,7 +361,7 @@ fn replace(which: Where, value: &str, from: &str, to: Option<&str>) -> String {
     match (which, to) {
         (Where::First, to) => value.replacen(from, to.unwrap_or_default(), 1),
         (Where::All, to) => value.replace(from, to.unwrap_or_default()),
-        // At the ends nothing is replaced by nothing.
+        // At the ends an empty match is not replaced.
         (Where::Front | Where::Back, None) => value.into(),
         (Where::Front, Some(to)) => {
             value.strip_prefix(from).map_or_else(|| value.into(), |rest| format!("{to}{rest}"))
@@ -375,7 +373,7 @@ fn replace(which: Where, value: &str, from: &str, to: Option<&str>) -> String {
 }
 
 fn change_case(value: &str, upper: bool, all: bool) -> String {
-    // Go knows no letter that becomes several.
+    // In Go no letter becomes several letters.
     let change = |c: char| {
         let mut changed: Vec<char> =
             if upper { c.to_uppercase().collect() } else { c.to_lowercase().collect() };

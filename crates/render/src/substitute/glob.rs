@@ -1,16 +1,16 @@
-//! Globs as envsubst matches them: `*`, `?`, classes such as `[a-c]` and `[^x]`, and a backslash before what
-//! is meant literally. They go over bytes. A glob with a mistake matches nothing, because the matching would
-//! have to pass it.
+//! Globs as envsubst matches them: `*`, `?`, classes such as `[a-c]` and `[^x]`, and a backslash before a
+//! literal character. They match bytes. A malformed glob matches nothing, because the matching would have to
+//! pass the mistake.
 
 use crate::budget::{Budget, Cost, Spent};
 
-/// A glob that was read: what stands between its stars.
+/// A parsed glob: the chunks between its stars.
 #[derive(Debug)]
 pub(super) struct ShellGlob(Vec<Chunk>);
 
 #[derive(Debug)]
 struct Chunk {
-    /// Whether a star stands before it.
+    /// Whether a star precedes it.
     star: bool,
     elements: Vec<Element>,
 }
@@ -28,7 +28,7 @@ enum Element {
 }
 
 impl ShellGlob {
-    /// Reads a glob; `None` for one with a class or an escape that does not end.
+    /// Reads a glob; `None` if a class or an escape is not closed.
     pub(super) fn read(pattern: &str) -> Option<Self> {
         let mut pattern = pattern.as_bytes();
         let mut chunks = Vec::new();
@@ -40,14 +40,14 @@ impl ShellGlob {
         Some(Self(chunks))
     }
 
-    /// The length of the shortest or longest start of `text` that the glob matches; 0 where it matches none
-    /// but the empty one.
+    /// The length of the shortest or longest start of `text` that the glob matches; 0 if it matches only the
+    /// empty one.
     pub(super) fn start(&self, text: &[u8], longest: bool, budget: &Budget) -> Result<usize, Spent> {
         let is_byte = |element: &Element| matches!(element, Element::Byte(_));
         if text.is_ascii() || self.0.iter().flat_map(|chunk| &chunk.elements).all(is_byte) {
             return self.even_start(text, longest, budget);
         }
-        // A character that the end of a start cuts in two is several, so that each start is matched by
+        // A character that is cut by the end of a start counts as several, so each start is matched by
         // itself.
         let mut found = 0;
         for length in (1..=text.len()).rev() {
@@ -61,14 +61,14 @@ impl ShellGlob {
         Ok(found)
     }
 
-    /// [`Glob::start`] where each element takes one byte. A chunk before the last star then has the same
-    /// first place in every start that holds it, so that one pass finds these places for all starts.
+    /// [`Glob::start`] for globs whose elements each take one byte. Then a chunk before the last star has the
+    /// same first place in every start that contains it, so one pass finds these places for all starts.
     fn even_start(&self, text: &[u8], longest: bool, budget: &Budget) -> Result<usize, Spent> {
         let Some((last, before)) = self.0.split_last() else { return Ok(0) };
         let Some(from) = Self::end_of(before, text, budget)? else { return Ok(0) };
         let size = last.elements.len();
         let Some(to) = text.len().checked_sub(size).filter(|to| *to >= from) else { return Ok(0) };
-        // A start of no length is none.
+        // An empty start does not count.
         let first = from.max(usize::from(size == 0));
         let mut places = first..=if last.star { to } else { from };
         while let Some(place) = if longest { places.next_back() } else { places.next() } {
@@ -94,7 +94,7 @@ impl ShellGlob {
         Ok(false)
     }
 
-    /// Where chunks end of which each has the first place that it can have; `None` where one has none.
+    /// The end of the chunks if each has its first possible place; `None` if one has no place.
     fn end_of(chunks: &[Chunk], text: &[u8], budget: &Budget) -> Result<Option<usize>, Spent> {
         let mut at = 0;
         for chunk in chunks {
@@ -111,7 +111,7 @@ impl ShellGlob {
 }
 
 impl Chunk {
-    /// How many bytes it takes of the start of a text; `None` where it does not match there.
+    /// The number of bytes that it takes at the start of a text; `None` if it does not match there.
     fn end(&self, text: &[u8], budget: &Budget) -> Result<Option<usize>, Spent> {
         let (mut at, mut steps) = (0, 1);
         let mut matched = true;
@@ -129,7 +129,7 @@ impl Chunk {
 }
 
 impl Element {
-    /// How many bytes it takes of the start of a text; `None` where it does not match there.
+    /// The number of bytes that it takes at the start of a text; `None` if it does not match there.
     fn length(&self, text: &[u8]) -> Option<usize> {
         let first = *text.first()?;
         match self {
@@ -144,7 +144,7 @@ impl Element {
     }
 }
 
-/// Whether the pattern begins with stars, what stands up to the next one, and the rest.
+/// Whether the pattern begins with stars, the text up to the next star, and the rest.
 fn next_chunk(pattern: &[u8]) -> (bool, &[u8], &[u8]) {
     let stars = pattern.iter().take_while(|byte| **byte == b'*').count();
     let pattern = &pattern[stars..];
@@ -162,7 +162,7 @@ fn next_chunk(pattern: &[u8]) -> (bool, &[u8], &[u8]) {
     (stars > 0, &pattern[..at], &pattern[at..])
 }
 
-/// Reads a chunk, which has no stars; `None` for a class or an escape that does not end.
+/// Reads a chunk, which has no stars; `None` if a class or an escape is not closed.
 fn elements(mut chunk: &[u8]) -> Option<Vec<Element>> {
     let mut elements = Vec::with_capacity(chunk.len());
     while let [first, rest @ ..] = chunk {
@@ -181,7 +181,7 @@ fn elements(mut chunk: &[u8]) -> Option<Vec<Element>> {
     Some(elements)
 }
 
-/// A class, whose bracket has been read, and what stands behind it.
+/// A class, whose bracket has been read, and the rest of the pattern.
 fn class(mut pattern: &[u8]) -> Option<(Element, &[u8])> {
     let negated = pattern.first() == Some(&b'^');
     if negated {
@@ -199,7 +199,7 @@ fn class(mut pattern: &[u8]) -> Option<(Element, &[u8])> {
     }
 }
 
-/// A character of a class and what stands behind it, which is never empty.
+/// A character of a class, and the rest of the pattern, which is never empty.
 fn class_char(pattern: &[u8]) -> Option<(char, &[u8])> {
     let pattern = match pattern {
         [] | [b'-' | b']', ..] => return None,
@@ -216,7 +216,7 @@ fn class_char(pattern: &[u8]) -> Option<(char, &[u8])> {
     }
 }
 
-/// The first character and its length; a byte that begins none counts as one.
+/// The first character and its length; an invalid byte counts as one character.
 fn first_char(text: &[u8]) -> (char, usize) {
     let start = &text[..text.len().min(4)];
     let valid = match std::str::from_utf8(start) {

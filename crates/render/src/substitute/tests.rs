@@ -1,4 +1,4 @@
-//! The syntax against the recorded answers of Flux's envsubst, and what substitution makes of whole objects.
+//! The syntax against the recorded answers of Flux's envsubst, and the substitution of whole objects.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! The values to substitute, and why an object cannot be substituted.
+//! The values to substitute, and the reasons why an object cannot be substituted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,12 +7,12 @@ use crate::budget::Spent;
 
 use lockgate_base::model::NotAnObject;
 
-/// How deep expressions may be nested in each other's defaults.
+/// The deepest nesting of expressions in each other's defaults.
 pub(super) const DEPTH_LIMIT: usize = 20;
-/// The largest text that an object may become, in bytes.
+/// The largest expanded text of an object, in bytes.
 pub(super) const SIZE_LIMIT: usize = 16 * 1024 * 1024;
 
-/// Values by name. The names are checked, and line ends are taken out of the values, as Flux does.
+/// Values by name. The names are checked, and line ends are removed from the values, as in Flux.
 #[derive(Clone, Default)]
 pub struct Variables {
     pub(super) values: BTreeMap<String, String>,
@@ -23,23 +23,23 @@ pub struct Variables {
 /// Why an object could not be substituted. No message holds a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SubstituteError {
-    /// A name that no expression could ever name.
+    /// A name that no expression can refer to.
     #[error(
         "variable names must begin with a letter or '_' and go on with letters, digits or '_': {}",
         .0.join(", ")
     )]
     InvalidNames(Vec<String>),
-    /// Variables that are used without a default and are not defined; all of the object.
+    /// Undefined variables without a default; all of the object.
     #[error(
         "variable not set (strict mode): {}; define it in spec.postBuild, give it a default as in ${{NAME:=default}}, or \
          write $${{NAME}} for the text itself",
         .0.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
     )]
     Undefined(Vec<String>),
-    /// A text in which an expression cannot be read.
+    /// A text with an unreadable expression.
     #[error("{cause} in '{expression}'; write $${{...}} for text that is not a variable")]
     Syntax {
-        /// What is wrong, in envsubst's words.
+        /// The mistake, in envsubst's words.
         cause: &'static str,
         /// The expression's source, cut short.
         expression: String,
@@ -47,31 +47,31 @@ pub enum SubstituteError {
     /// The budget of the build is spent.
     #[error("{spent}; it was spent in '{expression}'")]
     TooExpensive {
-        /// What of it.
+        /// The part of the budget.
         spent: Spent,
-        /// The source of the expression that was one too many, cut short.
+        /// The source of the expression that exceeded the budget, cut short.
         expression: String,
     },
     /// An expanded text that is too large.
     #[error("the text becomes larger than {SIZE_LIMIT} bytes")]
     TooLarge,
-    /// An expanded text that is not YAML; its line only, because the text may hold secrets.
+    /// An expanded text that is no YAML. Only its line is reported, because the text may hold secrets.
     #[error("line {line} of the substituted text is not YAML: a value may need quotes")]
     NotYaml {
         /// From 1, in the object's own text.
         line: usize,
     },
-    /// A value that brought a further document in.
+    /// A value that added another document.
     #[error("the substituted text is {0} YAML documents, not one")]
     Documents(usize),
-    /// A value that made something else of the object.
+    /// A value that turned the object into something else.
     #[error("the substituted text is not an object: {0}")]
     NotAnObject(#[from] NotAnObject),
 }
 
 impl Variables {
-    /// Checks the names of `values`. `secret` names those whose values come from a Secret. Under `strict` a
-    /// variable that is not defined is an error where it has no default; otherwise it is empty.
+    /// Checks the names of `values`. `secret` contains the names whose values come from a Secret. Under
+    /// `strict` an undefined variable without a default is an error; otherwise it is empty.
     pub fn new(
         values: BTreeMap<String, String>,
         secret: BTreeSet<String>,
@@ -91,7 +91,7 @@ impl Variables {
 }
 
 impl fmt::Debug for Variables {
-    /// Names only: values may be secret.
+    /// Prints only names, since values may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.values.keys()).finish()
     }

@@ -34,7 +34,7 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-/// Where a demo that stays leaves its kubeconfig, its log and its process id.
+/// The folder for the kubeconfig, the log and the process id of a demo that stays.
 fn folder() -> PathBuf {
     root().join(".run")
 }
@@ -74,7 +74,7 @@ async fn run(stay: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What runs.
+/// The parts of a running demo.
 struct Demo {
     cluster: ControlPlane,
     github: GitHub,
@@ -95,8 +95,8 @@ impl Demo {
         Ok(Self { cluster, github, git, repo })
     }
 
-    /// Runs the real bootstrap, and the agent as its own ServiceAccount as soon as bootstrap has made that.
-    /// kwok shows the Deployment's pod as running, and runs nothing.
+    /// Runs the real bootstrap, and the agent with its own ServiceAccount as soon as bootstrap has created
+    /// that. kwok shows the Deployment's pod as running, and runs nothing.
     async fn bootstrap(&self) -> anyhow::Result<Agent> {
         let region = format!("{REGION}/flux-system");
         say(&format!("lockgate bootstrap github {REPOSITORY} --path {region}"));
@@ -159,7 +159,7 @@ impl Demo {
         Ok(())
     }
 
-    /// Runs the product on the demo's cluster as its administrator, its output on the terminal.
+    /// Runs the product on the demo's cluster as its administrator, with its output on the terminal.
     async fn lockgate(&self, arguments: &[&str]) -> anyhow::Result<()> {
         let status = tokio::process::Command::new(lockgate()?)
             .args(arguments)
@@ -177,7 +177,7 @@ fn say(text: &str) {
     println!("\n── {text}");
 }
 
-/// The product's binary, which stands beside this one.
+/// The product's binary, which is in the same folder as this one.
 fn lockgate() -> anyhow::Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name("lockgate");
     ensure!(path.exists(), "{} is missing: run `cargo build` first", path.display());
@@ -192,7 +192,7 @@ fn run_in_background() -> anyhow::Result<()> {
     let out = File::create(&log)?;
     let mut child = Command::new(std::env::current_exe()?)
         .arg("stay")
-        // A group of its own, so that Ctrl-C on the terminal does not reach it.
+        // The process has a group of its own, so that Ctrl-C on the terminal does not reach it.
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(out.try_clone()?)
@@ -223,7 +223,7 @@ fn down() -> anyhow::Result<()> {
         println!("no demo is running");
         return Ok(());
     };
-    // After a restart of the machine the number may be any process's.
+    // After a restart of the machine the number may belong to another process.
     let program = fs::read_link(format!("/proc/{}/exe", pid.trim())).unwrap_or_default();
     let is_demo = program.file_name().is_some_and(|name| name.to_string_lossy().starts_with("demo"));
     // Its children end with it.

@@ -22,7 +22,7 @@ impl ControlPlane {
         self.layout.url()
     }
 
-    /// The API server's socket address, for a proxy to stand before it.
+    /// The API server's socket address, for a proxy in front of it.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.layout.api_port))
     }
@@ -42,7 +42,7 @@ impl ControlPlane {
         self.layout.dir.join("admin.kubeconfig")
     }
 
-    /// A client of the group system:masters, made anew for the calling runtime.
+    /// A client of the group system:masters, created for the calling runtime.
     pub async fn client(&self) -> anyhow::Result<kube::Client> {
         client_of(&self.admin_kubeconfig()).await
     }
@@ -70,7 +70,7 @@ impl ControlPlane {
         self.write_kubeconfig("user", &self.url(), &Login::Certificate(&identity))
     }
 
-    /// The kubeconfig going through a proxy (or to any other address with the same certificate).
+    /// The kubeconfig with the address of a proxy (or any other address with the same certificate).
     pub fn kubeconfig_through(&self, kubeconfig: &Path, proxy: SocketAddr) -> anyhow::Result<PathBuf> {
         let mut config: Value = serde_json::from_slice(&std::fs::read(kubeconfig)?)?;
         let server =
@@ -116,11 +116,11 @@ impl ControlPlane {
     }
 }
 
-/// A client of any kubeconfig, made for the calling runtime.
+/// A client from any kubeconfig, created for the calling runtime.
 pub async fn client_of(path: &Path) -> anyhow::Result<kube::Client> {
     let config = Kubeconfig::read_from(path)?;
     let mut config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await?;
-    // It is on this machine, whatever the environment says of the way out.
+    // The control plane is on this machine, so no proxy of the environment applies.
     config.proxy_url = None;
     Ok(kube::Client::try_from(config)?)
 }

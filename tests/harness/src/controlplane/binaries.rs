@@ -1,10 +1,11 @@
 //! Where the control plane's programs are: built by `tests/controlplane/build.sh`, or those of
 //! KUBEBUILDER_ASSETS.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
+
+use crate::process::built_by;
 
 /// The directory of programs, and the one that etcd and kube-apiserver may come from instead.
 #[derive(Clone, Debug)]
@@ -16,17 +17,10 @@ pub(crate) struct Binaries {
 impl Binaries {
     /// Finds the programs; the first call on a machine builds them, which takes minutes.
     pub(crate) fn find() -> anyhow::Result<Self> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../controlplane/build.sh");
-        let output = Command::new("bash")
-            .arg(&script)
-            .stderr(Stdio::inherit())
-            .output()
-            .with_context(|| format!("failed to run {}", script.display()))?;
-        anyhow::ensure!(output.status.success(), "{} ended with {}", script.display(), output.status);
         let assets = std::env::var_os("KUBEBUILDER_ASSETS")
             .map(PathBuf::from)
             .filter(|dir| dir.join("kube-apiserver").exists() && dir.join("etcd").exists());
-        Ok(Self { built: PathBuf::from(String::from_utf8(output.stdout)?.trim()), assets })
+        Ok(Self { built: built_by("controlplane/build.sh")?, assets })
     }
 
     pub(crate) fn program(&self, name: &str) -> PathBuf {

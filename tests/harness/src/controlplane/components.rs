@@ -9,7 +9,7 @@ use super::kubeconfig::write_private;
 use crate::dirs::RunDir;
 use crate::pki::{Authority, signing_key};
 
-/// What the command lines are made from.
+/// The inputs of the command lines.
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) dir: RunDir,
@@ -21,7 +21,7 @@ pub(super) struct Layout {
     pub(super) apiserver_args: Vec<String>,
 }
 
-/// Services get addresses from here; the first is the API server's.
+/// The range of Services' addresses; the first is the API server's.
 const SERVICES: &str = "10.0.0.0/16";
 const API_SERVICE: &str = "10.0.0.1";
 
@@ -123,7 +123,7 @@ impl Layout {
             flag("use-service-account-credentials", "true"),
             flag("leader-elect", "false"),
             flag("secure-port", "0"),
-            // A busy machine must not make the node NotReady.
+            // A slow machine must not make the node NotReady.
             flag("node-monitor-grace-period", "24h"),
             flag("concurrent-deployment-syncs", "20"),
             flag("concurrent-replicaset-syncs", "20"),
@@ -159,7 +159,7 @@ impl Layout {
 
     fn command(&self, name: &str, args: &[OsString]) -> Command {
         let mut command = Command::new(self.binaries.program(name));
-        // No setting of the user's reaches the cluster under test.
+        // The user's environment must not affect the cluster under test.
         command
             .env_clear()
             .env("HOME", self.dir.path())
@@ -184,7 +184,7 @@ fn path(name: &str, value: &Path) -> OsString {
     flag
 }
 
-/// Who did what to which object, without bodies.
+/// Logs the user, the verb and the object of each request, without bodies.
 const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]

@@ -33,7 +33,7 @@ impl ControlPlane {
         signal(lock(&self.processes).apiserver.as_ref(), libc::SIGSTOP);
     }
 
-    /// Ends what `pause_apiserver` began.
+    /// Resumes after `pause_apiserver`.
     pub fn resume_apiserver(&self) {
         signal(lock(&self.processes).apiserver.as_ref(), libc::SIGCONT);
     }
@@ -43,12 +43,12 @@ impl ControlPlane {
         signal(lock(&self.processes).etcd.as_ref(), libc::SIGSTOP);
     }
 
-    /// Ends what `pause_etcd` began.
+    /// Resumes after `pause_etcd`.
     pub fn resume_etcd(&self) {
         signal(lock(&self.processes).etcd.as_ref(), libc::SIGCONT);
     }
 
-    /// Kills etcd; its data stay.
+    /// Kills etcd; its data stays.
     pub fn kill_etcd(&self) {
         end(lock(&self.processes).etcd.take());
     }
@@ -101,7 +101,7 @@ impl ControlPlane {
     }
 }
 
-/// Kills a process, also one that is kept.
+/// Kills a process, even one that is kept.
 fn end(process: Option<Process>) {
     if let Some(process) = process {
         process.kill();

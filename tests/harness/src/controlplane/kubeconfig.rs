@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::pki::Identity;
 
-/// How a kubeconfig's user proves who it is.
+/// The credentials of a kubeconfig's user.
 pub(crate) enum Login<'a> {
     Certificate(&'a Identity),
     Token(&'a str),
@@ -34,7 +34,7 @@ pub(crate) fn kubeconfig(url: &str, ca: &str, login: &Login<'_>) -> Value {
     })
 }
 
-/// Writes a file that only its owner reads.
+/// Writes a file that only its owner can read.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     use std::io::Write as _;
     let mut file = std::fs::File::options()

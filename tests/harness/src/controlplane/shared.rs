@@ -16,7 +16,7 @@ use super::{ControlPlane, Options};
 pub fn shared() -> &'static ControlPlane {
     static SHARED: OnceLock<Result<ControlPlane, String>> = OnceLock::new();
     let started = SHARED.get_or_init(|| {
-        // The asking test may be inside a runtime already, which cannot block on another.
+        // The test may run inside a runtime already, and a runtime cannot block on another.
         let thread = std::thread::spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(ControlPlane::start(Options { audit: true, ..Options::default() }))

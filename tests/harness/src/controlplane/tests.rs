@@ -1,4 +1,4 @@
-//! The control plane does what a cluster does.
+//! The control plane behaves like a cluster.
 
 use std::time::{Duration, Instant};
 

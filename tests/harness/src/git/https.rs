@@ -1,7 +1,7 @@
 //! Smart HTTP over TLS: `git http-backend` behind a server with its own authority.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
@@ -127,7 +127,22 @@ async fn serve(
         )
             .into_response();
     }
-    let answer = tokio::task::spawn_blocking(move || backend(&shared, &method, &uri, &headers, &body)).await;
+    let query = uri.query().unwrap_or_default().to_owned();
+    backend(&shared.root, method, (uri.path(), query), headers, body).await
+}
+
+/// What `git http-backend` answers for the repositories below a folder.
+pub(crate) async fn backend(
+    root: &Path,
+    method: Method,
+    (path, query): (&str, String),
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let (root, path) = (root.to_owned(), path.to_owned());
+    let answer =
+        tokio::task::spawn_blocking(move || run_backend(&root, &method, (&path, &query), &headers, &body))
+            .await;
     match answer {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")).into_response(),
@@ -136,21 +151,21 @@ async fn serve(
 }
 
 /// One run of `git http-backend` as a CGI program.
-fn backend(
-    shared: &Shared,
+fn run_backend(
+    root: &Path,
     method: &Method,
-    uri: &Uri,
+    (path, query): (&str, &str),
     headers: &HeaderMap,
     body: &[u8],
 ) -> anyhow::Result<Response> {
     let mut command = git();
     command
         .arg("http-backend")
-        .env("GIT_PROJECT_ROOT", &shared.root)
+        .env("GIT_PROJECT_ROOT", root)
         .env("GIT_HTTP_EXPORT_ALL", "1")
         .env("REQUEST_METHOD", method.as_str())
-        .env("PATH_INFO", uri.path())
-        .env("QUERY_STRING", uri.query().unwrap_or_default())
+        .env("PATH_INFO", path)
+        .env("QUERY_STRING", query)
         .env("CONTENT_LENGTH", body.len().to_string());
     let passed = [
         ("content-type", "CONTENT_TYPE"),

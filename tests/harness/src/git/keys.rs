@@ -20,7 +20,7 @@ pub enum KeyAlgorithm {
     Rsa,
 }
 
-/// The algorithm of a server's key: those that GitHub has.
+/// The algorithm of a server's key: one of those that GitHub has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HostKeyType {
     /// `ssh-ed25519`.
@@ -32,7 +32,7 @@ pub enum HostKeyType {
 }
 
 impl HostKeyType {
-    /// All of them.
+    /// All algorithms.
     pub const ALL: [Self; 3] = [Self::Ed25519, Self::EcdsaP256, Self::Rsa];
 
     pub(super) fn name(self) -> &'static str {
@@ -57,10 +57,10 @@ impl HostKeyType {
 pub struct SshKey {
     /// The private key in OpenSSH's form.
     pub openssh: String,
-    /// The private key in the old form of its algorithm: PKCS#1 or SEC 1; Ed25519 has none and this is
+    /// The private key in the old form of its algorithm: PKCS#1 or SEC 1. Ed25519 has none, so this is
     /// OpenSSH's.
     pub legacy: String,
-    /// The private key as PKCS#8; Ed25519 keys are OpenSSH's here too.
+    /// The private key as PKCS#8. Ed25519 keys are in OpenSSH's form here too.
     pub pkcs8: String,
     /// The public key as one line, without a comment.
     pub public: String,
@@ -106,7 +106,7 @@ pub fn fingerprint(public: &str) -> anyhow::Result<String> {
     Ok(output.split_whitespace().nth(1).unwrap_or_default().to_owned())
 }
 
-/// Makes a host key at `path`, in place of one that is there.
+/// Makes a host key at `path`, in place of an existing one.
 pub(super) fn host_key(kind: HostKeyType, path: &Path) -> anyhow::Result<()> {
     for old in [path.to_owned(), path.with_extension("pub")] {
         match std::fs::remove_file(&old) {

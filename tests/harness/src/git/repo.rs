@@ -22,11 +22,11 @@ pub enum Change {
     Symlink(String, String),
     /// A submodule at a commit.
     Submodule(String, String),
-    /// The path, and all below it, is deleted.
+    /// Deletes the path, and everything below it.
     Delete(String),
-    /// Everything is deleted.
+    /// Deletes everything.
     DeleteAll,
-    /// The directory's files, executables and links, below the path given; `.git` is left out.
+    /// Adds the directory's files, executables and links below the path; `.git` is left out.
     Directory(String, PathBuf),
 }
 
@@ -76,7 +76,7 @@ impl Repo {
         Self { name: name.to_owned(), path }
     }
 
-    /// Its name, such as `owner/name`.
+    /// The name, such as `owner/name`.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -86,7 +86,7 @@ impl Repo {
         &self.path
     }
 
-    /// Runs any git command in it and gives the trimmed output.
+    /// Runs any git command in the repository and returns the trimmed output.
     pub fn git(&self, arguments: &[&str]) -> anyhow::Result<String> {
         Ok(String::from_utf8_lossy(&run(self.command(arguments), b"")?).trim().to_owned())
     }
@@ -97,8 +97,8 @@ impl Repo {
             .with_context(|| format!("no {revision} in {}", self.name))
     }
 
-    /// Commits files on top of a branch, which is made if it is not there; `None` deletes. Gives the commit's
-    /// id.
+    /// Commits files on top of a branch, which is created if it does not exist; `None` deletes. Returns the
+    /// commit's id.
     pub fn commit<C: AsRef<[u8]>>(
         &self,
         branch: &str,
@@ -123,7 +123,7 @@ impl Repo {
         )
     }
 
-    /// Replaces a branch by one commit without parents, as a forced push of another history does.
+    /// Replaces a branch by one commit without parents, like a forced push of another history.
     pub fn force_orphan<C: AsRef<[u8]>>(
         &self,
         branch: &str,
@@ -158,12 +158,12 @@ impl Repo {
         self.git(&["symbolic-ref", "--short", "HEAD"])
     }
 
-    /// Sets a lightweight tag, moving one that is there.
+    /// Sets a lightweight tag, or moves an existing one.
     pub fn tag(&self, tag: &str, revision: &str) -> anyhow::Result<()> {
         self.git(&["tag", "-f", tag, revision]).map(drop)
     }
 
-    /// Sets an annotated tag, moving one that is there.
+    /// Sets an annotated tag, or moves an existing one.
     pub fn annotated_tag(&self, tag: &str, revision: &str, message: &str) -> anyhow::Result<()> {
         self.git(&[
             "-c",
@@ -191,7 +191,7 @@ impl Repo {
         run(self.command(&["cat-file", "blob", id]), b"")
     }
 
-    /// Feeds a stream to `git fast-import --force`, for histories that no other method makes.
+    /// Feeds a stream to `git fast-import --force`, for histories that no other method can make.
     pub fn fast_import(&self, stream: &[u8]) -> anyhow::Result<String> {
         let output = run(self.command(&["fast-import", "--quiet", "--force"]), stream)?;
         Ok(String::from_utf8_lossy(&output).trim().to_owned())
@@ -204,7 +204,7 @@ impl Repo {
         parent: Option<&str>,
         changes: &[Change],
     ) -> anyhow::Result<String> {
-        // Commits of one second and content must still differ, and a later one have the later time.
+        // Two commits with the same content must differ, and the later one must have the later time.
         static NEXT: AtomicU64 = AtomicU64::new(1_700_000_000);
         let time = NEXT.fetch_add(1, Ordering::Relaxed);
         let mut stream = Vec::new();

@@ -29,12 +29,12 @@ pub struct GitServerOptions {
     pub dir: Option<PathBuf>,
     /// The port, instead of a free one.
     pub port: Option<u16>,
-    /// Leaves sshd running when this process ends; needs `dir`. `ControlPlane::stop_left_running` of it ends
-    /// sshd.
+    /// Leaves sshd running when this process ends; needs `dir`. `ControlPlane::stop_left_running` with the
+    /// same directory ends it.
     pub keep: bool,
 }
 
-/// A running sshd with bare repositories. Clones are the same server, which ends with the last of them.
+/// A running sshd with bare repositories. Clones share the server, which ends with the last of them.
 #[derive(Clone, Debug)]
 pub struct GitServer {
     inner: Arc<Inner>,
@@ -68,7 +68,7 @@ impl GitServer {
         Self::start_with(&GitServerOptions::default())
     }
 
-    /// Starts sshd as the options say.
+    /// Starts sshd with these options.
     pub fn start_with(options: &GitServerOptions) -> anyhow::Result<Self> {
         anyhow::ensure!(!options.keep || options.dir.is_some(), "a Git server to keep needs a directory");
         let dir = match &options.dir {
@@ -104,12 +104,12 @@ impl GitServer {
         Repo::create(name, path)
     }
 
-    /// Whether a repository of that name is there.
+    /// Whether a repository of that name exists.
     pub fn has_repo(&self, name: &str) -> bool {
         self.repo_path(name).exists()
     }
 
-    /// Opens a repository made before.
+    /// Opens an existing repository.
     pub fn repo(&self, name: &str) -> anyhow::Result<Repo> {
         anyhow::ensure!(self.has_repo(name), "there is no repository {name}");
         Ok(Repo::open(name, self.repo_path(name)))
@@ -140,7 +140,7 @@ impl GitServer {
         self.inner.dir.join("repos")
     }
 
-    /// The user that URLs name: `git` when root runs sshd, else the current user.
+    /// The user in URLs: `git` when root runs sshd, else the current user.
     pub fn user(&self) -> &str {
         &self.inner.user
     }
@@ -150,7 +150,7 @@ impl GitServer {
         self.inner.port
     }
 
-    /// sshd's address, for a proxy to stand before it.
+    /// sshd's address, for a proxy in front of it.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.inner.port))
     }
@@ -160,19 +160,19 @@ impl GitServer {
         self.url_at(repo, self.address())
     }
 
-    /// The repository at another address, as that of a proxy.
+    /// The URL of the repository at another address, such as that of a proxy.
     pub fn url_at(&self, repo: &Repo, address: SocketAddr) -> String {
         format!("ssh://{}@{address}/{}.git", self.inner.user, repo.name())
     }
 
-    /// Admits a public key to read one repository, as GitHub does a deploy key.
+    /// Allows a public key to read one repository, like a deploy key at GitHub.
     pub fn authorize(&self, repo: &Repo, public_key: &str) -> anyhow::Result<KeyId> {
         let public: Vec<&str> = public_key.split_whitespace().take(2).collect();
         anyhow::ensure!(public.len() == 2, "not an OpenSSH public key: {public_key}");
         let mut state = lock(&self.inner.state);
         state.next_key += 1;
         let id = KeyId(state.next_key);
-        // The user of the forced command writes it, who is another where root runs sshd.
+        // The user of the forced command writes this file, and is another one when root runs sshd.
         let uses = self.uses_path(id);
         std::fs::write(&uses, "")?;
         std::fs::set_permissions(&uses, std::fs::Permissions::from_mode(0o666))?;
@@ -181,14 +181,14 @@ impl GitServer {
         Ok(id)
     }
 
-    /// Admits a key no more; connections that it opened go on.
+    /// Revokes a key; the connections that it opened stay.
     pub fn revoke(&self, key: KeyId) -> anyhow::Result<()> {
         let mut state = lock(&self.inner.state);
         state.keys.remove(&key).context("the key was not admitted")?;
         self.write_keys(&state)
     }
 
-    /// When a key was let in, the earliest first; nothing of a key that was never admitted.
+    /// The times at which a key was used, the earliest first.
     pub fn uses(&self, key: KeyId) -> Vec<SystemTime> {
         let text = std::fs::read_to_string(self.uses_path(key)).unwrap_or_default();
         let nanoseconds = text.lines().filter_map(|line| line.parse().ok());
@@ -208,19 +208,19 @@ impl GitServer {
         self.reload()
     }
 
-    /// The public host keys now served, `ssh-ed25519 AAAA...`, as GitHub's `/meta` tells them.
+    /// The public host keys now served, `ssh-ed25519 AAAA...`, as in GitHub's `/meta`.
     pub fn host_keys(&self) -> anyhow::Result<Vec<(HostKeyType, String)>> {
         let kinds = lock(&self.inner.state).host_keys.clone();
         let public = |kind| Ok((kind, public_key(&host_key_path(self.inner.dir.path(), kind))?));
         kinds.into_iter().map(public).collect()
     }
 
-    /// The lines of known_hosts, `[127.0.0.1]:PORT ssh-ed25519 AAAA...`, one a type.
+    /// The lines of known_hosts, `[127.0.0.1]:PORT ssh-ed25519 AAAA...`, one for each type.
     pub fn known_hosts(&self) -> anyhow::Result<Vec<(HostKeyType, String)>> {
         self.known_hosts_at(self.address())
     }
 
-    /// The lines of known_hosts for another address, as that of a proxy.
+    /// The lines of known_hosts for another address, such as that of a proxy.
     pub fn known_hosts_at(&self, address: SocketAddr) -> anyhow::Result<Vec<(HostKeyType, String)>> {
         let host = format!("[{}]:{}", address.ip(), address.port());
         Ok(self.host_keys()?.into_iter().map(|(kind, key)| (kind, format!("{host} {key}"))).collect())
@@ -231,17 +231,17 @@ impl GitServer {
         Ok(self.known_hosts()?.into_iter().map(|(_, line)| line + "\n").collect())
     }
 
-    /// What sshd wrote.
+    /// The log of sshd.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.inner.dir.join("sshd.log")).unwrap_or_default()
     }
 
-    /// Stops sshd as a debugger would: connections are taken by the kernel and nothing answers.
+    /// Stops sshd as a debugger would: the kernel accepts connections and nothing answers.
     pub fn pause(&self) {
         self.inner.process.signal(libc::SIGSTOP);
     }
 
-    /// Ends what `pause` began.
+    /// Resumes after `pause`.
     pub fn resume(&self) {
         self.inner.process.signal(libc::SIGCONT);
     }
@@ -250,7 +250,7 @@ impl GitServer {
         self.root().join(format!("{name}.git"))
     }
 
-    /// Where each use of a key leaves a line with its time, in nanoseconds since 1970.
+    /// The file to which each use of a key adds a line with its time, in nanoseconds since 1970.
     fn uses_path(&self, KeyId(number): KeyId) -> PathBuf {
         self.inner.dir.join("uses").join(number.to_string())
     }
@@ -271,7 +271,7 @@ impl GitServer {
         )
     }
 
-    /// Lets sshd read its settings again; it starts itself anew under the same pid.
+    /// Makes sshd read its settings again; it restarts itself with the same pid.
     fn reload(&self) -> anyhow::Result<()> {
         let generation = self.log().matches("Server listening").count();
         self.inner.process.signal(libc::SIGHUP);
@@ -313,8 +313,8 @@ fn sshd() -> anyhow::Result<&'static str> {
         .context("there is no sshd: run tests/harness/scripts/install-tools.sh, or install openssh-server")
 }
 
-/// Whether an sshd shuts addresses out from which logins fail, as those of the tests do: from 9.8 on, by
-/// default. Earlier ones do not know the word for it.
+/// Whether this version of sshd blocks addresses after failed logins, which the tests make: from 9.8 on it
+/// does by default. Earlier versions do not know the option.
 fn has_penalties(version: &str) -> bool {
     let number = version.split("OpenSSH_").nth(1).unwrap_or_default();
     let mut parts = number.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
@@ -324,7 +324,7 @@ fn has_penalties(version: &str) -> bool {
 fn start_sshd(dir: &RunDir, lifetime: Lifetime) -> anyhow::Result<Process> {
     let program = sshd()?;
     if is_root() {
-        // Where sshd's unprivileged half is locked into; the service's start would have made it.
+        // sshd's unprivileged part runs in this directory, which the start of the service would have created.
         std::fs::DirBuilder::new().recursive(true).mode(0o755).create("/run/sshd")?;
     }
     let mut command = Command::new(program);
@@ -353,7 +353,7 @@ LogLevel VERBOSE
 ",
         dir.join("authorized_keys").display()
     );
-    // Some write it on standard output; those that do not know -V, in their complaint about it.
+    // Some versions print it on standard output; those that do not know -V print it in their error.
     let asked = Command::new(sshd()?).arg("-V").output()?;
     let version = [asked.stdout, asked.stderr].concat();
     if has_penalties(&String::from_utf8_lossy(&version)) {
@@ -367,7 +367,7 @@ fn host_key_path(dir: &Path, kind: HostKeyType) -> PathBuf {
     dir.join(format!("host_{}", kind.name()))
 }
 
-/// Replaces a file at once, so that sshd never reads a half-written one.
+/// Replaces a file atomically, so that sshd never reads a half-written one.
 fn write_readable(path: &Path, content: &str) -> anyhow::Result<()> {
     let new = path.with_extension("new");
     std::fs::write(&new, content)?;

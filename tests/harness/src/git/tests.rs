@@ -1,11 +1,11 @@
-//! The git client itself is asked what the servers admit.
+//! The servers admit the git client itself as intended.
 
 use std::process::Command;
 
 use super::*;
 use crate::process::run;
 
-/// Clones with the git client and gives the directory that holds the clone.
+/// Clones with the git client and returns the directory that holds the clone.
 fn clone(server: &GitServer, url: &str, key: &str, known_hosts: &str) -> anyhow::Result<tempfile::TempDir> {
     let dir = tempfile::tempdir()?;
     let target = dir.path().join("clone").to_string_lossy().into_owned();
@@ -43,7 +43,7 @@ fn a_key_reads_its_own_repository_until_it_is_revoked() {
         let files = dir.path().join("clone");
         assert_eq!(std::fs::read_to_string(files.join("link")).unwrap(), "x: 1\n");
         assert!(!files.join("gone").exists());
-        // The forced command decides what is read, not the URL.
+        // The forced command decides which repository is read, not the URL.
         let dir = clone(&server, &server.url(&other), &key.legacy, &hosts).unwrap();
         assert!(dir.path().join("clone/a/b.yaml").exists());
         server.revoke(id).unwrap();

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::faults::{not_found, refusal};
 use super::keys::seconds;
-use super::tokens::App;
+use super::tokens::{Access, App};
 use super::{Shared, State};
 use crate::process::lock;
 
@@ -25,6 +25,7 @@ pub(super) fn answer(
     method: &str,
     parts: &[&str],
     bearer: Option<&str>,
+    body: &Value,
 ) -> anyhow::Result<Response> {
     let issuer = match bearer.context("A JSON web token could not be decoded").and_then(issuer) {
         Ok(issuer) => issuer,
@@ -52,7 +53,7 @@ pub(super) fn answer(
             let Some(app) = known(&|app| app.installation.to_string() == *number) else {
                 return Ok(not_found());
             };
-            token(&mut state, &app)?
+            token(shared, &mut state, &app, body)?
         }
         _ => not_found(),
     })
@@ -65,6 +66,11 @@ fn permissions(app: &App) -> Map<String, Value> {
     permissions
 }
 
+/// Whether some permissions hold one, or more than it.
+fn has(granted: &Map<String, Value>, name: &str, access: &Value) -> bool {
+    granted.get(name).is_some_and(|granted| granted == access || granted == "write")
+}
+
 fn installation(app: &App) -> Value {
     json!({
         "id": app.installation,
@@ -75,12 +81,32 @@ fn installation(app: &App) -> Value {
     })
 }
 
-fn token(state: &mut State, app: &App) -> anyhow::Result<Response> {
-    let (token, end) = state.tokens.issue(app);
+/// A token with the permissions that the body asks for, or with all that the App has.
+fn token(shared: &Shared, state: &mut State, app: &App, body: &Value) -> anyhow::Result<Response> {
+    let names: Option<Vec<String>> =
+        body.get("repositories").cloned().map(serde_json::from_value).transpose()?;
+    let is_there = |name: &String| shared.git.has_repo(&format!("{}/{name}", app.owner));
+    if names.as_ref().is_some_and(|names| !names.iter().all(is_there)) {
+        let message = "There is at least one repository that does not exist or is not accessible to the parent installation.";
+        return Ok(refusal(422, message, &[]));
+    }
+    let mut app = app.clone();
+    let mut granted = permissions(&app);
+    if let Some(asked) = body.get("permissions").and_then(Value::as_object) {
+        if asked.iter().any(|(name, access)| !has(&granted, name, access)) {
+            let message = "The permissions requested are not granted to this installation.";
+            return Ok(refusal(422, message, &[]));
+        }
+        if !asked.contains_key("administration") {
+            app.administration = Access::None;
+        }
+        granted.retain(|name, _| name == "metadata" || asked.contains_key(name));
+    }
+    let (token, end) = state.tokens.issue(&app, names.as_deref());
     let body = json!({
         "token": token,
         "expires_at": seconds(end)?,
-        "permissions": permissions(app),
+        "permissions": granted,
         "repository_selection": "selected",
     });
     Ok((StatusCode::CREATED, Json(body)).into_response())

@@ -1,4 +1,4 @@
-//! How GitHub says no, in its own words.
+//! Refusals of GitHub, in its own words.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,19 +7,19 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
-/// A way in which GitHub fails.
+/// A failure of GitHub.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
     /// 401 `Bad credentials`.
     Unauthorized,
-    /// 403: the organization wants single sign-on; the header X-GitHub-SSO names where.
+    /// 403: the organization requires single sign-on; the header X-GitHub-SSO has the address.
     SsoRequired,
-    /// 403 `Resource not accessible by personal access token`, as a fine-grained token without the right
-    /// gets.
+    /// 403 `Resource not accessible by personal access token`, the answer to a fine-grained token without the
+    /// right.
     MissingPermission,
     /// 403 for a classic token with the scope `gist` only.
     MissingScope,
-    /// 404 `Not Found`, as who is no admin gets.
+    /// 404 `Not Found`, the answer to a user who is no admin.
     NotFound,
     /// 422 `key is already in use`.
     KeyInUse,
@@ -29,20 +29,20 @@ pub enum Fault {
     ServerError(u16),
     /// 403 of the secondary rate limit, with Retry-After in seconds.
     SecondaryRateLimit(u64),
-    /// 403 of the primary rate limit, which ends in so many seconds.
+    /// 403 of the primary rate limit, which ends in this many seconds.
     RateLimit(u64),
     /// Any status with any body.
     Status(u16, Value),
-    /// The right answer, so much later.
+    /// The right answer after a delay.
     Delay(Duration),
-    /// What was asked for is done, and the answer never comes. What is refused is answered.
+    /// The request is carried out, and its answer never comes. A refusal is still answered.
     Lost,
 }
 
-/// How many requests GitHub answers in an hour.
+/// The number of requests that GitHub answers in an hour.
 pub(super) const RATE_LIMIT: u64 = 5000;
 
-/// A fault, and which requests get it.
+/// A fault, and the requests that get it.
 #[derive(Debug)]
 pub(super) struct Planned {
     method: String,
@@ -56,7 +56,7 @@ impl Planned {
         Self { method: method.to_owned(), path: path.to_owned(), fault, times }
     }
 
-    /// The fault of the first plan that fits; a plan whose times are over is dropped.
+    /// The fault of the first plan that fits; a plan that is used up is removed.
     pub(super) fn take(plans: &mut Vec<Self>, method: &str, path: &str) -> Option<Fault> {
         let fits =
             |plan: &Self| (plan.method.is_empty() || plan.method == method) && path.contains(&plan.path);
@@ -68,7 +68,7 @@ impl Planned {
 }
 
 impl Fault {
-    /// The answer; none for a fault after which the right one is made.
+    /// The answer; `None` for a fault after which the right answer follows.
     pub(super) fn answer(&self) -> Option<Response> {
         let limited =
             "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
@@ -107,7 +107,7 @@ impl Fault {
     }
 }
 
-/// How GitHub tells what is left of the rate limit, and in how many seconds it begins anew.
+/// Adds the headers with the rest of the rate limit, and with the time until it begins again.
 pub(super) fn tell_limit(response: &mut Response, remaining: u64, seconds: u64) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     for (name, number) in [
@@ -119,12 +119,12 @@ pub(super) fn tell_limit(response: &mut Response, remaining: u64, seconds: u64) 
     }
 }
 
-/// What there is not, or the caller may not see.
+/// The answer for an object that does not exist, or that the caller may not see.
 pub(super) fn not_found() -> Response {
     refusal(404, "Not Found", &[])
 }
 
-/// GitHub's body of an error.
+/// The body of an error, as GitHub writes it.
 pub(super) fn refusal(code: u16, message: &str, headers: &[(&'static str, &str)]) -> Response {
     let body = json!({ "message": message, "documentation_url": "https://docs.github.com/rest", "status": code.to_string() });
     let mut response = (status(code), Json(body)).into_response();
@@ -136,12 +136,12 @@ pub(super) fn refusal(code: u16, message: &str, headers: &[(&'static str, &str)]
     response
 }
 
-/// What the policy of an organisation says of a key that is to be added.
+/// The answer to a new key if the policy of an organisation forbids keys.
 pub(super) fn keys_disabled() -> Response {
     refusal(422, "Deploy keys are disabled for this repository", &[])
 }
 
-/// GitHub's body of a key that it does not take.
+/// The body of the answer to an invalid key, as GitHub writes it.
 pub(super) fn invalid(message: &str) -> Response {
     let error = json!({ "resource": "PublicKey", "code": "custom", "field": "key", "message": message });
     let body = json!({

@@ -1,4 +1,4 @@
-//! What a repository holds: its branches, files and trees, as the API shows them.
+//! The content of a repository: its branches, files and trees, as the API shows them.
 
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};

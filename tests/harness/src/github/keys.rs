@@ -32,6 +32,8 @@ pub struct DeployKey {
     made_with: Option<String>,
     /// A use that sshd does not know of: before a policy turned the key off, or told by the test.
     used: Option<SystemTime>,
+    /// Uses without a login, which are shown as late as those that sshd knows of.
+    noted: Vec<SystemTime>,
     /// What sshd knows it by while it lets it in.
     admitted: Option<KeyId>,
 }
@@ -60,6 +62,8 @@ pub(super) struct Keys {
     forbidding: BTreeSet<String>,
     /// How long it takes until a use is shown.
     pub(super) lag: Duration,
+    /// The present, where it is not that of the machine.
+    pub(super) now: Option<SystemTime>,
 }
 
 impl Keys {
@@ -70,7 +74,19 @@ impl Keys {
             last_id: 0,
             forbidding: BTreeSet::new(),
             lag: Duration::ZERO,
+            now: None,
         }
+    }
+
+    fn now(&self) -> SystemTime {
+        self.now.unwrap_or_else(SystemTime::now)
+    }
+
+    /// Notes a use of a key.
+    pub(super) fn note_use(&mut self, public: &str) {
+        let (now, blob) = (self.now(), public.split_whitespace().nth(1));
+        let is_it = |key: &&mut DeployKey| key.key.split(' ').nth(1) == blob;
+        self.all.iter_mut().filter(is_it).for_each(|key| key.noted.push(now));
     }
 
     pub(super) fn all(&self) -> &[DeployKey] {
@@ -87,10 +103,11 @@ impl Keys {
             title: new.title.into(),
             key: new.key.split_whitespace().take(2).collect::<Vec<_>>().join(" "),
             read_only: new.read_only,
-            created_at: SystemTime::now(),
+            created_at: self.now(),
             added_by: token.login.clone(),
             made_with: (token.bearer == Bearer::Person).then(|| with.to_owned()),
             used: None,
+            noted: Vec::new(),
             admitted,
         };
         self.all.push(key.clone());
@@ -161,8 +178,9 @@ impl Keys {
     /// When GitHub says that a key was last used: the last use that is long enough ago.
     pub(super) fn last_used(&self, key: &DeployKey) -> Option<SystemTime> {
         let uses = key.admitted.map(|admitted| self.git.uses(admitted)).unwrap_or_default();
-        let now = SystemTime::now();
-        uses.into_iter().rfind(|used| *used + self.lag <= now).max(key.used)
+        let now = self.now();
+        let shown = uses.into_iter().chain(key.noted.iter().copied()).filter(|used| *used + self.lag <= now);
+        shown.max().max(key.used)
     }
 
     /// The key as the API shows it.

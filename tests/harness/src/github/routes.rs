@@ -11,6 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use super::clones::Clone;
 use super::faults::{Planned, invalid, keys_disabled, not_found, refusal, tell_limit};
 use super::files::{branch_of, contents, tree};
 use super::keys::{DeployKey, New};
@@ -28,7 +29,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
     Router::new().fallback(serve).with_state(Arc::clone(shared))
 }
 
-async fn serve(
+pub(super) async fn serve(
     State(shared): State<Arc<Shared>>,
     method: Method,
     uri: Uri,
@@ -36,6 +37,9 @@ async fn serve(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    if let Some(clone) = Clone::of(&uri) {
+        return clone.answer(&shared, method, &uri, headers, body).await;
+    }
     let text = |name| {
         headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default().to_owned()
     };
@@ -99,7 +103,8 @@ fn route(shared: &Shared, request: &Request, query: &Parameters, bearer: Option<
     // A mistake of the stand-in or of the test, not GitHub's word.
     let mistake = |error| (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")).into_response();
     if app::is_asked_by_apps(&parts) {
-        return app::answer(shared, &request.method, &parts, bearer).unwrap_or_else(mistake);
+        let answer = app::answer(shared, &request.method, &parts, bearer, &request.body);
+        return answer.unwrap_or_else(mistake);
     }
     let token = bearer.and_then(|bearer| lock(&shared.state).tokens.get(bearer).cloned());
     if bearer.is_some() && token.is_none() {
@@ -160,10 +165,11 @@ impl Call<'_> {
         Some(refusal(code, message, &[("location", &url)]))
     }
 
-    /// A repository, unless it is private and the caller unknown.
+    /// A repository, unless it is private and none of the caller's.
     fn visible(&self, name: &str) -> anyhow::Result<Option<Repo>> {
         let private = lock(&self.shared.state).private.contains(name);
-        if !self.shared.git.has_repo(name) || private && self.token.is_none() {
+        let is_reached = self.token.as_ref().is_some_and(|token| token.reaches(name));
+        if !self.shared.git.has_repo(name) || private && !is_reached {
             return Ok(None);
         }
         self.shared.git.repo(name).map(Some)
@@ -237,7 +243,9 @@ impl Call<'_> {
     fn deploy_keys(&self, repo: &Repo, rest: &[&str]) -> anyhow::Result<Response> {
         let method = self.request.method.as_str();
         let (needed, word) = if method == "GET" { (Access::Read, "read") } else { (Access::Write, "write") };
-        let Some(token) = &self.token else { return Ok(not_found()) };
+        let Some(token) = self.token.as_ref().filter(|token| token.reaches(repo.name())) else {
+            return Ok(not_found());
+        };
         if token.administration < needed {
             // Who is no administrator is told nothing; a token without the permission, what it lacks.
             return Ok(if token.scopes.is_some() {

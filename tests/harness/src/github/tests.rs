@@ -1,4 +1,4 @@
-//! A key is admitted by sshd exactly while the stand-in has it.
+//! sshd accepts a key exactly while the stand-in has it.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -92,7 +92,7 @@ fn github_says_no_when_told_to() {
     assert_eq!(tree["tree"][2]["path"].as_str(), Some("clusters/a/x.yaml"));
     let (status, _, body) = call(&github, "POST", "/app/installations/5/access_tokens", "a.b.c", &json!({}));
     assert_eq!(status, 401, "{body}");
-    // The signature is not looked at, its length is.
+    // The stand-in checks the length of the signature and not the signature.
     let encode =
         |bytes: &[u8]| base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, bytes);
     let head = encode(br#"{"alg":"RS256","typ":"JWT"}"#);
@@ -105,7 +105,7 @@ fn github_says_no_when_told_to() {
     assert!(status == 403 && body["message"].as_str().unwrap().contains("rate limit"), "{body}");
 }
 
-/// What a bootstrap meets at GitHub, with a key and a call over HTTP.
+/// The GitHub of a bootstrap, with a key and calls over HTTP.
 struct Place {
     git: GitServer,
     github: GitHub,

@@ -46,23 +46,39 @@ pub struct Token {
     pub administration: Access,
     /// For whom it speaks.
     pub bearer: Bearer,
+    /// What it reaches: repositories as `owner/name`, or all of an owner as `owner/`. Nothing stands for all
+    /// that there are.
+    pub(super) reach: Option<Vec<String>>,
 }
 
 impl Token {
     /// A classic token with the scope `repo`; its owner is an administrator of all repositories, or of none.
     pub fn classic(login: &str, is_admin: bool) -> Self {
         let administration = if is_admin { Access::Write } else { Access::None };
-        Self { login: login.into(), scopes: Some("repo".into()), administration, bearer: Bearer::Person }
+        Self {
+            login: login.into(),
+            scopes: Some("repo".into()),
+            administration,
+            bearer: Bearer::Person,
+            reach: None,
+        }
     }
 
     /// A fine-grained token of an administrator.
     pub fn fine_grained(login: &str, administration: Access) -> Self {
-        Self { login: login.into(), scopes: None, administration, bearer: Bearer::Person }
+        Self { login: login.into(), scopes: None, administration, bearer: Bearer::Person, reach: None }
     }
 
     /// The token of an App's installation, or with [`Access::None`] that of a workflow.
     pub fn installation(login: &str, administration: Access) -> Self {
         Self { bearer: Bearer::Installation, ..Self::fine_grained(login, administration) }
+    }
+
+    /// Whether it reaches a repository.
+    pub(super) fn reaches(&self, repo: &str) -> bool {
+        let is_within =
+            |reached: &String| reached == repo || reached.ends_with('/') && repo.starts_with(reached);
+        self.reach.as_ref().is_none_or(|reach| reach.iter().any(is_within))
     }
 
     /// What GitHub shows of the bearer's role in a repository; an installation has none.
@@ -91,6 +107,16 @@ pub struct App {
     pub owner: String,
     /// Whether its tokens see and change deploy keys; all may read the repositories.
     pub administration: Access,
+}
+
+/// A private key as GitHub gives one to an App: RSA, PEM.
+pub fn app_key() -> anyhow::Result<String> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("app.pem");
+    let mut command = std::process::Command::new("ssh-keygen");
+    command.args(["-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "", "-f"]).arg(&file);
+    crate::process::run(command, b"")?;
+    Ok(std::fs::read_to_string(file)?)
 }
 
 /// The tokens and Apps that are known.
@@ -126,11 +152,15 @@ impl Tokens {
         end.is_none_or(|end| SystemTime::now() < end).then_some(token)
     }
 
-    /// Makes a token for an installation; it and its end.
-    pub(super) fn issue(&mut self, app: &App) -> (String, SystemTime) {
+    /// Makes a token for an installation, for some of its repositories or for all; it and its end.
+    pub(super) fn issue(&mut self, app: &App, repositories: Option<&[String]>) -> (String, SystemTime) {
         self.last += 1;
         let (text, end) = (format!("ghs_{:036}", self.last), SystemTime::now() + self.life);
+        let named = |name: &String| format!("{}/{name}", app.owner);
+        let reach = repositories
+            .map_or_else(|| vec![format!("{}/", app.owner)], |names| names.iter().map(named).collect());
         let token = Token::installation(&format!("app-{}[bot]", app.id), app.administration);
+        let token = Token { reach: Some(reach), ..token };
         self.known.insert(text.clone(), (token, Some(end)));
         (text, end)
     }

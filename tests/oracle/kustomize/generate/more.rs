@@ -1,10 +1,9 @@
-//! Features and kinds that are met less often: plugins, configurations, deprecated fields, texts inside of
-//! texts.
+//! Rarer features and kinds: plugins, configurations, deprecated fields, texts inside of texts.
 
 use super::super::Files;
 use super::{Feature, NAMES, NAMESPACES, Random};
 
-/// Each makes one field of a kustomization.
+/// Functions that each make one field of a kustomization.
 pub(super) const FEATURES: &[Feature] = &[
     |random, _, _| {
         format!(
@@ -197,7 +196,7 @@ fn structured_replacement(random: &mut Random, _: &mut Files, _: &str) -> String
     format!("replacements:\n- {source}\n  targets:\n  - {{{target}}}\n")
 }
 
-/// An object of one of the kinds that are met less often.
+/// An object of one of the rarer kinds.
 pub(super) fn resource(random: &mut Random, name: &str, metadata: &str) -> String {
     let other = *random.pick(NAMES);
     let namespace = *random.pick(NAMESPACES);

@@ -1,5 +1,5 @@
-//! What kube-controller-manager does: definitions become served, Deployments and Jobs become ready or fail,
-//! namespaces are emptied, and what has lost its owners goes. When each happens is the caller's to decide.
+//! The work of kube-controller-manager: definitions become served, Deployments and Jobs become ready or fail,
+//! namespaces are emptied, and objects without an owner are deleted. The caller decides when each happens.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,22 +10,23 @@ use super::kinds::Kinds;
 use super::store::{Change, Key};
 use super::{Answer, Request, Server};
 
-/// Something that a controller does about an object after a while.
+/// A delayed action of a controller on an object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Task {
     /// The kind of a definition becomes served.
     Serve(Key),
-    /// The objects of a definition that is being deleted go, and then itself; its kind is served no more.
+    /// The objects of a definition that is being deleted are deleted, and then the definition; its kind is no
+    /// longer served.
     Unserve(Key),
-    /// A Deployment or Job gets the status of one that works, or of one that does not.
+    /// A Deployment or Job gets the status of a healthy one, or of a failed one.
     Run(Key),
-    /// A namespace loses its content, then itself.
+    /// A namespace loses its content, and then is deleted.
     Empty(String),
     /// Objects without any of their owners are deleted.
     Collect,
 }
 
-/// How long a task waits, as its caller decides it.
+/// How long a task waits; the caller decides the exact time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waiting {
     /// A moment.
@@ -34,14 +35,14 @@ pub enum Waiting {
     Long,
 }
 
-/// What keeps a definition until its objects have gone.
+/// The finalizer that keeps a definition until its objects are gone.
 const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 
 /// The annotation of a workload that never becomes ready.
 pub const BROKEN: &str = "simulation.dev/broken";
 
 impl Task {
-    /// What controllers have to do about a change.
+    /// The tasks of controllers after a change.
     pub fn of(change: &Change) -> Vec<(Self, Waiting)> {
         let key = &change.key;
         let mut tasks = Vec::new();
@@ -68,7 +69,7 @@ impl Task {
             }
             _ => {}
         }
-        // A namespace that waits for one of its objects looks again when that has gone.
+        // A namespace that waits for one of its objects checks again when that is gone.
         if change.after.is_none() {
             tasks.push((Self::Collect, Waiting::Short));
             if !key.namespace.is_empty() {
@@ -80,7 +81,7 @@ impl Task {
 }
 
 impl Server {
-    /// Does what a controller has to do.
+    /// Carries out a task of a controller.
     pub fn act(&mut self, task: &Task, now: &str) {
         match task {
             Task::Serve(key) => self.establish(key, now),
@@ -192,7 +193,7 @@ impl Server {
         self.send("PATCH", key, query, &json!({"status": status}), now);
     }
 
-    /// Makes the pod of a Job, which is its own.
+    /// Makes the pod of a Job, with the Job as its owner.
     fn make_pod(&mut self, job: &Key, uid: &Value, now: &str) {
         let key = Key::new("", "pods", &job.namespace, &format!("{}-pod", job.name));
         let owner = json!({"apiVersion": "batch/v1", "kind": "Job", "name": job.name, "uid": uid});
@@ -219,7 +220,7 @@ impl Server {
             content_type: "application/merge-patch+json".into(),
             body,
         };
-        // What cannot be done, for example since the object has gone, is not to be done.
+        // A task may be impossible by now, for example because the object is gone.
         let _: Answer = self.answer(&request, now);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode_str;
 
-/// Where a request goes.
+/// The target of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Route {
     pub(crate) group: String,
@@ -18,7 +18,7 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// `None` where the path is none of an object or a set of objects.
+    /// `None` if the path leads to no object and no set of objects.
     pub(crate) fn parse(path_and_query: &str) -> Option<Self> {
         let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
         let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();

@@ -1,10 +1,10 @@
-//! What the API server says of what it does not do, in its own words.
+//! The API server's answers to requests that it refuses, in its own words.
 
 use serde_json::{Value, json};
 
 use super::kinds::Kind;
 
-/// An answer other than success: an HTTP status and its body.
+/// An unsuccessful answer: an HTTP status and its body.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refused {
     /// HTTP status.
@@ -27,7 +27,7 @@ impl Refused {
         Self::new(code, reason, message, details(kind, name))
     }
 
-    /// The path is served by nobody. It is told in plain text.
+    /// The answer, in plain text, for a path that nobody serves.
     pub(crate) fn unserved() -> Self {
         Self { code: 404, body: "404 page not found\n".into() }
     }
@@ -97,7 +97,7 @@ impl Refused {
         Self::new(410, "Expired", &format!("too old resource version: {since}"), Value::Null)
     }
 
-    /// A fault of the server's own.
+    /// An internal error of the server.
     pub fn fault(code: u16) -> Self {
         let (reason, message) = match code {
             409 => (
@@ -115,7 +115,7 @@ impl Refused {
     }
 }
 
-/// What a status says about the object.
+/// The object in the details of a status.
 pub(crate) fn details(kind: &Kind, name: &str) -> Value {
     let mut details = json!({"name": name, "kind": kind.plural});
     if !kind.group.is_empty() {

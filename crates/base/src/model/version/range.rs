@@ -14,13 +14,13 @@ pub struct Range(Vec<Vec<Condition>>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Condition {
     operator: Operator,
-    /// The version, with zeros for what is missing.
+    /// The version, with zeros for missing numbers.
     version: Version,
-    /// Which of the version's numbers are left open.
+    /// The numbers that are left open.
     open: Open,
 }
 
-/// Which number of a version is the first that is left out or written as `x` or `*`.
+/// The first number of a version that is left out or written as `x` or `*`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Open {
     None,
@@ -69,7 +69,8 @@ impl Range {
         alternatives.into_iter().map(conditions).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether a version is in the range. A pre-release is only where a condition beside it names one.
+    /// Whether a version is in the range. A pre-release is only in it if the same alternative names a
+    /// pre-release.
     pub fn contains(&self, version: &Version) -> bool {
         self.0.iter().any(|conditions| {
             let may_be_prerelease = conditions.iter().any(|condition| condition.version.is_prerelease());
@@ -79,7 +80,7 @@ impl Range {
     }
 }
 
-/// What a number of a range is made of. A single `|` is no separator to Masterminds.
+/// Whether a character may be part of a number in a range. A single `|` is no separator to Masterminds.
 fn fits(c: char) -> bool {
     c.is_ascii_digit() || matches!(c, 'x' | 'X' | '*' | '|')
 }
@@ -125,7 +126,7 @@ fn hyphenated<'t>(rest: &mut Cursor<'t>) -> Option<(&'t str, &'t str)> {
     Some((from, to))
 }
 
-/// The conditions of an alternative, with spaces or a comma between them.
+/// The conditions of an alternative, which spaces or commas separate.
 fn conditions(text: &str) -> Result<Vec<Condition>, VersionError> {
     let improper = || VersionError::Improper(text.to_owned());
     let mut conditions = Vec::new();
@@ -139,7 +140,7 @@ fn conditions(text: &str) -> Result<Vec<Condition>, VersionError> {
         let (written, parts) = take_version(&mut rest).ok_or_else(improper)?;
         match Condition::new(operator, written, parts) {
             Ok(condition) => conditions.push(condition),
-            // The whole must be proper first.
+            // The range as a whole must be well-formed first.
             Err(error) => mistake = mistake.or(Some(error)),
         }
         let has_space = rest.skip_spaces();
@@ -200,7 +201,7 @@ impl Condition {
         if version.compare(own).is_lt() {
             return false;
         }
-        // `~0.0.0` and `*` hold for all that is not below.
+        // `~0.0.0` and `*` hold for every version that is not below.
         let is_zero = (own.major, own.minor, own.patch) == (0, 0, 0);
         if is_zero && matches!(self.open, Open::None | Open::Major) {
             return true;

@@ -2,6 +2,7 @@
 //! hostile text from filling memory or the stack.
 
 mod checks;
+mod entries;
 pub(super) mod fold;
 mod keys;
 mod node;
@@ -10,21 +11,21 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, StrInput, StructureStyle};
-use serde_json::map::Entry;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use self::checks::{check_separators, refuse_control_characters};
+use self::entries::Entries;
 use self::keys::{KeyRule, key_v2, key_v3};
 use self::node::{ComposedNode, NodeContent, Notes, Place, merge_over, merge_under, scalar};
 use super::document::{Dialect, Document, Form, PathStep, Styles, TextStyle, WrittenAs, YamlError};
 use super::emit::{is_quoted_when_plain, is_usually_quoted};
 use super::scalar::{Scalar, Tag, is_text, resolve};
 
-/// How deep collections may nest, aliases expanded. Kubernetes objects stay below 60.
+/// The deepest nesting of collections, aliases expanded. Kubernetes objects stay below 60.
 const DEPTH_LIMIT: usize = 200;
 
-/// How much anchors and aliases may copy in one stream, in nodes, where each 32 bytes of text count as one
-/// more. So many take up some 10 MB, and no object that a cluster stores has as many.
+/// How many nodes anchors and aliases may copy in one stream. Each 32 bytes of text count as one more node.
+/// That many nodes take some 10 MB, and no object that a cluster stores has as many.
 const ALIAS_BUDGET: usize = 100_000;
 
 /// Composes the documents of a stream one by one.
@@ -34,15 +35,16 @@ pub(super) struct Composer<'t> {
     dialect: Dialect,
     anchors: HashMap<usize, ComposedNode>,
     budget: usize,
-    /// How many values may still be read.
+    /// The number of values that may still be read.
     left: usize,
-    /// How many flow collections are open.
+    /// The number of open flow collections.
     flow: usize,
-    /// Whether the first of two equal keys counts, where that is otherwise an error.
+    /// Whether the first of two equal keys counts; otherwise equal keys are an error.
     first_wins: bool,
-    /// The line of a quoted text at which the parser stopped, since it stands no deeper than the text's key.
+    /// The line of a quoted text at which the parser stopped, because the line is not indented deeper than
+    /// the text's key.
     unindented: Option<usize>,
-    /// Line and column of the end of a text that does not end with a line feed.
+    /// Line and column of the end of a text whose last line has no line feed.
     end: Option<(usize, usize)>,
 }
 
@@ -78,17 +80,17 @@ impl<'t> Composer<'t> {
         })
     }
 
-    /// Takes the first of two equal keys from here on.
+    /// Takes the first of two equal keys from now on.
     pub(super) fn take_first_keys(&mut self) {
         self.first_wins = true;
     }
 
-    /// How many values may still be read.
+    /// The number of values that may still be read.
     pub(super) fn left(&self) -> usize {
         self.left
     }
 
-    /// Where the parser stopped at a line that Go's readers take, though it does not.
+    /// The line at which the parser stopped although Go's readers accept it.
     pub(super) fn unindented(&self) -> Option<usize> {
         self.unindented
     }
@@ -115,8 +117,8 @@ impl<'t> Composer<'t> {
         }
     }
 
-    /// A block scalar that is a whole document. Without indentation its lines are not part of it to Go's
-    /// readers.
+    /// Handles a block scalar that is a whole document. Go's readers do not take lines without indentation as
+    /// part of it.
     fn with_indented_text(&self, event: Event<'t>, place: Place) -> Result<Event<'t>, YamlError> {
         if !matches!(event, Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..)) {
             return Ok(event);
@@ -197,7 +199,7 @@ impl<'t> Composer<'t> {
         Ok(node)
     }
 
-    /// The tag that decides what a scalar is; `None` for one that is taken as it looks.
+    /// The tag that decides the type of a scalar; `None` if its text decides.
     fn tag(&self, tag: Option<&granit_parser::Tag>, style: ScalarStyle) -> Option<Tag> {
         let plain = style == ScalarStyle::Plain;
         let Some(tag) = tag else { return if plain { None } else { Some(Tag::Str) } };
@@ -214,7 +216,7 @@ impl<'t> Composer<'t> {
     }
 
     fn alias(&mut self, id: usize, place: Place, depth: usize) -> Result<ComposedNode, YamlError> {
-        // An anchor is known only once its node is complete, so an alias inside its own anchor is not found.
+        // An anchor exists only once its node is complete, so an alias inside its own anchor is not found.
         let Some(target) = self.anchors.get(&id) else {
             return Err(place.error("an anchor's value contains itself"));
         };
@@ -255,7 +257,7 @@ impl<'t> Composer<'t> {
     }
 
     fn mapping(&mut self, start: Place, depth: usize) -> Result<ComposedNode, YamlError> {
-        let (mut map, mut notes, mut weight, mut height) = (Map::new(), Notes::default(), 1, 0);
+        let (mut entries, mut notes, mut weight, mut height) = (Entries::default(), Notes::default(), 1, 0);
         let mut merge: Option<Box<ComposedNode>> = None;
         loop {
             let (event, place) = self.require(start)?;
@@ -263,7 +265,7 @@ impl<'t> Composer<'t> {
                 break;
             }
             let key = self.node(event, place, depth + 1)?;
-            // A key is no value, and every key has one.
+            // A key does not count as a value, and every mapping entry has one.
             self.left += 1;
             let (event, place) = self.require(start)?;
             let entry = self.node(event, place, depth + 1)?;
@@ -272,45 +274,42 @@ impl<'t> Composer<'t> {
             let key_place = key.place;
             match self.key(key, depth)? {
                 KeyRule::Dropped => {}
-                KeyRule::Merge if self.dialect == Dialect::V2 => merge_over(&mut map, &entry)?,
+                KeyRule::Merge if self.dialect == Dialect::V2 => merge_over(entries.as_map_mut(), &entry)?,
                 KeyRule::Merge if merge.is_some() => {
                     return Err(key_place.error("two merge keys in one mapping"));
                 }
                 KeyRule::Merge => merge = Some(Box::new(entry)),
-                KeyRule::Text(key) => self.insert(&mut map, &mut notes, key, key_place, entry)?,
+                KeyRule::Text(key) => self.insert(&mut entries, &mut notes, key, key_place, entry)?,
             }
         }
+        let mut map = entries.into_map();
         if let Some(merge) = merge {
             merge_under(&mut map, &mut notes, &merge)?;
         }
-        // Without the room that it grew into, which is an eighth of what a large build occupies.
-        let mut fitted = Map::with_capacity(map.len());
-        fitted.extend(map);
-        Ok(ComposedNode::collection(Value::Object(fitted), start, weight, height + 1, notes))
+        Ok(ComposedNode::collection(Value::Object(map), start, weight, height + 1, notes))
     }
 
     fn insert(
         &self,
-        map: &mut Map<String, Value>,
+        entries: &mut Entries,
         notes: &mut Notes,
         key: String,
         key_place: Place,
         value: ComposedNode,
     ) -> Result<(), YamlError> {
-        let position = map.len();
-        match map.entry(key) {
-            Entry::Occupied(_) if self.first_wins => {}
-            Entry::Occupied(slot) if self.dialect == Dialect::V3 => {
-                let message = format!("key '{}' is already defined in this mapping", slot.key());
-                return Err(key_place.error(message));
+        let position = entries.len();
+        match (entries.contains(&key), self.dialect) {
+            (true, _) if self.first_wins => {}
+            (true, Dialect::V3) => {
+                return Err(key_place.error(format!("key '{key}' is already defined in this mapping")));
             }
-            Entry::Occupied(mut slot) => {
-                slot.insert(self.value(value, notes, position, &|| None)?);
+            (true, Dialect::V2) => {
+                let value = self.value(value, notes, position, &|| None)?;
+                entries.as_map_mut().insert(key, value);
             }
-            Entry::Vacant(slot) => {
-                let step = || Some(PathStep::Key(slot.key().clone()));
-                let value = self.value(value, notes, position, &step)?;
-                slot.insert(value);
+            (false, _) => {
+                let value = self.value(value, notes, position, &|| Some(PathStep::Key(key.clone())))?;
+                entries.push(key, value);
             }
         }
         Ok(())
@@ -327,8 +326,8 @@ impl<'t> Composer<'t> {
         }
     }
 
-    /// The value of a node at a position. What it does not tell is noted, its texts one `step` further
-    /// outside.
+    /// The value of a node at a position. Details that the value does not show are noted, with the paths of
+    /// its texts extended by `step`.
     fn value(
         &self,
         node: ComposedNode,
@@ -354,14 +353,14 @@ impl<'t> Composer<'t> {
                 }
                 return Ok(value);
             }
-            // kyaml prints what it read before it reads it again, and in a flow collection its printer has to
-            // quote what is not written and what holds a colon, which makes strings of both. A patch is
-            // looked at before it is printed.
+            // kyaml prints a text and reads it again. In a flow collection its printer has to quote absent
+            // scalars and texts with a colon, which makes strings of both. A patch is used before it is
+            // printed.
             NodeContent::Scalar { absent: true, .. } if is_v3 && in_flow && !self.first_wins => {
                 notes.texts.push(written_as(Form::Text(String::new())));
                 return Ok(Value::String(String::new()));
             }
-            // In a flow collection its printer takes quotes.
+            // In a flow collection the printer uses quotes.
             NodeContent::Scalar { text, tag, style: TextStyle::Folded, .. } if is_v3 && !in_flow => {
                 let printed = fold::printed(&text);
                 if printed != text {
@@ -402,7 +401,7 @@ fn is_marker(line: &str) -> bool {
     line.starts_with("---") || line.starts_with("...")
 }
 
-/// Whether a value tells how it was written.
+/// Whether a value shows how it was written.
 fn tells(value: &Value, text: &str) -> bool {
     match value {
         Value::String(value) => value == text,

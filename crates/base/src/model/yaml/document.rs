@@ -1,15 +1,15 @@
-//! A document as it was read: its value, and what the value does not tell of the way in which it was written.
+//! A document as it was read: its value, and the details of its notation that the value does not show.
 
 use serde_json::Value;
 
-/// Which of the two readers to agree with.
+/// The reader to agree with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// go-yaml v3 as kustomize reads resources: `yes` is a string, `0644` is 420, a duplicate key is an
     /// error.
     V3,
-    /// sigs.k8s.io/yaml, YAML 1.1: `yes` is true, also as a key; the last of two equal keys wins. Only the
-    /// first document counts there, but all are returned here.
+    /// sigs.k8s.io/yaml, YAML 1.1: `yes` is true, even as a key; the last of two equal keys wins. That reader
+    /// takes only the first document; here all are returned.
     V2,
 }
 
@@ -20,30 +20,30 @@ pub struct Document {
     pub value: Value,
     /// The line of its first node, from 1.
     pub line: usize,
-    /// Scalars whose values do not tell how they were written: `1.50`, `0644`, a date, an absent value, a
-    /// folded text that printing changes; and the outermost collections in flow style.
+    /// Scalars whose values do not show their notation: `1.50`, `0644`, a date, an absent value, a folded
+    /// text that printing changes. The outermost collections in flow style are here too.
     pub texts: Vec<WrittenAs>,
-    /// Strings that are written in another style than their texts would be.
+    /// Strings in another style than their texts would get.
     pub styles: Styles,
 }
 
-/// Where something stands whose value does not tell how it is written, and how that is.
+/// A value that does not show its notation: its path, and the notation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrittenAs {
-    /// The way from the document to it.
+    /// The path from the document to the value.
     pub way: Vec<PathStep>,
-    /// As what.
+    /// The notation.
     pub form: Form,
 }
 
-/// How a part of a document is written.
+/// The notation of a part of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Form {
     /// A scalar, with this text.
     Text(String),
     /// A collection in flow style.
     Flow,
-    /// A scalar that was not read but made, and has no type of its own.
+    /// A scalar that was made and not read, and has no type of its own.
     Untagged,
 }
 
@@ -57,7 +57,7 @@ impl WrittenAs {
     }
 }
 
-/// Why a text is not YAML, and where.
+/// Why a text is not YAML, with the place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {message}")]
 pub struct YamlError {
@@ -69,7 +69,7 @@ pub struct YamlError {
     pub message: String,
 }
 
-/// One step from a value to a value in it.
+/// One step from a value to a value inside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PathStep {
     /// A key of a mapping.
@@ -78,30 +78,29 @@ pub enum PathStep {
     Index(usize),
 }
 
-/// The style of a string, as far as it says what another scalar in its place would be.
+/// The style of a string, as far as it decides the type of another scalar in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextStyle {
-    /// Without quotes, so that another scalar would be what its text means.
+    /// Without quotes: another scalar would have the type that its text looks like.
     Plain,
-    /// With a tag, which another scalar would have too, and so be what it is.
+    /// With a tag, which another scalar would get too, and so keep its own type.
     Tagged,
-    /// In quotes or as a literal block, so that it would be a string.
+    /// In quotes or as a literal block: another scalar would be a string.
     Quoted,
-    /// As a folded block, so that it would be a string, and printed as such a block.
+    /// As a folded block: another scalar would be a string, printed as such a block.
     Folded,
 }
 
-/// The styles of the strings in a value, of those alone whose text does not tell: where a string is in quotes
-/// that needs none, where it has none though a printer would give it some, and where it is folded. Almost all
-/// values have none.
+/// The styles of those strings in a value whose text does not show the style: strings in quotes that need
+/// none, strings without quotes that a printer would quote, and folded strings. Almost all values have none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Styles {
-    /// The styles that the texts tell.
+    /// The styles follow from the texts.
     #[default]
     Told,
     /// The value is a string in this style.
     Own(TextStyle),
-    /// The styles of values inside, by their positions in the mapping or list, in order.
+    /// The styles of inner values, in order, by their positions in the mapping or list.
     Inside(Vec<(u32, Styles)>),
 }
 
@@ -113,13 +112,12 @@ impl TextStyle {
 }
 
 impl Styles {
-    /// The styles of values inside, where there are any.
+    /// The styles of inner values, if there are any.
     pub fn inside(entries: Vec<(u32, Self)>) -> Self {
         if entries.is_empty() { Self::Told } else { Self::Inside(entries) }
     }
 
-    /// The styles of the value that these positions lead to, each in the mapping or list before, to be
-    /// changed.
+    /// The styles of the value at the end of a path of positions, mutable.
     pub fn at_mut(&mut self, positions: &[usize]) -> Option<&mut Self> {
         let Some((first, rest)) = positions.split_first() else { return Some(self) };
         let Self::Inside(entries) = self else { return None };
@@ -127,7 +125,7 @@ impl Styles {
         entry.1.at_mut(rest)
     }
 
-    /// Puts others in place of those of the value that these positions lead to.
+    /// Replaces the styles of the value at the end of a path of positions.
     pub fn set(&mut self, positions: &[usize], styles: Self) {
         let Some((first, rest)) = positions.split_first() else {
             *self = styles;
@@ -144,8 +142,8 @@ impl Styles {
         *self = Self::inside(entries);
     }
 
-    /// Takes out those of the value that these positions lead to, with its position: what stands behind it
-    /// moves up.
+    /// Removes the value at the end of a path of positions: its styles go, and the positions behind it move
+    /// up.
     pub fn remove(&mut self, positions: &[usize]) {
         let Some((last, way)) = positions.split_last() else { return };
         let (Some(outer), Ok(last)) = (self.at_mut(way), u32::try_from(*last)) else { return };
@@ -159,7 +157,7 @@ impl Styles {
         }
     }
 
-    /// Takes folded strings for quoted ones, where nobody prints them as what they are.
+    /// Takes folded strings for quoted ones, for a printer that does not keep them folded.
     pub fn unfold(&mut self) {
         match self {
             Self::Own(style) if *style == TextStyle::Folded => *style = TextStyle::Quoted,

@@ -1,6 +1,6 @@
-//! A YAML text in which values are changed while its comments, its flow collections and the ways in which its
-//! scalars are written stay. What it prints is laid out as go-yaml v3 does it in kustomize: two blanks a
-//! level, none before the dashes of a list, no empty lines.
+//! A YAML text whose values can be changed. Its comments, its flow collections and the notation of its
+//! scalars stay. The result is laid out as go-yaml v3 does it in kustomize: two blanks a level, none before
+//! the dashes of a list, no empty lines.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -11,22 +11,22 @@ use serde_json::Value;
 use super::document::{Dialect, PathStep};
 use super::scalar::plain_value;
 
-/// How deep a text may nest.
+/// The deepest nesting of a text.
 const DEPTH_LIMIT: usize = 100;
 
-/// What is put at a place.
+/// The new content of a place.
 #[derive(Debug, Clone, Copy)]
 pub enum New<'v> {
     /// The text of a scalar, which keeps its type.
     Text(&'v str),
-    /// The text of a scalar that has the type which it looks like.
+    /// The text of a scalar that gets the type of its text.
     Untyped(&'v str),
     /// A value.
     Value(&'v Value),
 }
 
-/// A text that is taken apart. Anchors, tags, folded scalars and comments that belong to no entry are beyond
-/// it.
+/// A text that is taken apart. Anchors, tags, folded scalars and comments that belong to no entry are not
+/// supported.
 #[derive(Debug, Clone)]
 pub struct Edit(Node);
 
@@ -41,7 +41,7 @@ enum Node {
 struct Scalar {
     text: String,
     style: Style,
-    /// A value of the scalar's type; `None` where it has the type that it looks like.
+    /// A value of the scalar's type; `None` if its text decides the type.
     kind: Option<Value>,
 }
 
@@ -56,7 +56,7 @@ enum Style {
 /// An entry of a mapping or an item of a list.
 #[derive(Debug, Clone)]
 struct Entry {
-    /// The comments in front.
+    /// The comments in front of it.
     head: Vec<String>,
     key: Option<Scalar>,
     value: Node,
@@ -65,7 +65,7 @@ struct Entry {
 }
 
 impl Edit {
-    /// Takes a text apart; `None` where something in it could not be kept.
+    /// Takes a text apart; `None` if a part of it could not be kept.
     pub fn new(text: &str) -> Option<Self> {
         let options = granit_parser::options! {
             emit_comments: false,
@@ -78,7 +78,7 @@ impl Edit {
         reader.root().map(Self)
     }
 
-    /// Puts something at a place; what is missing on the way is made. `None` where the way leads through a
+    /// Sets the content of a place, and creates missing parts of the path. `None` if the path leads through a
     /// scalar.
     pub fn set(&mut self, way: &[PathStep], new: New<'_>) -> Option<()> {
         let mut at = &mut self.0;
@@ -126,7 +126,7 @@ impl std::fmt::Display for Edit {
 
 struct Reader<'t> {
     parser: Parser<'t, StrInput<'t>>,
-    /// Lines, from 1, with a comment and nothing else.
+    /// Lines, counted from 1, that hold only a comment.
     comments: VecDeque<(usize, String)>,
     text: &'t str,
 }
@@ -157,7 +157,7 @@ impl<'t> Reader<'t> {
         root.filter(|_| self.comments.is_empty())
     }
 
-    /// A node, and the line and column behind it where it ends on the line on which it begins.
+    /// A node, and the line and column behind it if it ends on the line on which it begins.
     fn node(
         &mut self,
         event: Event<'t>,
@@ -213,7 +213,7 @@ impl<'t> Reader<'t> {
         };
         let (event, span) = self.next()?;
         let (value, end) = self.node(event, &span, depth + 1)?;
-        // Behind the colon where the value begins on a line of its own.
+        // The place is behind the colon if the value begins on a line of its own.
         let end = end.unwrap_or((line, column + 1));
         Some(Entry { head, key: Some(key), value, comment: self.comment_at(end) })
     }
@@ -243,7 +243,7 @@ impl<'t> Reader<'t> {
             ScalarStyle::Literal => (Style::Literal, Value::from("")),
             ScalarStyle::Folded => return None,
         };
-        // What looks like a comment in a text is none.
+        // A `#` inside a text begins no comment.
         let (start, end) = (span.start.line(), span.end.line() + usize::from(span.end.col() > 0));
         self.comments.retain(|(at, _)| !(start..end.max(start + 1)).contains(at));
         Some(Node::Scalar(Scalar { text: text.to_owned(), style, kind: Some(kind) }))
@@ -251,7 +251,7 @@ impl<'t> Reader<'t> {
 }
 
 impl Node {
-    /// What is made where the next step is to lead on.
+    /// The new node for the next step of a path.
     fn fresh(next: Option<&PathStep>) -> Self {
         match next {
             None => Self::Scalar(Scalar { text: String::new(), style: Style::Plain, kind: None }),
@@ -279,7 +279,7 @@ impl Node {
         }
     }
 
-    /// Writes the node; `first` is the indent of the lines of a collection, `inner` that of a literal's
+    /// Writes the node. `first` is the indent of the lines of a collection, `inner` that of a literal's
     /// lines. A comment goes to the end of the first line.
     fn write(&self, out: &mut String, first: usize, inner: usize, comment: Option<&str>) {
         let mark = |out: &mut String| {
@@ -339,7 +339,7 @@ impl Node {
 }
 
 impl Entry {
-    /// Writes an entry, before which the cursor stands at the indent.
+    /// Writes an entry; the cursor stands at the indent already.
     fn write(&self, out: &mut String, indent: usize) {
         for comment in &self.head {
             let _ = writeln!(out, "{comment}");
@@ -379,7 +379,7 @@ impl Scalar {
         Self { text, style: Style::Plain, kind: Some(value.clone()) }
     }
 
-    /// The scalar as it stands in a text; the lines of a literal begin behind its sign.
+    /// The text of the scalar; the lines of a literal begin behind its `|`.
     fn written(&self, flow: bool) -> String {
         let looks = plain_value(&self.text, Dialect::V3).unwrap_or_else(|_| Value::from(self.text.as_str()));
         let (mut tag, mut style) = ("", self.style);

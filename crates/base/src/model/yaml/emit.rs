@@ -4,6 +4,7 @@
 //! The emitter is libyaml's, as both libraries have it; the places where they part are marked by `is_v3`.
 
 mod order;
+mod raw;
 mod style;
 
 use serde_json::{Map, Value};
@@ -11,6 +12,7 @@ use serde_json::{Map, Value};
 use self::style::{EmitStyle, Words, is_break};
 use super::scalar::{float_text, general_float_text};
 
+pub use self::raw::{RawScalar, RawScalars};
 pub(super) use self::style::is_quoted_when_plain;
 pub use self::style::is_usually_quoted;
 
@@ -19,6 +21,9 @@ const SIMPLE_KEY_LIMIT: usize = 128;
 
 /// The column behind which go-yaml v2 breaks a line at the next space.
 const V2_WIDTH: usize = 80;
+
+/// What indentation is copied from.
+const BLANKS: &str = "                                                                ";
 
 /// How a value is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,8 +80,25 @@ impl Layout {
 
 /// The value as one YAML document in block style.
 pub fn print(value: &Value, layout: Layout) -> String {
-    let mut emitter =
-        Emitter { layout, out: String::new(), column: 0, indent: None, is_blank: true, is_indentation: true };
+    print_with(value, layout, None)
+}
+
+/// A value as one YAML document in block style, with scalars in it that no value stands for. Each text in it
+/// comes from [`RawScalars`].
+pub fn print_raw(value: &Value, layout: Layout, raw: &RawScalars) -> String {
+    print_with(value, layout, Some(raw))
+}
+
+fn print_with(value: &Value, layout: Layout, raw: Option<&RawScalars>) -> String {
+    let mut emitter = Emitter {
+        layout,
+        raw,
+        out: String::new(),
+        column: 0,
+        indent: None,
+        is_blank: true,
+        is_indentation: true,
+    };
     emitter.node(value, Parent::Document);
     emitter.indent = None;
     emitter.start_line();
@@ -100,8 +122,10 @@ enum Parent {
     Map,
 }
 
-struct Emitter {
+struct Emitter<'r> {
     layout: Layout,
+    /// The scalars that texts name.
+    raw: Option<&'r RawScalars>,
     out: String,
     /// In characters.
     column: usize,
@@ -113,7 +137,7 @@ struct Emitter {
     is_indentation: bool,
 }
 
-impl Emitter {
+impl Emitter<'_> {
     fn node(&mut self, value: &Value, parent: Parent) {
         match value {
             Value::Object(map) if !map.is_empty() => self.mapping(map, parent),
@@ -199,6 +223,10 @@ impl Emitter {
 
     /// A string in the style that fits it; a key before its colon has no line breaks.
     fn string(&mut self, text: &str, parent: Parent, is_simple_key: bool) {
+        let text = match self.raw.map_or(Err(text), |raw| raw.read(text)) {
+            Ok(scalar) => return self.raw_scalar(scalar, parent),
+            Err(text) => text,
+        };
         let style = style::of(text, self.layout.words, is_simple_key);
         if style == EmitStyle::Plain && (is_simple_key || self.fits(text)) {
             return self.word(text);
@@ -211,6 +239,19 @@ impl Emitter {
             EmitStyle::Double => self.double_quoted(text, !is_simple_key),
             EmitStyle::Literal => self.literal(text),
         }
+        self.indent = outer;
+    }
+
+    fn raw_scalar(&mut self, scalar: &RawScalar, parent: Parent) {
+        if let Some(tag) = scalar.tag {
+            self.word(tag);
+        }
+        if !scalar.text.contains('\n') {
+            return self.word(&scalar.text);
+        }
+        let outer = self.indent;
+        self.indent = Some(outer.map_or(self.layout.indent, |indent| self.deeper(indent, parent)));
+        self.literal(&scalar.text);
         self.indent = outer;
     }
 
@@ -232,16 +273,17 @@ impl Emitter {
         if !self.is_blank {
             self.put(' ');
         }
-        let mut in_spaces = false;
-        let mut chars = text.chars().peekable();
-        while let Some(c) = chars.next() {
-            if c == ' ' && !in_spaces && self.column > self.layout.width && chars.peek() != Some(&' ') {
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (word, behind) = rest.split_at(rest.find(' ').unwrap_or(rest.len()));
+            self.put_all(word);
+            rest = behind.trim_start_matches(' ');
+            let spaces = behind.len() - rest.len();
+            if spaces == 1 && self.column > self.layout.width {
                 self.start_line();
             } else {
-                self.put(c);
-                self.is_indentation &= c == ' ';
+                (0..spaces).for_each(|_| self.put(' '));
             }
-            in_spaces = c == ' ';
         }
         (self.is_blank, self.is_indentation) = (false, false);
     }
@@ -325,17 +367,21 @@ impl Emitter {
         self.put_break('\n');
         self.is_blank = true;
         let mut in_breaks = true;
-        for c in text.chars() {
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
             if is_break(c) {
                 self.put_break(c);
+                rest = &rest[c.len_utf8()..];
                 in_breaks = true;
-            } else {
-                if in_breaks {
-                    self.start_line();
-                }
-                self.put(c);
-                (self.is_indentation, in_breaks) = (false, false);
+                continue;
             }
+            if in_breaks {
+                self.start_line();
+            }
+            let (line, behind) = rest.split_at(rest.find(is_break).unwrap_or(rest.len()));
+            self.put_all(line);
+            rest = behind;
+            (self.is_indentation, in_breaks) = (false, false);
         }
     }
 
@@ -345,9 +391,10 @@ impl Emitter {
         if !self.is_indentation || self.column > indent || (self.column == indent && !self.is_blank) {
             self.put_break('\n');
         }
-        if self.column < indent {
-            self.out.extend(std::iter::repeat_n(' ', indent - self.column));
-            self.column = indent;
+        while self.column < indent {
+            let blanks = &BLANKS[..BLANKS.len().min(indent - self.column)];
+            self.out.push_str(blanks);
+            self.column += blanks.len();
         }
         (self.is_blank, self.is_indentation) = (true, true);
     }

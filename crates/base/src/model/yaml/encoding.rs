@@ -3,14 +3,14 @@
 
 use std::borrow::Cow;
 
-/// Why bytes are not the text of a YAML file. Each message is a fragment that goes on from the file's name.
+/// Why bytes are not the text of a YAML file. Each message is a fragment that continues the file's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EncodingError {
     /// Neither UTF-8 nor UTF-16 with a byte order mark.
     #[error("is not UTF-8 text")]
     NotText,
-    /// Several documents in UTF-16. Go's tools part documents before they decode a text, and so see the first
-    /// alone.
+    /// Several documents in UTF-16. Go's tools split documents before they decode a text, and so see only the
+    /// first.
     #[error(
         "is UTF-16 text of several documents, of which kustomize and kubectl read the first alone; save it as UTF-8"
     )]
@@ -30,7 +30,7 @@ pub fn decoded(bytes: &[u8]) -> Result<Cow<'_, str>, EncodingError> {
     if holds_several(&text) { Err(EncodingError::SeveralDocuments) } else { Ok(Cow::Owned(text)) }
 }
 
-/// Whether something stands behind the end of the first document.
+/// Whether there is text behind the end of the first document.
 fn holds_several(text: &str) -> bool {
     let (mut begun, mut ended) = (false, false);
     for line in text.trim_start_matches('\u{feff}').lines() {

@@ -8,7 +8,8 @@ use super::compose::Composer;
 use super::compose::fold;
 use super::document::{Dialect, Document, Styles, YamlError};
 
-/// How many values a text may have: each takes up about 100 bytes. An object of a cluster has some thousands.
+/// The most values that a text may have: each takes up about 100 bytes. An object of a cluster has some
+/// thousands.
 const VALUE_LIMIT: usize = 1_000_000;
 
 /// How often a text is read again with some of its lines moved.
@@ -22,14 +23,14 @@ pub fn documents(text: &str, dialect: Dialect) -> Result<Vec<Document>, YamlErro
     documents_within(text, dialect, &mut { VALUE_LIMIT })
 }
 
-/// All documents of a stream. `left` is how many values may still be read, and is counted down by those that
-/// are; it is zero after an error that they are the reason of.
+/// All documents of a stream. `left` is the number of values that may still be read, and is counted down. It
+/// is zero after an error that this limit has caused.
 pub fn documents_within(text: &str, dialect: Dialect, left: &mut usize) -> Result<Vec<Document>, YamlError> {
     read(text, dialect, left, all)
 }
 
-/// All documents of a stream in dialect V3, where of two equal keys the first counts: so kustomize looks into
-/// a patch. `left` is counted down as in [`documents_within`].
+/// All documents of a stream in dialect V3, with the first of two equal keys, as kustomize reads a patch.
+/// `left` is counted down as in [`documents_within`].
 pub fn documents_with_first_keys(text: &str, left: &mut usize) -> Result<Vec<Document>, YamlError> {
     read(text, Dialect::V3, left, |composer| {
         composer.take_first_keys();
@@ -49,15 +50,15 @@ fn next(composer: &mut Composer<'_>) -> Result<Option<Document>, YamlError> {
     composer.document()
 }
 
-/// The first document of a stream, as sigs.k8s.io/yaml reads it: what follows is not looked at. `Null` when
-/// there is none.
+/// The first document of a stream, as sigs.k8s.io/yaml reads it, without a look at the rest. `Null` if there
+/// is none.
 pub fn first_document(text: &str, dialect: Dialect) -> Result<Document, YamlError> {
     let document = read(text, dialect, &mut { VALUE_LIMIT }, next)?;
     Ok(document.unwrap_or(Document { value: Value::Null, line: 1, texts: Vec::new(), styles: Styles::Told }))
 }
 
-/// Takes something from a text. Go's readers let a quoted text go on at any column and drop the blanks before
-/// its lines; the parser wants it to stand deeper than its key, and so such lines are moved to the right.
+/// Reads a text. Go's readers let a quoted text continue at any column and drop the blanks before its lines.
+/// The parser wants its lines deeper than its key, so lines that are not are moved to the right.
 fn read<T>(
     text: &str,
     dialect: Dialect,
@@ -80,8 +81,8 @@ fn read<T>(
     }
 }
 
-/// A text with blanks before a line and those behind it, up to the first that holds a quote, for there the
-/// quoted text may end. `None` where that would change what they mean, or would take too much.
+/// A text with blanks before a line and those behind it, up to the first line that holds a quote, where the
+/// quoted text may end. `None` if that would change their meaning, or would take too many blanks.
 fn moved_to_the_right(text: &str, line: usize) -> Option<String> {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let (before, rest) = lines.split_at_checked(line.checked_sub(1)?)?;
@@ -103,7 +104,7 @@ fn moved_to_the_right(text: &str, line: usize) -> Option<String> {
     Some(moved)
 }
 
-/// A text that a folded scalar has, as it is after kustomize has printed and read it.
+/// The text of a folded scalar after kustomize has printed and read it.
 pub fn reprinted(folded: &str) -> String {
     fold::printed(folded)
 }

@@ -1,4 +1,4 @@
-//! What a scalar means in each dialect: the `resolve` of go-yaml v2 and v3, and the numbers as Go prints
+//! The meaning of a scalar in each dialect: the `resolve` of go-yaml v2 and v3, and numbers as Go prints
 //! them.
 
 use base64::Engine as _;
@@ -9,7 +9,7 @@ use serde_json::{Number, Value};
 use super::document::Dialect;
 use super::time::timestamp;
 
-/// The tags that have a meaning; every other one leaves a scalar a string.
+/// The tags that have a meaning; with any other tag a scalar is a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tag {
     Str,
@@ -54,7 +54,7 @@ impl Tag {
     }
 }
 
-/// What a scalar was found to be.
+/// The resolved type and value of a scalar.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Scalar {
     Null,
@@ -65,7 +65,7 @@ pub(super) enum Scalar {
     Text(String),
     /// Its RFC 3339 form, and the text as written.
     Time(String, String),
-    /// The text `<<` where it is a merge key.
+    /// The text `<<` of a merge key.
     Merge,
 }
 
@@ -98,7 +98,7 @@ impl Scalar {
     }
 }
 
-/// The meaning of a scalar without a tag that forces one (`tag` is `None`), or with it.
+/// The meaning of a scalar, with the tag that forces one if `tag` is set.
 pub(super) fn resolve(dialect: Dialect, tag: Option<Tag>, text: String) -> Result<Scalar, String> {
     match tag {
         Some(Tag::Str | Tag::Other | Tag::Merge) => return Ok(Scalar::Text(text)),
@@ -124,19 +124,19 @@ const fn int_as_float(value: i64) -> f64 {
     value as f64
 }
 
-/// The meaning of an untagged scalar; the text comes back too where the meaning does not hold it and a tag
+/// The meaning of an untagged scalar. The text is returned too if the meaning does not contain it and a tag
 /// may refuse it.
 fn plain(dialect: Dialect, tag: Option<Tag>, text: String) -> (Scalar, Option<String>) {
     let kept = tag.map(|_| text.clone());
     (special(dialect, tag, &text).unwrap_or(Scalar::Text(text)), kept)
 }
 
-/// Whether an untagged scalar is nothing but its text.
+/// Whether an untagged scalar is a string.
 pub(super) fn is_text(dialect: Dialect, text: &str) -> bool {
     special(dialect, None, text).is_none()
 }
 
-/// What an untagged scalar is, if it is more than its text.
+/// The meaning of an untagged scalar that is no string.
 fn special(dialect: Dialect, tag: Option<Tag>, text: &str) -> Option<Scalar> {
     match text.as_bytes().first() {
         None => Some(Scalar::Null),
@@ -210,7 +210,7 @@ fn number(dialect: Dialect, text: &str) -> Option<Scalar> {
     if dialect == Dialect::V3 { signed_after_prefix(&plain, "0o", 8) } else { None }
 }
 
-/// go-yaml's second try at `0b` and `0o`, which also takes a sign behind the prefix: `0b-1` is -1.
+/// go-yaml's second try at `0b` and `0o`, which also accepts a sign behind the prefix: `0b-1` is -1.
 fn signed_after_prefix(text: &str, prefix: &str, radix: u32) -> Option<Scalar> {
     if let Some(digits) = text.strip_prefix(prefix) {
         return int_in(digits, radix);
@@ -271,13 +271,13 @@ fn is_float(text: &str) -> bool {
     mantissa_ok && exponent_ok
 }
 
-/// A float; one beyond the range is none, as Go's `ParseFloat` says.
+/// A float; `None` beyond the range, as for Go's `ParseFloat`.
 fn parse_float(text: &str) -> Option<f64> {
     text.parse().ok().filter(|value: &f64| value.is_finite())
 }
 
-/// Go's base64 takes line breaks anywhere and does not look at the bits left over; what is not UTF-8 becomes
-/// one replacement character a byte, as Go's JSON has it.
+/// Decodes base64 as Go does: line breaks may be anywhere, and the bits left over are ignored. A byte that is
+/// no UTF-8 becomes one replacement character, as in Go's JSON.
 fn binary(text: &str) -> Result<String, String> {
     let config = GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(true)
@@ -302,7 +302,7 @@ fn float_value(value: f64) -> Result<Value, String> {
         );
     }
     if value.fract() == 0.0 && value.abs() < 1e20 {
-        // The shortest digits, filled up with zeros: Go's way, which is not always the exact value.
+        // The shortest digits are filled up with zeros. That is Go's way, and not always the exact value.
         let digits = format!("{value}");
         if let Ok(value) = digits.parse::<i64>() {
             return Ok(Value::from(value));
@@ -332,7 +332,7 @@ pub(super) fn general_float_text(value: f64) -> String {
     general(&format!("{value:e}"), || format!("{value}"))
 }
 
-/// A float as a key: Go's `FormatFloat(value, 'g', -1, 32)`, with go-yaml's words for what is not finite.
+/// A float as a key: Go's `FormatFloat(value, 'g', -1, 32)`, with go-yaml's words for infinities and NaN.
 #[expect(clippy::cast_possible_truncation, reason = "sigs.k8s.io/yaml prints keys with 32 bits")]
 pub(super) fn float_key(value: f64) -> String {
     let single = value as f32;
@@ -348,8 +348,8 @@ pub(super) fn float_key(value: f64) -> String {
     general(&format!("{single:e}"), || format!("{single}"))
 }
 
-/// Go's format `g` of the shortest digits of a float: with an exponent, of two digits at least, where it is
-/// below -4 or above 5.
+/// Go's format `g` of the shortest digits of a float. An exponent below -4 or above 5 is written, with at
+/// least two digits.
 fn general(scientific: &str, decimal: impl FnOnce() -> String) -> String {
     let Some((mantissa, exponent)) = scientific.split_once('e') else { return decimal() };
     let exponent = exponent.parse::<i32>().unwrap_or_default();
@@ -365,7 +365,7 @@ pub fn is_date(text: &str) -> bool {
     matches!(resolve(Dialect::V3, None, text.to_owned()), Ok(Scalar::Time(..)))
 }
 
-/// What a scalar without quotes or tag means.
+/// The value of a scalar without quotes or tag.
 pub fn plain_value(text: &str, dialect: Dialect) -> Result<Value, String> {
     resolve(dialect, None, text.to_owned())?.value(dialect)
 }

@@ -1,5 +1,5 @@
-//! Tables of what each dialect makes of a text. The answers are those of the Go programs, which
-//! `tests/oracle` asks about many more.
+//! Tables of texts and their values in each dialect. The values are the answers of the Go programs, which
+//! `tests/oracle` asks about many more texts.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ fn error(text: &str, dialect: Dialect) -> String {
     read(text, dialect).unwrap_err().to_string()
 }
 
-/// Go's readers let it go on at any column; `tests/oracle` asks them.
+/// Go's readers let a quoted text continue at any column; `tests/oracle` asks them.
 #[test]
 fn a_quoted_text_goes_on_at_any_column() {
     let text = "m:\n  - a: \"x\n  y\n z \\\n\n it's\nw\"\n    b: 'it''s\n \"q\"\n\n s'\n";
@@ -183,7 +183,7 @@ fn values_are_written_in_block_style() {
 
 #[test]
 fn a_key_of_any_length_is_written_so_that_it_is_read() {
-    // Plain, quoted, and such that it becomes four times as long when it is written.
+    // The parts are plain, quoted, and of a kind that becomes four times as long when it is written.
     for part in ["k", "k: ", "'", "\u{1}"] {
         for count in [100, 400, 2000] {
             let value = json!({"list": [{part.repeat(count): {"a": 1}}]});

@@ -1,10 +1,10 @@
-//! What Flux's schemas demand of fields that the serde types hold as plain values, and the fields of older
-//! versions that lockgate stores but never reads. Read off Flux 2.9's definitions and those of the removed
-//! versions.
+//! The constraints that Flux's schemas put on fields which the serde types hold as plain values, and the
+//! fields of older versions that lockgate stores but never reads. The source is Flux 2.9's definitions and
+//! those of the removed versions.
 
 use serde_json::{Value, json};
 
-/// A field, and what is laid over its schema.
+/// A field, and the change that is laid over its schema.
 pub(super) type Override = (&'static str, fn() -> Value);
 
 /// `Kustomization`.

@@ -1,4 +1,4 @@
-//! Schemas of kinds whose fields have no types here, from an outline that has one line a field:
+//! Builds the schemas of kinds whose fields have no types here, from an outline with one line for each field:
 //!
 //! ```text
 //! spec:
@@ -8,11 +8,11 @@
 //!   valuesFiles[]: string
 //! ```
 //!
-//! `!` marks a required field, `[]` a list and `{}` a map; what stands below is indented by two spaces.
-//! Behind the colon stand the form of a value and its default. A form is `string`, `bool`, `int`, `time`,
-//! `duration`, `short-duration` (no hours), `digest`, `reference` (a name), `conditions`, `chart-source` and
-//! `event-source` (kinds), `any`, a pattern between slashes, or the values that are allowed; `1..253` behind
-//! a string limits its length.
+//! `!` marks a required field, `[]` a list and `{}` a map; the lines of inner fields are indented by two
+//! spaces. Behind the colon come the form of a value and its default. A form is `string`, `bool`, `int`,
+//! `time`, `duration`, `short-duration` (no hours), `digest`, `reference` (a name), `conditions`,
+//! `chart-source` and `event-source` (kinds), `any`, a pattern between slashes, or the allowed values;
+//! `1..253` behind a string limits its length.
 
 use serde_json::{Map, Value, json};
 
@@ -23,7 +23,7 @@ const DURATION: &str = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$";
 const SHORT_DURATION: &str = r"^([0-9]+(\.[0-9]+)?(ms|s|m))+$";
 const DIGEST: &str = "^[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+$";
 
-/// The fields at the top of an outline, each with its schema. Outlines are constants, and a test reads each
+/// The top-level fields of an outline, each with its schema. Outlines are constants, and a test reads each
 /// line of them.
 pub(super) fn fields_of(outline: &str) -> Map<String, Value> {
     let lines: Vec<Line> = outline.lines().filter(|line| !line.is_empty()).map(Line::of).collect();
@@ -157,7 +157,7 @@ mod tests {
             let known = ["bool", "int", "time", "duration", "short-duration", "digest", "any", "reference"];
             let more = ["", "string", "conditions", "chart-source", "event-source"];
             let is_known = known.contains(&line.form) || more.contains(&line.form);
-            // Only a field with a single allowed value looks like a form that there is not.
+            // Only a field with a single allowed value may look like an unknown form.
             assert!(!is_word || is_known || line.default.is_some(), "{text}");
         }
     }

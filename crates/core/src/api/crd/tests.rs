@@ -1,4 +1,4 @@
-//! What the API server demands of a structural schema, and what Flux's users rely on.
+//! The API server's rules for a structural schema, and the properties that Flux's users rely on.
 
 use serde_json::Value;
 

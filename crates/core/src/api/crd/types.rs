@@ -1,4 +1,4 @@
-//! From the JSON Schema that schemars makes of a type to the structural subset that Kubernetes takes.
+//! Turns the JSON Schema that schemars makes of a type into the structural subset that Kubernetes accepts.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -12,7 +12,7 @@ pub(super) fn of<T: JsonSchema>() -> Value {
     structural(settings.into_generator().into_root_schema_for::<T>().to_value())
 }
 
-/// Lays the entries of `change` over the schema of a field. `pointer` names the fields on the way to it, and
+/// Lays the entries of `change` over the schema of a field. `pointer` names the fields on the way to it, with
 /// `[]` for the items of a list: `spec/dependsOn/[]/name`. A field that the types do not have is created.
 pub(super) fn merge(schema: &mut Value, pointer: &str, change: &Value) {
     let mut at = schema;
@@ -21,7 +21,7 @@ pub(super) fn merge(schema: &mut Value, pointer: &str, change: &Value) {
     }
     let Some(change) = change.as_object() else { return };
     if change.contains_key("type") {
-        // The field's own schema is given whole; only its description is kept.
+        // `change` is the whole schema of the field; only the description of the old one is kept.
         let description = at.get("description").cloned();
         *at = Value::Object(Map::new());
         if let Some(description) = description {
@@ -61,8 +61,8 @@ fn structural(schema: Value) -> Value {
     Value::Object(map)
 }
 
-/// An optional field may be absent. That it may also be `null` is not said: the API server takes `null` for
-/// absent where it matters, and Flux's schemas do not say it either.
+/// Removes `null` from the schema of an optional field. The API server takes `null` for absent where it
+/// matters, and Flux's schemas do not mention it either.
 fn drop_null(map: &mut Map<String, Value>) {
     if let Some(Value::Array(types)) = map.get_mut("type") {
         types.retain(|name| name != "null");
@@ -80,13 +80,14 @@ fn drop_null(map: &mut Map<String, Value>) {
     if let (1, Some(Value::Object(only))) = (choices.len(), choices.pop()) {
         map.shift_remove("anyOf");
         for (key, value) in only {
-            // The field's own description stands before that of its type.
+            // The field's own description wins over that of its type.
             map.entry(key).or_insert(value);
         }
     }
 }
 
-/// An enum whose variants have descriptions arrives as a choice between constants.
+/// An enum whose variants have descriptions arrives as a choice between constants; it becomes one list of
+/// values.
 fn unite_constants(map: &mut Map<String, Value>) {
     let Some(Value::Array(choices)) = map.get("oneOf") else { return };
     let constants: Option<Vec<Value>> = choices.iter().map(|choice| choice.get("const").cloned()).collect();

@@ -10,6 +10,9 @@ use crate::api::source::{Selection, SourceInfo, SourceSpec, SourceStatus, secret
 use crate::api::{LocalReference, null_as_default};
 use lockgate_base::model::{Duration, KindId};
 
+/// The provider whose credentials are those of a GitHub App.
+pub const PROVIDER_GITHUB: &str = "github";
+
 /// A Git repository and the revision of it that is wanted.
 pub type GitRepository = Resource<GitRepositorySpec>;
 
@@ -47,7 +50,7 @@ impl Kind for GitRepositorySpec {
             ("sparseCheckout", !self.sparse_checkout.is_empty()),
             ("include", !self.include.is_empty()),
             ("proxySecretRef", self.proxy_secret_ref.is_some()),
-            ("provider", self.provider.as_deref().is_some_and(|provider| provider != "generic")),
+            ("provider", !matches!(self.provider.as_deref(), None | Some("generic" | PROVIDER_GITHUB))),
             // It is a provider's account; with `generic`, Flux refuses it as well.
             ("serviceAccountName", self.service_account_name.is_some()),
         ]
@@ -97,7 +100,7 @@ pub struct GitRepositorySpec {
     /// The Secret with credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalReference>,
-    /// `generic`, `aws`, `azure` or `github`.
+    /// `generic` or, where the Secret is a GitHub App's, `github`; `aws` and `azure` are not served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["generic", "aws", "azure", "github"]))]
     pub provider: Option<String>,

@@ -8,7 +8,7 @@ use crate::api::decode;
 use crate::api::kind::{Column, Kind, KindInfo, Resource, Role};
 use crate::api::null_as_default;
 use crate::api::reference::SourceReference;
-use crate::api::source::{SourceInfo, SourceSpec, SourceStatus};
+use crate::api::source::{SourceInfo, SourceSpec, SourceStatus, Verification, secrets};
 use lockgate_base::model::{Duration, KindId};
 
 /// A chart of a repository of charts, or of a Git repository.
@@ -45,7 +45,7 @@ impl Kind for HelmChartSpec {
     type Status = SourceStatus;
 
     fn unserved(&self) -> Vec<(&'static str, bool)> {
-        vec![("verify", self.verify.is_some())]
+        Verification::unserved(self.verify.as_ref())
     }
 }
 
@@ -67,7 +67,11 @@ impl SourceSpec for HelmChartSpec {
     }
 
     fn inputs(&self) -> Vec<(KindId, &str)> {
-        Vec::new()
+        secrets([self.verify.as_ref().map_or(&None, |verify| &verify.secret_ref)])
+    }
+
+    fn is_verified(&self) -> bool {
+        self.verify.is_some()
     }
 
     fn upstream(&self) -> Option<&SourceReference> {
@@ -111,7 +115,7 @@ pub struct HelmChartSpec {
     pub ignore_missing_values_files: bool,
     /// Which signatures are wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub verify: Option<Value>,
+    pub verify: Option<Verification>,
     /// Without effect in Flux, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_from: Option<Value>,

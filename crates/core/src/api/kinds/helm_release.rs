@@ -1,9 +1,29 @@
 //! `HelmRelease.helm.toolkit.fluxcd.io`: v2, v2beta2, v2beta1.
 
-use crate::api::kind::{Column, KindInfo, Role};
+pub(in crate::api) mod values;
+pub(in crate::api) mod status;
+pub(in crate::api) mod actions;
+pub(in crate::api) mod chart;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::api::kind::{Column, Kind, KindInfo, Resource, Role};
+use crate::api::kinds::helm_chart::ReconcileStrategy;
+use crate::api::kinds::kustomization::{CommonMetadata, DependsOn, HealthCheckExpr};
+use crate::api::null_as_default;
 use crate::api::ownership::Ownership;
+use crate::api::reference::SourceReference;
+use actions::{Install, Rollback, TestAction, Uninstall, Upgrade};
 use lockgate_base::keys;
-use lockgate_base::model::KindId;
+use lockgate_base::model::{Duration, KindId};
+use lockgate_render::helm::flux::release_name;
+use status::HelmReleaseStatus;
+use values::{DriftDetection, PostRenderer, ValuesFrom};
+
+/// A release of a chart.
+pub type HelmRelease = Resource<HelmReleaseSpec>;
 
 const ID: KindId = KindId { group: "helm.toolkit.fluxcd.io", kind: "HelmRelease" };
 
@@ -15,6 +35,32 @@ const OWNERSHIP: Ownership = Ownership {
     finalizer: keys::FINALIZER,
 };
 
+impl HelmRelease {
+    /// The marks of what HelmReleases have applied.
+    pub const OWNERSHIP: &'static Ownership = &OWNERSHIP;
+
+    /// The release's name, as short as Helm takes it.
+    pub fn release_name(&self) -> String {
+        let (spec, name) = (&self.spec, &self.metadata.name);
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        release_name(given(&spec.release_name).as_deref(), given(&spec.target_namespace).as_deref(), name)
+    }
+
+    /// The namespace of the release.
+    pub fn target_namespace(&self) -> &str {
+        self.or_own(self.spec.target_namespace.as_deref())
+    }
+
+    /// The namespace of the release's Secrets.
+    pub fn storage_namespace(&self) -> &str {
+        self.or_own(self.spec.storage_namespace.as_deref())
+    }
+
+    fn or_own<'a>(&'a self, namespace: Option<&'a str>) -> &'a str {
+        namespace.filter(|namespace| !namespace.is_empty()).unwrap_or(&self.metadata.namespace)
+    }
+}
+
 pub(super) const INFO: KindInfo = KindInfo {
     id: ID,
     plural: "helmreleases",
@@ -22,12 +68,174 @@ pub(super) const INFO: KindInfo = KindInfo {
     short_names: &["hr"],
     versions: &["v2", "v2beta2", "v2beta1"],
     columns: &[Column::AGE, Column::READY, Column::STATUS],
-    role: Role::Applier(&OWNERSHIP),
+    role: Role::Applier(HelmRelease::OWNERSHIP),
     controller: "helm-controller",
     grants: &[],
     is_acted_on: false,
     outline: Some(OUTLINE),
 };
+
+impl Kind for HelmReleaseSpec {
+    const INFO: &'static KindInfo = &INFO;
+    type Status = HelmReleaseStatus;
+
+    fn unserved(&self) -> Vec<(&'static str, bool)> {
+        let template = self.chart.as_ref().map(|chart| &chart.spec);
+        let drift = self.drift_detection.as_ref().and_then(|detection| detection.mode.as_deref());
+        let post_render = self.post_render_strategy.as_deref();
+        vec![
+            ("kubeConfig", self.kube_config.is_some()),
+            ("chart.kind", self.chart.as_ref().is_some_and(ChartTemplate::is_no_helm_chart)),
+            ("chart.spec.verify", template.is_some_and(|template| template.verify.is_some())),
+            ("dependsOn[].readyExpr", self.depends_on.iter().any(|named| named.ready_expr.is_some())),
+            ("healthCheckExprs", !self.health_check_exprs.is_empty()),
+            ("driftDetection.mode", drift.is_some_and(|mode| mode != "disabled")),
+            ("postRenderStrategy", post_render.is_some_and(|strategy| strategy != "combined")),
+            ("test.enable", self.test.enable),
+            ("upgrade.preserveValues", self.upgrade.preserve_values),
+            ("install.disableTakeOwnership", self.install.disable_take_ownership),
+            ("upgrade.disableTakeOwnership", self.upgrade.disable_take_ownership),
+            ("uninstall.deletionPropagation", self.uninstall.propagates_otherwise()),
+        ]
+    }
+}
+
+/// Which chart is released where, with which values, and what is done when that fails.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HelmReleaseSpec {
+    /// The chart, of which a HelmChart is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart: Option<ChartTemplate>,
+    /// The source that holds the chart, where none is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart_ref: Option<SourceReference>,
+    /// How often to look at it again.
+    #[schemars(with = "String")]
+    pub interval: Duration,
+    /// Another cluster to release to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kube_config: Option<Value>,
+    /// Whether reconciling is paused.
+    #[serde(default)]
+    pub suspend: bool,
+    /// The release's name; from the object's own and `targetNamespace` where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_name: Option<String>,
+    /// The namespace of the release; the object's own where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_namespace: Option<String>,
+    /// The namespace of the release's Secrets; the object's own where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_namespace: Option<String>,
+    /// Objects that must be ready first, HelmReleases where no kind is given.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<DependsOn>,
+    /// How long one action may wait for objects; five minutes where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub timeout: Option<Duration>,
+    /// How many versions are kept; five where it is not given, all where it is zero.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_history: Option<i64>,
+    /// The ServiceAccount in whose name is acted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account_name: Option<String>,
+    /// Has no effect: there is one client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persistent_client: Option<bool>,
+    /// How it is installed.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub install: Install,
+    /// How it is upgraded.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub upgrade: Upgrade,
+    /// Whether and how it is tested.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub test: TestAction,
+    /// How it is rolled back.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub rollback: Rollback,
+    /// How it is uninstalled.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub uninstall: Uninstall,
+    /// Values that stand in other objects.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub values_from: Vec<ValuesFrom>,
+    /// Values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values: Option<Map<String, Value>>,
+    /// Labels and annotations of all objects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub common_metadata: Option<CommonMetadata>,
+    /// What is done to the rendered objects, in order.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub post_renderers: Vec<PostRenderer>,
+    /// To which documents that is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub post_render_strategy: Option<String>,
+    /// Has no effect: health is watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_strategy: Option<Value>,
+    /// How to judge the health of custom resources, in CEL.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub health_check_exprs: Vec<HealthCheckExpr>,
+    /// What is done about drift.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift_detection: Option<DriftDetection>,
+}
+
+/// The HelmChart that is made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ChartTemplate {
+    /// The kind that is made: `HelmChart`, which it is where it is not given, or `OCIRepository`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Its labels and annotations.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub metadata: CommonMetadata,
+    /// Its spec.
+    pub spec: ChartTemplateSpec,
+}
+
+impl ChartTemplate {
+    fn is_no_helm_chart(&self) -> bool {
+        self.kind.as_deref().is_some_and(|kind| kind != "HelmChart")
+    }
+}
+
+/// The spec of a HelmChart that is made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChartTemplateSpec {
+    /// Its name in a repository of charts, or its path in a Git repository.
+    #[serde(default)]
+    pub chart: String,
+    /// A version or a range, of which the newest is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The repository.
+    pub source_ref: SourceReference,
+    /// How often to look for a newer version; as often as at the release where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub interval: Option<Duration>,
+    /// When a chart in Git is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconcile_strategy: Option<ReconcileStrategy>,
+    /// Files whose values stand for the chart's own.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub values_files: Vec<String>,
+    /// One more such file; of v2beta1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values_file: Option<String>,
+    /// Whether such files may be missing.
+    #[serde(default)]
+    pub ignore_missing_values_files: bool,
+    /// Which signatures are wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<Value>,
+}
 
 /// The fields of all versions.
 const OUTLINE: &str = r#"

@@ -74,40 +74,41 @@ impl SourceSpec for HelmRepositorySpec {
     }
 }
 
-/// Where charts are.
+/// The spec of a repository of charts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HelmRepositorySpec {
-    /// `https://HOST/PATH`, below which `index.yaml` is; `oci://HOST/PATH` for a registry.
+    /// `https://HOST/PATH` of the folder with `index.yaml`, or `oci://HOST/PATH` of a registry.
     pub url: String,
-    /// What it is.
+    /// The type of the repository.
     #[serde(default, rename = "type")]
     pub form: RepositoryType,
-    /// How often to look for another index. Defaults to 1 minute.
+    /// How often to fetch the index. Defaults to 1 minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub interval: Option<Duration>,
-    /// How long one request may take. Defaults to 60 s.
+    /// The time limit of one request. Defaults to 60 s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub timeout: Option<Duration>,
-    /// A Secret with a user name and a password; for a registry one of the type
-    /// `kubernetes.io/dockerconfigjson` as well.
+    /// A Secret with a user name and a password. For a registry it may also be of the type
+    /// `kubernetes.io/dockerconfigjson`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalReference>,
-    /// A Secret with a certificate authority, and a certificate to show and its key.
+    /// A Secret with a certificate authority, or with a client certificate and its key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cert_secret_ref: Option<LocalReference>,
-    /// Whether the credentials are sent to whichever host the index names, too.
+    /// Whether the credentials are also sent to every host that the index names.
     #[serde(default)]
     pub pass_credentials: bool,
-    /// Whether a registry is reached over plain HTTP, or over TLS with a certificate that nobody vouches for.
+    /// Whether a registry is reached over plain HTTP, or over TLS with a certificate that no authority
+    /// vouches for.
     #[serde(default)]
     pub insecure: bool,
     /// `generic`, `aws`, `azure` or `gcp`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
-    /// Without effect in Flux, too.
+    /// Without effect, as in Flux.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_from: Option<Value>,
     /// Whether fetching is paused.
@@ -115,14 +116,14 @@ pub struct HelmRepositorySpec {
     pub suspend: bool,
 }
 
-/// What a repository of charts is.
+/// The type of a repository of charts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RepositoryType {
     /// A web server with an index.
     #[default]
     Default,
-    /// A registry. It has no index, so nothing is fetched but the charts.
+    /// A registry. It has no index, so only the charts themselves are fetched.
     Oci,
 }
 

@@ -198,6 +198,18 @@ pub struct KustomizationSpec {
     pub validation: Option<String>,
 }
 
+impl KustomizationSpec {
+    /// Whether its objects are deleted with it.
+    pub fn deletes_its_objects(&self) -> bool {
+        let by_policy = match self.deletion_policy.unwrap_or_default() {
+            DeletionPolicy::MirrorPrune => self.prune,
+            DeletionPolicy::Delete | DeletionPolicy::WaitForTermination => true,
+            DeletionPolicy::Orphan => false,
+        };
+        by_policy && !self.suspend
+    }
+}
+
 /// What happens to the objects when the Kustomization is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {

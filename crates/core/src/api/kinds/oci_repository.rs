@@ -2,12 +2,13 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::api::LocalReference;
 use crate::api::decode;
 use crate::api::kind::{Column, Grant, Kind, KindInfo, Resource, Role};
-use crate::api::source::{LayerSelector, Selection, SourceInfo, SourceSpec, SourceStatus, secrets};
+use crate::api::source::{
+    LayerSelector, Selection, SourceInfo, SourceSpec, SourceStatus, Verification, secrets,
+};
 use lockgate_base::model::{Duration, KindId};
 
 /// An artifact in a registry.
@@ -49,10 +50,9 @@ impl Kind for OciRepositorySpec {
     type Status = SourceStatus;
 
     fn unserved(&self) -> Vec<(&'static str, bool)> {
-        vec![
-            ("verify", self.verify.is_some()),
-            ("provider", self.provider.as_deref().is_some_and(|provider| provider != "generic")),
-        ]
+        let mut fields = Verification::unserved(self.verify.as_ref());
+        fields.push(("provider", self.provider.as_deref().is_some_and(|provider| provider != "generic")));
+        fields
     }
 }
 
@@ -74,7 +74,12 @@ impl SourceSpec for OciRepositorySpec {
     }
 
     fn inputs(&self) -> Vec<(KindId, &str)> {
-        secrets([&self.secret_ref, &self.cert_secret_ref, &self.proxy_secret_ref])
+        let keys = self.verify.as_ref().map_or(&None, |verify| &verify.secret_ref);
+        secrets([&self.secret_ref, &self.cert_secret_ref, &self.proxy_secret_ref, keys])
+    }
+
+    fn is_verified(&self) -> bool {
+        self.verify.is_some()
     }
 
     fn selection(&self) -> Selection {
@@ -109,7 +114,7 @@ pub struct OciRepositorySpec {
     pub secret_ref: Option<LocalReference>,
     /// Which signatures are wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub verify: Option<Value>,
+    pub verify: Option<Verification>,
     /// The ServiceAccount whose pull secrets are used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_account_name: Option<String>,

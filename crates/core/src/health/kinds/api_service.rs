@@ -1,5 +1,5 @@
-//! APIService: whether what serves the group answers. kstatus has no rule for it, and would let those go on
-//! that need the group.
+//! APIService: healthy when the server of the group answers. kstatus has no rule for it, and would start
+//! objects that need the group too early.
 
 use super::super::state::Health;
 use super::super::status::{JudgedObject, in_progress};

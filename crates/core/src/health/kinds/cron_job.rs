@@ -1,4 +1,5 @@
-//! CronJob: always well. What its jobs come to is their own business, and the last one may long be gone.
+//! CronJob: always healthy. The results of its jobs are judged on the jobs themselves, and the last job may
+//! be long gone.
 
 use super::super::state::Health;
 use super::super::status::JudgedObject;

@@ -1,4 +1,4 @@
-//! CustomResourceDefinition: well when it is established. Its names may clash with those of another.
+//! CustomResourceDefinition: healthy when it is established. Its names may clash with those of another.
 
 use super::super::state::Health;
 use super::super::status::{JudgedObject, in_progress};

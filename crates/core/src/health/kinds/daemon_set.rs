@@ -1,4 +1,4 @@
-//! DaemonSet: well when every node that wants a pod has an up-to-date one that is available.
+//! DaemonSet: healthy when every node that wants a pod has an up-to-date one that is available.
 
 use super::super::state::Health;
 use super::super::status::{JudgedObject, in_progress};
@@ -7,7 +7,7 @@ pub(super) fn health(status: JudgedObject<'_>) -> Health {
     let Some(desired) = status.number("/status/desiredNumberScheduled") else {
         return in_progress("the nodes are not counted yet");
     };
-    // Its controller always sets this one, so without it the numbers are not its own.
+    // The controller always sets this field, so without it the numbers are not from the controller.
     if status.number("/status/observedGeneration").is_none() {
         return in_progress("the controller has not seen it yet");
     }

@@ -1,10 +1,10 @@
-//! Deployment: well when all its replicas are up to date and available; failed when it missed its progress
+//! Deployment: healthy when all its replicas are up to date and available; failed when it missed its progress
 //! deadline.
 
 use super::super::state::Health;
 use super::super::status::{JudgedObject, in_progress, replicas, surplus, with_cause};
 
-/// How the API server writes "no deadline".
+/// The API server's notation for "no deadline".
 const NO_DEADLINE: i64 = i32::MAX as i64;
 
 pub(super) fn health(status: JudgedObject<'_>) -> Health {
@@ -14,12 +14,12 @@ pub(super) fn health(status: JudgedObject<'_>) -> Health {
     {
         return Health::Failed(format!("it missed its progress deadline: {}", progressing.message()));
     }
-    // A quota or an admission plugin that stops the pods says so here.
+    // A quota or an admission plugin that refuses the pods is reported here.
     let failure = status.true_condition("ReplicaFailure");
     if let Some(health) = by_replicas(status) {
         return with_cause(health, failure);
     }
-    // Without a deadline the controller does not tell of progress.
+    // Without a deadline the controller does not report progress.
     let no_deadline = status.number("/spec/progressDeadlineSeconds").unwrap_or(NO_DEADLINE) == NO_DEADLINE;
     let has_progressed = progressing
         .is_some_and(|progressing| progressing.is_true() && progressing.reason() == "NewReplicaSetAvailable");
@@ -33,7 +33,7 @@ pub(super) fn health(status: JudgedObject<'_>) -> Health {
 }
 
 fn by_replicas(status: JudgedObject<'_>) -> Option<Health> {
-    // The controller takes 1 where nothing is said.
+    // The default of the controller is 1.
     let wanted = status.number("/spec/replicas").unwrap_or(1);
     let count = |field: &str| status.count(&format!("/status/{field}"));
     let (all, updated, available) = (count("replicas"), count("updatedReplicas"), count("availableReplicas"));

@@ -1,4 +1,4 @@
-//! Job: well when it is complete. Flux waits for that, kstatus for its start only.
+//! Job: healthy when it is complete. Flux waits for completion, kstatus only for the start.
 
 use super::super::state::Health;
 use super::super::status::{JudgedObject, in_progress};

@@ -1,4 +1,4 @@
-//! PersistentVolumeClaim: well when it is bound; failed when its volume was lost.
+//! PersistentVolumeClaim: healthy when it is bound; failed when its volume was lost.
 
 use super::super::state::Health;
 use super::super::status::{JudgedObject, in_progress};

@@ -2,7 +2,7 @@
 
 use super::super::state::Health;
 use super::super::status::{JudgedObject, in_progress, with_cause};
-use super::super::trouble::{PodTrouble, TroubleSubject, troubles};
+use super::super::trouble::{TroubleKind, trouble};
 
 pub(super) fn health(status: JudgedObject<'_>) -> Health {
     match status.text("/status/phase") {
@@ -12,7 +12,9 @@ pub(super) fn health(status: JudgedObject<'_>) -> Health {
         // The scheduler may still find a node, or the autoscaler make one, so this is no failure.
         "Pending" => match status.condition("PodScheduled").filter(|condition| condition.is_false()) {
             Some(scheduled) => with_cause(in_progress("no node takes it"), Some(scheduled)),
-            None => in_progress(waiting(status).unwrap_or_else(|| "it is pending".into())),
+            None => in_progress(
+                trouble(status, &[]).map_or_else(|| "it is pending".into(), |trouble| trouble.text),
+            ),
         },
         "" => in_progress("it has not been seen by a node"),
         phase => in_progress(format!("its phase is {phase}")),
@@ -23,17 +25,9 @@ fn running(status: JudgedObject<'_>) -> Health {
     if status.true_condition("Ready").is_some() {
         return Health::Current;
     }
-    let waiting_ones = troubles(status).filter_map(|trouble| match trouble.subject {
-        TroubleSubject::Waiting(name) => Some((name, trouble.reason)),
-        _ => None,
-    });
-    let crashing: Vec<&str> =
-        waiting_ones.filter(|(_, reason)| *reason == "CrashLoopBackOff").map(|(name, _)| name).collect();
-    if !crashing.is_empty() {
-        return Health::Failed(format!("CrashLoopBackOff: {}", crashing.join(", ")));
-    }
-    match waiting(status) {
-        Some(waiting) => in_progress(waiting),
+    match trouble(status, &[]) {
+        Some(trouble) if trouble.kind == TroubleKind::Crashing => Health::Failed(trouble.text),
+        Some(trouble) => in_progress(trouble.text),
         None => with_cause(in_progress("it runs and is not ready"), status.condition("Ready")),
     }
 }
@@ -42,18 +36,4 @@ fn failure(status: JudgedObject<'_>) -> String {
     let parts = [status.text("/status/reason"), status.text("/status/message")];
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     if parts.is_empty() { "it has failed".into() } else { parts.join(": ") }
-}
-
-/// What the first waiting container waits for: `ImagePullBackOff: web: Back-off pulling image ...`.
-fn waiting(status: JudgedObject<'_>) -> Option<String> {
-    troubles(status).find_map(|trouble| match trouble {
-        PodTrouble { reason: "", .. } => None,
-        PodTrouble { subject: TroubleSubject::Waiting(name), reason, message: "" } => {
-            Some(format!("{reason}: {name}"))
-        }
-        PodTrouble { subject: TroubleSubject::Waiting(name), reason, message } => {
-            Some(format!("{reason}: {name}: {message}"))
-        }
-        _ => None,
-    })
 }

@@ -1,5 +1,5 @@
-//! PodDisruptionBudget: well once its controller has seen it, which the generation tells. How many
-//! disruptions it allows is the business of its pods.
+//! PodDisruptionBudget: healthy once its controller has observed its generation. The number of allowed
+//! disruptions depends on its pods, and is not judged here.
 
 use super::super::state::Health;
 use super::super::status::JudgedObject;

@@ -1,4 +1,4 @@
-//! ReplicaSet: well when all its replicas are labelled, available and ready.
+//! ReplicaSet: healthy when all its replicas are labelled, available and ready.
 
 use super::super::state::Health;
 use super::super::status::{JudgedObject, replicas, surplus, with_cause};

@@ -1,5 +1,5 @@
-//! Service: well as soon as it has a cluster IP, where its type needs one. The address of a load balancer is
-//! not waited for: on many clusters nobody gives one, and kstatus does not wait either.
+//! Service: healthy as soon as it has a cluster IP, if its type needs one. Nothing waits for the address of a
+//! load balancer: many clusters assign none, and kstatus does not wait either.
 
 use super::super::state::Health;
 use super::super::status::{JudgedObject, in_progress};

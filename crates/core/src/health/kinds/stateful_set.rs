@@ -1,10 +1,11 @@
-//! StatefulSet: well when all its replicas are ready and of one revision. Its controller tells of no failure.
+//! StatefulSet: healthy when all its replicas are ready and of one revision. Its controller reports no
+//! failure.
 
 use super::super::state::Health;
 use super::super::status::{JudgedObject, in_progress, replicas, surplus};
 
 pub(super) fn health(status: JudgedObject<'_>) -> Health {
-    // Someone else deletes the pods then, so their revision says nothing.
+    // With this strategy somebody else deletes the pods, so their revision proves nothing.
     if status.text("/spec/updateStrategy/type") == "OnDelete" {
         return Health::Current;
     }
@@ -20,7 +21,7 @@ pub(super) fn health(status: JudgedObject<'_>) -> Health {
     if all > wanted {
         return surplus(all - wanted);
     }
-    // A partition holds those back whose ordinal is below it.
+    // A partition excludes pods whose ordinal is below it from the update.
     if let Some(partition) = status.number("/spec/updateStrategy/rollingUpdate/partition") {
         let (updated, to_update) = (count("updatedReplicas"), (wanted - partition).max(0));
         return if updated < to_update { replicas(updated, to_update, "updated") } else { Health::Current };

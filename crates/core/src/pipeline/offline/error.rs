@@ -3,7 +3,8 @@
 use crate::api;
 use crate::api::Kustomization;
 use crate::graph::Cycle;
-use lockgate_base::model::Object;
+use lockgate_base::model::{Digest, Object};
+use lockgate_render::budget::Spent;
 use lockgate_render::substitute::SubstituteError;
 use lockgate_render::{RenderError, RenderedObject};
 
@@ -25,6 +26,8 @@ pub struct BuiltKustomization {
     pub kustomization: Option<Box<Kustomization>>,
     /// The objects in their order, each with the file it is from.
     pub resources: Vec<RenderedObject>,
+    /// The digest of the build, as the agent records it; `None` for a folder.
+    pub digest: Option<Digest>,
     /// What people should know.
     pub warnings: Vec<String>,
 }
@@ -91,6 +94,14 @@ pub enum OfflineError {
         subject: String,
         /// How deep they may be.
         limit: usize,
+    },
+    /// The tree holds more objects of a kind than can be looked through.
+    #[error("{file}: {spent}")]
+    TooLarge {
+        /// The file that was too much.
+        file: String,
+        /// What there was too much of.
+        spent: Spent,
     },
     /// There is no Kustomization of that name.
     #[error("there is no Kustomization '{name}' in {}", if .folder.is_empty() { "the tree" } else { .folder })]

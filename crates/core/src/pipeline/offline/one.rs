@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::error::{BuiltKustomization, LocatedObject, OfflineError, oddities_of, subject};
 use super::values::{Nearby, SubstituteValues};
 use crate::api::{self, DEFAULT_SOURCE, Kustomization};
-use crate::pipeline::build::{rendered, supported};
+use crate::pipeline::build::{digest, rendered, supported};
 use crate::pipeline::dress::dress;
 use crate::pipeline::gather::{GatherError, gather};
 use crate::pipeline::ports::Lookup;
@@ -53,6 +53,7 @@ pub async fn kustomization(
     let set = set.map_err(|error| OfflineError::Render { subject: subject.clone(), error })?;
     warnings.extend(set.warnings.iter().cloned());
     let mut resources = set.into_resources();
+    let digest = Some(digest(&resources));
     let owner = kustomization.reference();
     for resource in &mut resources {
         dress(&mut resource.object, Kustomization::OWNERSHIP, &owner, spec.common_metadata.as_ref());
@@ -62,7 +63,8 @@ pub async fn kustomization(
     }
     let warnings = warnings.into_iter().map(|warning| format!("{subject}: {warning}"));
     let warnings = warnings.chain(oddities_of(&resources)).collect();
-    Ok(BuiltKustomization { subject, kustomization: Some(Box::new(kustomization)), resources, warnings })
+    let kustomization = Some(Box::new(kustomization));
+    Ok(BuiltKustomization { subject, kustomization, resources, digest, warnings })
 }
 
 /// A Kustomization of a file with what the API server would ask for, where that says nothing about the build.

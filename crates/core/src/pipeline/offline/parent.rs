@@ -13,11 +13,12 @@ use lockgate_base::tree::Tree;
 /// How many Kustomizations are built to find the one that applies another, those nearest to it first.
 const PARENT_LIMIT: usize = 50;
 
-/// What is to be said of a Kustomization that is built by itself.
+/// What is to be said of a Kustomization that is built by itself. Where the tree holds too much to be looked
+/// through, less is known, and said.
 pub async fn hints(tree: &Tree, found: &LocatedObject, values: &SubstituteValues) -> Vec<String> {
     let mut hints = Vec::new();
     let mut sources = KnownSources::default();
-    for source in sources_in(tree) {
+    for source in sources_in(tree).unwrap_or_default() {
         sources.meet(&source.object);
     }
     let subject = subject(found);
@@ -47,7 +48,7 @@ async fn parent(
     if found.file.is_empty() {
         return None;
     }
-    let mut others = kustomizations(tree, "");
+    let mut others = kustomizations(tree, "").ok()?;
     others.retain(|other| other.object.id() != found.object.id() || other.file != found.file);
     let in_common = |folder: &str| folder.bytes().zip(found.file.bytes()).take_while(|(a, b)| a == b).count();
     others.sort_by_key(|other| std::cmp::Reverse(in_common(&folder_of(&other.object))));

@@ -1,14 +1,18 @@
-//! Finds objects in the files of a tree.
+//! Finds objects in the files of a tree, in no more memory than a build may have.
+
+use serde_json::Value;
 
 use super::error::{LocatedObject, OfflineError};
 use crate::api::{self, Kustomization};
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{self, Dialect};
 use lockgate_base::tree::Tree;
+use lockgate_render::Budget;
+use lockgate_render::budget::Cost;
 
 /// The Kustomization of a name, or of `namespace/name`, wherever below a folder of the tree it stands.
 pub fn find(tree: &Tree, folder: &str, name: &str) -> Result<LocatedObject, OfflineError> {
-    let mut found = kustomizations(tree, folder);
+    let mut found = kustomizations(tree, folder)?;
     found.retain(|LocatedObject { object, .. }| {
         let id = object.id();
         id.name == name || format!("{}/{}", id.namespace, id.name) == name
@@ -24,28 +28,49 @@ pub fn find(tree: &Tree, folder: &str, name: &str) -> Result<LocatedObject, Offl
 }
 
 /// All Kustomizations below a folder.
-pub(super) fn kustomizations(tree: &Tree, folder: &str) -> Vec<LocatedObject> {
-    let mut found = objects(tree, folder, &[Kustomization::ID.kind]);
+pub(super) fn kustomizations(tree: &Tree, folder: &str) -> Result<Vec<LocatedObject>, OfflineError> {
+    let mut found = objects(tree, folder, &[Kustomization::ID.kind], Some)?;
     found.retain(|found| Kustomization::INFO.is_of(&found.object));
-    found
+    Ok(found)
 }
 
 /// The sources that stand in the tree as they are.
-pub(super) fn sources_in(tree: &Tree) -> Vec<LocatedObject> {
+pub(super) fn sources_in(tree: &Tree) -> Result<Vec<LocatedObject>, OfflineError> {
     let kinds: Vec<&str> = api::built_from().map(|info| info.id.kind).collect();
-    objects(tree, "", &kinds)
+    objects(tree, "", &kinds, Some)
 }
 
-/// The ConfigMaps and Secrets that stand in the tree as they are. What a build would make of them is not
-/// known here.
-pub fn values_in(tree: &Tree) -> Vec<LocatedObject> {
-    objects(tree, "", &["ConfigMap", "Secret"])
+/// The ConfigMaps and Secrets that stand in the tree as they are, each with its values alone. What a build
+/// would make of them is not known here.
+pub fn values_in(tree: &Tree) -> Result<Vec<LocatedObject>, OfflineError> {
+    objects(tree, "", &["ConfigMap", "Secret"], |object| {
+        object
+            .edit(|value| {
+                let Some(fields) = value.as_object_mut() else { return };
+                fields.retain(|name, _| {
+                    ["apiVersion", "kind", "metadata", "data", "stringData"].contains(&name.as_str())
+                });
+                for name in ["data", "stringData"] {
+                    match fields.get_mut(name) {
+                        Some(Value::Object(values)) => values.retain(|_, value| value.is_string()),
+                        Some(other) => *other = Value::Null,
+                        None => {}
+                    }
+                }
+            })
+            .ok()
+    })
 }
 
-/// The objects of some kinds in the YAML files below a folder. Files that do not read are passed over: they
-/// need not be manifests.
-fn objects(tree: &Tree, folder: &str, kinds: &[&str]) -> Vec<LocatedObject> {
-    let reader = tree.reader();
+/// The objects of some kinds in the YAML files below a folder, as `keep` leaves them. Files that do not read
+/// are passed over: they need not be manifests.
+fn objects(
+    tree: &Tree,
+    folder: &str,
+    kinds: &[&str],
+    keep: impl Fn(Object) -> Option<Object>,
+) -> Result<Vec<LocatedObject>, OfflineError> {
+    let (reader, budget) = (tree.reader(), Budget::default());
     let is_below =
         |path: &str| folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
     let files = tree.entries().map(|(path, _)| path).filter(|path| is_below(path));
@@ -57,13 +82,48 @@ fn objects(tree: &Tree, folder: &str, kinds: &[&str]) -> Vec<LocatedObject> {
         if !kinds.iter().any(|kind| text.contains(kind)) {
             continue;
         }
-        for document in yaml::documents(&text, Dialect::V3).unwrap_or_default() {
-            if let Ok(object) = Object::parse(document.value)
-                && kinds.contains(&object.kind())
-            {
+        let told = |spent| OfflineError::TooLarge { file: path.clone(), spent };
+        let before = budget.spent(Cost::Nodes);
+        let documents = budget.reading(|left| yaml::documents_within(&text, Dialect::V3, left));
+        for document in documents.map_err(told)?.unwrap_or_default() {
+            let object = Object::parse(document.value).ok().filter(|object| kinds.contains(&object.kind()));
+            if let Some(object) = object.and_then(&keep) {
+                budget.copy(object.value()).map_err(told)?;
                 found.push(LocatedObject { file: path.clone(), object });
             }
         }
+        // What is kept is counted by itself.
+        budget.give_back(Cost::Nodes, budget.spent(Cost::Nodes) - before);
     }
-    found
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config_map(name: &str, rest: &str) -> String {
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n{rest}")
+    }
+
+    #[test]
+    fn what_is_no_value_is_not_kept() {
+        let maps = format!("x: [{}]\n", "{a: b},".repeat(20_000));
+        let files = (0..20).map(|at| {
+            let text = config_map(&format!("c{at}"), &format!("data: {{a: \"1\", b: {{c: d}}}}\n{maps}"));
+            (format!("{at}.yaml"), text)
+        });
+        let found = values_in(&Tree::in_memory(files)).unwrap();
+        assert_eq!(found.len(), 20, "each is read in what the one before has left");
+        let value = found[0].object.value();
+        assert_eq!((&value["data"], value.get("x")), (&serde_json::json!({"a": "1"}), None));
+    }
+
+    #[test]
+    fn more_than_a_build_may_have_is_told_with_its_file() {
+        let data = format!("data: {{a: {}}}\n", "v".repeat(15 << 20));
+        let files = (0..5).map(|at| (format!("{at}.yaml"), config_map(&format!("c{at}"), &data)));
+        let error = values_in(&Tree::in_memory(files)).unwrap_err().to_string();
+        assert!(error.starts_with("4.yaml: the build is too expensive: more than 67108864 bytes"), "{error}");
+    }
 }

@@ -1,4 +1,4 @@
-//! Which sources the tree stands for.
+//! The sources whose files the tree holds.
 
 use std::collections::BTreeMap;
 
@@ -6,17 +6,17 @@ use crate::api::{self, DEFAULT_SOURCE};
 use lockgate_base::model::{Object, Ref};
 use lockgate_base::tree::{Resolved, Tree};
 
-/// The sources that are known of.
+/// The known sources.
 #[derive(Debug, Default)]
 pub(super) struct KnownSources {
-    /// The one that stands for the tree, where that is known.
+    /// The source that stands for the tree, if it is known.
     pub(super) own: Option<Ref>,
-    /// The addresses of all.
+    /// The URL of each source.
     urls: BTreeMap<Ref, String>,
 }
 
 impl KnownSources {
-    /// Takes an object in; says whether it is a source.
+    /// Adds an object; returns whether it is a source.
     pub(super) fn meet(&mut self, object: &Object) -> bool {
         let Some(info) = api::built_from().find(|info| info.is_of(object)) else { return false };
         let url = object.text("/spec/url").unwrap_or_default().to_owned();
@@ -25,13 +25,13 @@ impl KnownSources {
         true
     }
 
-    /// Whether a source was met.
+    /// Whether the source is known.
     pub(super) fn knows(&self, source: &Ref) -> bool {
         self.urls.contains_key(source)
     }
 
-    /// Why the files of a Kustomization are not those of the tree, where that is so. A source that nothing
-    /// here defines is taken for the tree.
+    /// The reason why the files of a Kustomization are not in the tree; `None` if they are. A source that no
+    /// object defines counts as the tree.
     pub(super) fn is_foreign(&self, object: &Object, tree: &Tree) -> Option<String> {
         let Some(source) = source_of(object) else {
             let text = |field: &str| object.text(&format!("/spec/sourceRef/{field}"));
@@ -44,7 +44,7 @@ impl KnownSources {
         let url = self.urls.get(&source)?;
         let path = folder_of(object);
         let is_here = self.own.as_ref().map_or_else(
-            // A folder that is there speaks for the tree, and the root of one for nothing.
+            // An existing folder is evidence for the tree; the root folder, which always exists, is none.
             || !path.is_empty() && tree.reader().node(&path) == Ok(Some(Resolved::Directory)),
             |own| *own == source || self.urls.get(own) == Some(url),
         );
@@ -52,7 +52,7 @@ impl KnownSources {
     }
 }
 
-/// The source that a Kustomization names, where it is of a kind that lockgate acts on.
+/// The source of a Kustomization, if lockgate acts on its kind.
 pub(super) fn source_of(object: &Object) -> Option<Ref> {
     let text = |field: &str| object.text(&format!("/spec/sourceRef/{field}"));
     let info = api::source(text("apiVersion"), text("kind").unwrap_or(DEFAULT_SOURCE))?;
@@ -61,7 +61,7 @@ pub(super) fn source_of(object: &Object) -> Option<Ref> {
     Some(Ref::new(info.id, namespace, text("name")?))
 }
 
-/// `spec.path` as the tree has it.
+/// `spec.path` as a path of the tree.
 pub(super) fn folder_of(object: &Object) -> String {
     api::folder(object.text("/spec/path").unwrap_or_default())
 }

@@ -115,7 +115,7 @@ fn stages(stages: &[(&str, &[&str])]) -> Tree {
 #[test]
 fn one_is_built_as_the_agent_would() {
     let tree = tree(&[("vars.yaml", VARS)]);
-    let values = SubstituteValues { tree: values_in(&tree), ..SubstituteValues::default() };
+    let values = SubstituteValues { tree: values_in(&tree).unwrap(), ..SubstituteValues::default() };
     let built = kustomization(&tree, &find(&tree, "", "apps").unwrap(), &values).unwrap();
     assert_eq!(built.subject, "Kustomization/flux-system/apps in clusters/a/apps.yaml");
     let [RenderedObject { object, origin, .. }] = built.resources.as_slice() else { panic!("{built:?}") };
@@ -148,7 +148,7 @@ fn the_nearest_and_most_deliberate_value_wins() {
     let tree = tree(&[("vars.yaml", VARS)]);
     let found = find(&tree, "", "apps").unwrap();
     let vars = |domain: &str| object(&VARS.replace("example.org", domain));
-    let own = SubstituteValues { tree: values_in(&tree), ..SubstituteValues::default() };
+    let own = SubstituteValues { tree: values_in(&tree).unwrap(), ..SubstituteValues::default() };
     let built = SubstituteValues { built: vec![vars("built.org")], ..own.clone() };
     let given = SubstituteValues { given: vec![vars("first.org"), vars("given.org")], ..built.clone() };
     let instead = map(&[("domain", "file.org"), ("region", "file")]);
@@ -170,7 +170,7 @@ fn the_nearest_and_most_deliberate_value_wins() {
 #[test]
 fn a_secret_is_decoded() {
     let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: Yg==}\nstringData: {c: d}\n";
-    let values = values_in(&tree(&[("s.yml", secret)]));
+    let values = values_in(&tree(&[("s.yml", secret)])).unwrap();
     let found = values.iter().find(|found| found.object.kind() == "Secret").unwrap();
     let texts = data(&found.object)
         .into_iter()
@@ -186,7 +186,7 @@ fn of_two_with_one_name_the_nearer_is_taken_and_no_guess_is_made() {
         json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}})
     );
     let tree = tree(&[("c/a/vars.yaml", VARS), ("c/b/vars.yaml", other.as_str()), ("c/j.yaml", &json)]);
-    let values = SubstituteValues { tree: values_in(&tree), ..SubstituteValues::default() };
+    let values = SubstituteValues { tree: values_in(&tree).unwrap(), ..SubstituteValues::default() };
     assert_eq!(values.tree.iter().filter(|found| found.file == "c/j.yaml").count(), 1);
     let object = find(&tree, "", "apps").unwrap().object;
     let built = |file: &str| {
@@ -357,7 +357,7 @@ fn a_path_that_climbs_out_stops_at_the_root() {
     let climbs = APPS.replace("path: ./apps", "path: ../../apps/../apps");
     let tree = tree(&[("vars.yaml", VARS), ("climbs.yaml", &climbs)]);
     let found = LocatedObject { file: "climbs.yaml".into(), object: object(&climbs) };
-    let values = SubstituteValues { tree: values_in(&tree), ..SubstituteValues::default() };
+    let values = SubstituteValues { tree: values_in(&tree).unwrap(), ..SubstituteValues::default() };
     assert_eq!(host(&kustomization(&tree, &found, &values).unwrap()), "west.example.org");
 }
 
@@ -383,7 +383,7 @@ fn hints_below(root: &str, more: &[(&str, &str)]) -> Vec<String> {
     let mut files = vec![("clusters/a/root.yaml", root.as_str()), ("clusters/a/vars.yaml", VARS)];
     files.extend(more);
     let tree = tree(&files);
-    let values = SubstituteValues { tree: values_in(&tree), ..SubstituteValues::default() };
+    let values = SubstituteValues { tree: values_in(&tree).unwrap(), ..SubstituteValues::default() };
     hints(&tree, &find(&tree, "", "apps").unwrap(), &values).now_or_never().unwrap()
 }
 
@@ -422,7 +422,7 @@ fn values_of_another_part_of_the_tree_are_told_of() {
     let warned = |file: &str| {
         let tree = tree(&[(file, VARS)]);
         let found = find(&tree, "", "apps").unwrap();
-        let values = SubstituteValues { tree: values_in(&tree), ..SubstituteValues::default() };
+        let values = SubstituteValues { tree: values_in(&tree).unwrap(), ..SubstituteValues::default() };
         kustomization(&tree, &found, &values).unwrap().warnings.join("\n")
     };
     let told =

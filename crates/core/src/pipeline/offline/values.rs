@@ -1,4 +1,4 @@
-//! Where the values to substitute may come from when there is no cluster to ask.
+//! The places where values to substitute are looked up without a cluster.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -11,21 +11,21 @@ use crate::pipeline::gather::ByHand;
 use crate::pipeline::ports::{ApiFailure, Data, DataKind, Lookup};
 use lockgate_base::model::{Object, Secret};
 
-/// Values to substitute. An object's namespace counts only where it has one.
+/// Values to substitute. The namespace of an object counts only if the object has one.
 #[derive(Debug, Clone, Default)]
 pub struct SubstituteValues {
-    /// ConfigMaps and Secrets that the caller gives; the last of a name is taken.
+    /// ConfigMaps and Secrets that the caller gives. The last one of a name wins.
     pub given: Vec<Object>,
-    /// The objects that were built before; the last of a name is taken where none is given.
+    /// The objects that were built before. The last one of a name is used if the caller gives none.
     pub built: Vec<Object>,
-    /// The objects that stand in the tree, the last resort: the one whose file is nearest to the
-    /// Kustomization's.
+    /// The objects in the tree, the last resort. The one whose file is nearest to the Kustomization's file
+    /// wins.
     pub tree: Vec<LocatedObject>,
     /// Single values.
     pub by_hand: ByHand,
 }
 
-/// Where there is nothing to look up.
+/// A lookup that finds nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct Nowhere;
 
@@ -35,14 +35,14 @@ impl Lookup for Nowhere {
     }
 }
 
-/// Looks values up as one Kustomization sees them.
+/// Looks values up for one Kustomization.
 pub(super) struct Nearby<'v, L> {
     pub(super) values: &'v SubstituteValues,
     /// The Kustomization's file.
     pub(super) near: &'v str,
-    /// Where to look before the tree.
+    /// The lookup that comes before the tree.
     pub(super) elsewhere: &'v L,
-    /// What is to be told of where values were found.
+    /// Messages about the places where values were found.
     told: Mutex<Vec<String>>,
 }
 
@@ -51,7 +51,7 @@ impl<'v, L> Nearby<'v, L> {
         Self { values, near, elsewhere, told: Mutex::new(Vec::new()) }
     }
 
-    /// A line for each object that was taken from another part of the tree than that of the Kustomization.
+    /// A line for each object that came from another part of the tree than the Kustomization.
     pub(super) fn into_told(self) -> Vec<String> {
         self.told.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
@@ -83,14 +83,14 @@ impl<L: Lookup> Lookup for Nearby<'_, L> {
     }
 }
 
-/// Whether a folder is the one that a file is in, or around it.
+/// Whether a folder holds the file, directly or further down.
 fn is_around(folder: &str, file: &str) -> bool {
     folder.is_empty() || file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// A repository holds one of a name for each of its clusters: the one in the folder that has most in common
-/// with `near` is taken. Where two that differ are equally near, neither is, since the choice would be a
-/// guess.
+/// The candidate whose folder shares most with `near`, since a repository may hold one object of a name for
+/// each cluster. If two different candidates are equally near, the result is `None`, since the choice would
+/// be a guess.
 fn nearest<'v>(candidates: impl Iterator<Item = &'v LocatedObject>, near: &str) -> Option<&'v LocatedObject> {
     let mut best: (usize, Vec<&LocatedObject>) = (0, Vec::new());
     for found in candidates {
@@ -112,7 +112,7 @@ fn is_named(object: &Object, kind: DataKind, namespace: &str, name: &str) -> boo
     id.kind == kind.to_string() && id.name == name && (id.namespace.is_empty() || id.namespace == namespace)
 }
 
-/// `data`, decoded for a Secret, with `stringData` over it.
+/// `data`, decoded if the object is a Secret, with `stringData` over it.
 pub(super) fn data(object: &Object) -> Data {
     let is_secret = object.kind() == "Secret";
     let entries = |field: &str| object.pointer(field).and_then(Value::as_object).into_iter().flatten();

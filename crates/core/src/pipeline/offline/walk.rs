@@ -115,6 +115,7 @@ impl<L: Lookup> Walk<'_, L> {
                     subject,
                     kustomization: None,
                     resources: set.into_resources(),
+                    digest: None,
                     warnings,
                 };
                 self.sources.own = root_source(self.tree, path, &rendered);
@@ -170,6 +171,7 @@ impl<L: Lookup> Walk<'_, L> {
                 subject,
                 kustomization: None,
                 resources: Vec::new(),
+                digest: None,
                 warnings,
             });
             return;

@@ -10,6 +10,8 @@ use super::machine::Here;
 use super::{inventory_of, kustomization, run, snapshot};
 use crate::pipeline::{held, remove};
 use crate::verdict::Common;
+use lockgate_base::keys;
+use lockgate_base::model::Object;
 
 /// What another holds stays managed until that one has put its labels on it; then it is let go.
 #[tokio::test]
@@ -42,6 +44,35 @@ async fn what_lacks_a_value_holds_all_the_same_what_it_builds() {
     let next = kustomization(&values, &[]);
     let held = held(&Fake::with(&["a"]), &next, &snapshot(&["a"]), None, &Here).await;
     assert_eq!(held, HashSet::from(["n_a__ConfigMap".parse().unwrap()]));
+}
+
+/// What others take values from is no loss of theirs, so that nobody is to take it over.
+#[tokio::test]
+async fn what_another_needs_stays_and_is_let_go() {
+    let fake = Fake::with(&["vars"]);
+    let diary = Diary::beside(&fake);
+    diary.need("n_vars__ConfigMap", "next");
+    let finish = run(&fake, &diary, &kustomization(&json!({}), &["n_vars__ConfigMap"]), &["a"], None).await;
+    assert_eq!(inventory_of(&finish.outcome), ["n_a__ConfigMap"]);
+    let told = "kept ConfigMap/n/vars is not deleted: Kustomization/flux-system/next cannot do without it";
+    assert!(fake.log().iter().any(|line| line == told), "{:?}", fake.log());
+    assert!(fake.object("vars").is_some());
+}
+
+/// A namespace is not deleted with what its own owner still builds in it.
+#[tokio::test]
+async fn a_namespace_stays_while_its_owner_builds_objects_in_it() {
+    let labels = json!({keys::OWNER_NAME: "apps", keys::OWNER_NAMESPACE: "flux-system"});
+    let namespace = |name: &str| {
+        let metadata = json!({"name": name, "uid": "u", "resourceVersion": "1", "labels": labels});
+        Object::parse(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})).unwrap()
+    };
+    let fake = Fake::default().beside(namespace("n")).beside(namespace("m"));
+    let managed = kustomization(&json!({}), &["_n__Namespace", "_m__Namespace"]);
+    let finish = run(&fake, &Diary::beside(&fake), &managed, &["a"], None).await;
+    assert_eq!(inventory_of(&finish.outcome), ["n_a__ConfigMap"]);
+    let told = "kept Namespace/n is not deleted: its owner cannot do without it";
+    assert_eq!(fake.log(), ["apply a", "delete m", told]);
 }
 
 #[tokio::test]

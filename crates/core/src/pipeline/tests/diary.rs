@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::fake::Fake;
 use crate::api::{InventoryEntry, Kustomization};
-use crate::pipeline::{Candidate, Claim, Claims, Journal, JournalError, News, Slot};
+use crate::pipeline::{Candidate, Claim, Claims, Hold, Journal, JournalError, News, Slot};
 use crate::verdict::Ill;
 use lockgate_base::model::ObjectId;
 
@@ -30,7 +30,14 @@ impl Diary {
     pub(super) fn claim(&self, id: &str, holder: &str, awaited: bool) {
         let holder = Kustomization::named("flux-system", holder);
         let held = HashSet::from([id.parse().unwrap()]);
-        self.claims.lock().unwrap().push((held, Claim { holder, awaited }));
+        self.claims.lock().unwrap().push((held, Claim { holder, hold: Hold::Itself, awaited }));
+    }
+
+    /// Has another Kustomization of the namespace need an object.
+    pub(super) fn need(&self, id: &str, holder: &str) {
+        let holder = Kustomization::named("flux-system", holder);
+        let needed = HashSet::from([id.parse().unwrap()]);
+        self.claims.lock().unwrap().push((needed, Claim { holder, hold: Hold::Needed, awaited: false }));
     }
 
     /// Has an object depend on another.

@@ -36,8 +36,10 @@ pub(super) struct Fake {
     frozen: BTreeSet<String>,
     /// What the server warns of with each object that is applied.
     warnings: Vec<String>,
-    /// An object that is refused, how, and how often still.
+    /// An object whose dry run is refused, how, and how often still.
     answers: Mutex<Option<(String, Answer, usize)>>,
+    /// An object of which a dry run is accepted and the apply refused, how, and how often still.
+    unapplied: Mutex<Option<(String, Answer, usize)>>,
     /// Kinds and namespaces that are not there until they are applied.
     absent: Mutex<BTreeSet<String>>,
     /// How long waits take.
@@ -51,6 +53,14 @@ fn stored(name: &str, owner: &str) -> Object {
     let metadata = json!({"name": name, "namespace": "n", "uid": format!("uid-{name}"), "labels": labels,
                           "resourceVersion": "1"});
     Object::parse(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})).unwrap()
+}
+
+/// The answer by which an object is refused this time.
+fn answered(answers: &Mutex<Option<(String, Answer, usize)>>, name: &str) -> Option<Answer> {
+    let mut answers = answers.lock().unwrap();
+    let (of, answer, times) = answers.as_mut()?;
+    *times = times.checked_sub(usize::from(of == name)).unwrap_or_default();
+    (of == name && *times > 0).then(|| answer.clone())
 }
 
 impl Fake {
@@ -109,12 +119,10 @@ impl Fake {
         self
     }
 
-    /// The answer by which an object is refused this time.
-    fn answered(&self, name: &str) -> Option<Answer> {
-        let mut answers = self.answers.lock().unwrap();
-        let (of, answer, times) = answers.as_mut()?;
-        *times = times.checked_sub(usize::from(of == name)).unwrap_or_default();
-        (of == name && *times > 0).then(|| answer.clone())
+    /// An object is refused with an answer once its dry run was accepted, so many times.
+    pub(super) fn refusing_applies(self, times: usize, name: &str, answer: Answer) -> Self {
+        *self.unapplied.lock().unwrap() = Some((name.into(), answer, times + 1));
+        self
     }
 
     /// Without a kind or a namespace until it is applied.
@@ -256,7 +264,7 @@ impl Reads for Fake {
             let is_absent = |name: &str| self.absent.lock().unwrap().contains(name);
             let dry_run = if self.loses(object.name()) {
                 Err(Refusal::unavailable(object.id(), Phase::DryRun, "reset"))
-            } else if let Some(answer) = self.answered(object.name()) {
+            } else if let Some(answer) = answered(&self.answers, object.name()) {
                 Err(Refusal::of_answer(object.id(), Phase::DryRun, answer))
             } else if self.refused.contains(object.name()) {
                 Err(refusal(Cause::Invalid))
@@ -269,7 +277,8 @@ impl Reads for Fake {
             } else {
                 Ok(object.clone())
             };
-            Observation { live: self.object(object.name()), dry_run }
+            let warnings = if dry_run.is_ok() { self.warnings.clone() } else { Vec::new() };
+            Observation { live: self.object(object.name()), dry_run, warnings }
         };
         objects.iter().map(observe).collect()
     }
@@ -290,6 +299,9 @@ impl Lookup for Fake {
 impl Writes for Fake {
     async fn apply(&self, object: &Object) -> Result<Accepted, Refusal> {
         self.wrote("apply", object.name());
+        if let Some(answer) = answered(&self.unapplied, object.name()) {
+            return Err(Refusal::of_answer(object.id(), Phase::Apply, answer));
+        }
         for brought in [object.name(), object.text("/spec/names/kind").unwrap_or_default()] {
             self.absent.lock().unwrap().remove(brought);
         }

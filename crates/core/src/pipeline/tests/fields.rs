@@ -101,7 +101,9 @@ const OCI_REPOSITORY: &[(&str, Fate)] = &[
     ("suspend", Served("what_is_known_is_not_fetched_again_and_what_is_paused_stays")),
     ("timeout", Served("a_registry_that_does_not_answer_is_given_up_in_time")),
     ("url", Served("an_artifact_of_flux_is_fetched_by_tag_version_and_digest")),
-    ("verify", Refused),
+    ("verify.matchOIDCIdentity", Refused),
+    ("verify.trustedRootSecretRef", Refused),
+    ("verify", Served("an_artifact_that_must_be_signed_is_taken_only_where_it_is")),
 ];
 
 const HELM_CHART: &[(&str, Fate)] = &[
@@ -114,7 +116,8 @@ const HELM_CHART: &[(&str, Fate)] = &[
     ("suspend", Served("a_chart_stays_while_it_is_paused_and_comes_back_with_its_source")),
     ("valuesFiles", Served("charts_of_git_are_packaged_with_what_is_asked_for")),
     ("valuesFile", Served("charts_of_git_are_packaged_with_what_is_asked_for")),
-    ("verify", Refused),
+    ("verify.matchOIDCIdentity", Refused),
+    ("verify", Served("charts_of_a_registry_are_pulled_by_version_and_range")),
     ("version", Served("a_chart_is_pulled_from_its_repository_and_follows_it")),
 ];
 

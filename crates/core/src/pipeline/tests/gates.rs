@@ -1,5 +1,4 @@
-//! What is waited for between stages and between a deletion and what follows it, and who has the slot
-//! meanwhile.
+//! The waits between stages and between a deletion and its successor, and the slot during such a wait.
 
 use super::*;
 use crate::pipeline::apply::{ApplyProgress, Stop, apply};
@@ -11,7 +10,7 @@ use crate::plan::{Gate, Stage};
 const DEFINITION: &str = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: things.n}\n\
                           spec: {group: n, names: {kind: Thing}}\n";
 
-/// A reconcile of a definition and of what comes after it.
+/// A reconcile of a definition and of the stage after it.
 async fn define(fake: &Fake, diary: &Diary) -> Outcome<Applied> {
     let files = [("apps/crd.yaml".to_owned(), DEFINITION.to_owned()), config_map("a")];
     let snapshot =
@@ -44,7 +43,7 @@ async fn a_run_that_does_not_go_on_takes_no_slot_again() {
     assert_eq!(fake.log(), ["apply things.n", "waits"]);
 }
 
-/// What is applied behind the definition waits for a definition that is new, and for no other.
+/// The stage after the definition waits only for a definition that is new.
 #[tokio::test(start_paused = true)]
 async fn definitions_that_are_there_are_not_waited_for() {
     let fake = Fake::default();
@@ -74,7 +73,7 @@ async fn what_is_made_anew_is_waited_for_without_the_slot() {
     }
 }
 
-/// A list of stages such as a Helm release has: a hook, what it prepares, and nothing after it.
+/// Stages such as those of a Helm release: a hook, the objects that it prepares, and nothing after them.
 fn acts(first: Gate, second: Gate) -> Vec<Stage<Object>> {
     let object = |kind: &str, name: &str| {
         let metadata = json!({"name": name, "namespace": "n"});

@@ -1,8 +1,8 @@
-//! Who builds in a test.
+//! The worker that builds in a test.
 
 use crate::pipeline::workers::{Ended, Work, Workers};
 
-/// Builds where it is asked to.
+/// Runs the build on the caller's thread.
 #[derive(Debug)]
 pub(super) struct Here;
 
@@ -13,7 +13,7 @@ impl Workers for Here {
     }
 }
 
-/// Never comes to an end of a build.
+/// Never completes a build.
 #[derive(Debug)]
 pub(super) struct Never;
 

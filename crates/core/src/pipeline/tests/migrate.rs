@@ -1,8 +1,8 @@
-//! Fields of others that are handed over before an object is decided about.
+//! Fields of other managers that are handed over before an object's step is decided.
 
 use super::*;
 
-/// On a Ready object nothing is said of a server that cannot be asked; what the server denies must be told.
+/// An unreachable server changes nothing on a Ready object; a denial by the server must be reported.
 #[tokio::test]
 async fn a_hand_over_that_is_denied_is_told_as_a_refusal() {
     let cases = [
@@ -18,7 +18,7 @@ async fn a_hand_over_that_is_denied_is_told_as_a_refusal() {
         let fake = Fake::default().untaken("a", answer);
         let kustomization = kustomization(&json!({}), &["n_a__ConfigMap"]);
         let outcome = run(&fake, &Diary::default(), &kustomization, &["a"], None).await.outcome;
-        // What has changed since it was looked at is looked at again.
+        // An object that has changed since it was observed is observed again.
         assert!(fake.log().iter().all(|line| line == "take over a"), "{:?}", fake.log());
         assert_eq!(matches!(outcome, Outcome::Own(Applied::Refused { .. })), told, "{code}: {outcome:?}");
         assert_eq!(

@@ -92,6 +92,18 @@ fn cases() -> Vec<Case> {
         Case::new("one is about to be handed over", || Fake::with(&["old", "gone"]), "ready")
             .managing(&["old", "gone"])
             .claimed("n_old__ConfigMap", true),
+        Case::new(
+            "the server warns",
+            || Fake::with(&["a"]).edited("a").warning("v1 is old").warning("and so are you"),
+            "ready",
+        )
+        .managing(&["a"]),
+        Case::new(
+            "the server warns of what is not written",
+            || Fake::with(&["a", "b"]).warning("v1 is old"),
+            "ready",
+        )
+        .managing(&["a", "b"]),
         Case::new("one is lost once", || Fake::default().losing("b", 1), "ready"),
         Case::new("one is lost", || Fake::default().losing("b", 9), "refused"),
         Case::new(
@@ -103,6 +115,12 @@ fn cases() -> Vec<Case> {
         Case::new("a kind is missing", || Fake::default().without("Thing"), "refused").with(&[THING]),
         Case::new("a build became empty", Fake::default, "prune refused").managing(&many).empty(),
     ]
+}
+
+/// What was built, looked at as the agent does without flags.
+fn input(built: Build) -> PreviewInput {
+    let Build { resources, digest, .. } = built;
+    PreviewInput { resources, digest: Some(digest), drift: plan::DriftPolicy::Watch }
 }
 
 /// How a change is told by the cluster's log.
@@ -137,7 +155,7 @@ async fn a_preview_announces_what_a_run_does() {
         };
         let supported = supported(&kustomization).unwrap();
         let announced =
-            preview(&looked_at, supported, built.resources, &diary(), &mut Foreseen::default()).await;
+            preview(&looked_at, supported, input(built), &diary(), &mut Foreseen::default()).await;
         assert_eq!(looked_at.log(), [] as [&str; 0], "{what}: a preview writes nothing");
 
         let fake = (case.fake)();
@@ -155,7 +173,12 @@ async fn a_preview_announces_what_a_run_does() {
             }
             (Ok(announced), Outcome::Own(Applied::Refused { refusals, .. })) => {
                 assert_eq!(case.end, "refused", "{what}");
-                let told: Vec<String> = announced.refusals.iter().map(ToString::to_string).collect();
+                let located = |refusal: &plan::Refusal| {
+                    let is_it = |known: &&Announced| known.entry.object.id() == refusal.id;
+                    let origin = announced.objects.iter().find(is_it).map(|known| known.origin.as_str());
+                    format!("{refusal} (in {})", origin.unwrap_or_default())
+                };
+                let told: Vec<String> = announced.refusals.iter().map(located).collect();
                 let met: Vec<String> = refusals.into_iter().map(|refused| refused.message).collect();
                 assert_eq!(told, met, "{what}");
                 assert_eq!(lines(&announced.changes), log, "{what}");
@@ -179,9 +202,8 @@ async fn a_preview_shows_the_refusals_of_all_stages() {
     let tree = Tree::in_memory([namespace, config_map("a"), config_map("b")]);
     let built = build(&kustomization, &tree, Gathered::none()).unwrap();
     let supported = supported(&kustomization).unwrap();
-    let announced = preview(&fake, supported, built.resources, &Diary::default(), &mut Foreseen::default())
-        .await
-        .unwrap();
+    let announced =
+        preview(&fake, supported, input(built), &Diary::default(), &mut Foreseen::default()).await.unwrap();
     let refused: Vec<String> = announced.refusals.iter().map(|refusal| refusal.id.subject()).collect();
     assert_eq!(refused, ["Namespace/n", "ConfigMap/n/b"]);
     assert_eq!(announced.objects.len(), 3);
@@ -205,10 +227,9 @@ async fn what_lives_in_no_namespace_is_announced_in_none_and_stays_sensitive() {
             resource.holds_secret = resource.object.kind() == "Global";
         }
         let supported = supported(&kustomization).unwrap();
-        let announced =
-            preview(&fake, supported, built.resources, &Diary::default(), &mut Foreseen::default())
-                .await
-                .unwrap();
+        let announced = preview(&fake, supported, input(built), &Diary::default(), &mut Foreseen::default())
+            .await
+            .unwrap();
         let told: Vec<_> = announced
             .objects
             .iter()
@@ -234,7 +255,7 @@ async fn a_preview_says_what_becomes_of_what_is_dropped() {
     let looked = async |spec: Value| {
         let kustomization = kustomization(&spec, &managed);
         let built = build(&kustomization, &tree, Gathered::none()).unwrap();
-        preview(&fake, supported(&kustomization).unwrap(), built.resources, &diary, &mut Foreseen::default())
+        preview(&fake, supported(&kustomization).unwrap(), input(built), &diary, &mut Foreseen::default())
             .await
             .unwrap()
     };

@@ -1,4 +1,4 @@
-//! What is deleted before the wait for health, and what after it; what goes first, and what is told once.
+//! Deletions before and after the wait for health, their order, and messages that are given once.
 
 use super::*;
 use crate::plan::{Answer, Cause, Phase, Refusal};
@@ -43,7 +43,7 @@ async fn a_forced_deletion_is_told_once() {
     }
 }
 
-/// A refusal of what this run may have to thank itself for passes within seconds.
+/// A refusal that this run's own changes may have caused passes within seconds.
 #[tokio::test(start_paused = true)]
 async fn what_a_run_allows_is_waited_for() {
     let quota = "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: quota}\n";
@@ -71,7 +71,7 @@ async fn what_a_run_allows_is_waited_for() {
     assert_eq!(denied.cause, Cause::Denied);
 }
 
-/// What the server warns of is told once, however many objects it is about.
+/// A warning of the server is given once, however many objects it is about.
 #[tokio::test]
 async fn a_warning_of_the_server_is_told_once() {
     let text = "policy/v1beta1 PodDisruptionBudget is deprecated";

@@ -201,3 +201,41 @@ fn fields_that_git_does_not_set_are_told() {
         ]
     );
 }
+
+/// The defaults of the server are to the name of whoever made the object, so that only what it adds to none
+/// is told.
+#[test]
+fn what_another_tool_has_left_is_told_on_adoption() {
+    let helm = entry(
+        "helm",
+        "Update",
+        json!({"f:metadata": {"f:labels": {"f:team": {}, "f:helm.sh/chart": {}}, "f:annotations": {"f:note": {}}},
+               "f:spec": {"f:strategy": {"f:type": {}}, "f:template": {"f:spec": {"f:containers": {
+                   "k:{\"name\":\"c\"}": {".": {}, "f:image": {}, "f:imagePullPolicy": {},
+                       "f:env": {".": {}, "k:{\"name\":\"OLD\"}": {".": {}}}},
+                   "k:{\"name\":\"sidecar\"}": {".": {}, "f:image": {}}}}}}}),
+    );
+    let desired = object(
+        json!({"labels": {"team": "a"}}),
+        json!({"template": {"spec": {"containers": [{"name": "c", "image": "i"}]}}}),
+    );
+    let left = |entries: Value| {
+        let live = object(json!({"managedFields": entries}), json!({}));
+        let left = left_by_others(&live, &desired, OURS);
+        left.iter().map(|drift| drift.path.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        left(json!([helm])),
+        [
+            "metadata.labels[helm.sh/chart]",
+            "metadata.annotations",
+            "spec.template.spec.containers[name=c].env",
+            "spec.template.spec.containers[name=sidecar]",
+        ]
+    );
+    let ours = entry(OURS.manager, "Apply", json!({"f:spec": {}}));
+    assert_eq!(left(json!([helm, ours])), [""; 0], "it was told before");
+    let binder =
+        entry("kube-controller-manager", "Update", json!({"f:metadata": {"f:annotations": {"f:a": {}}}}));
+    assert_eq!(left(json!([binder])), [""; 0], "a controller sets what is its own");
+}

@@ -1,9 +1,9 @@
-//! Answers of an API server, and what is made of them.
+//! Answers of an API server, and the refusals that are read from them.
 
 use super::super::answer::AnswerCause;
 use super::*;
 
-/// An answer, and what is expected of it.
+/// An answer, and the expected refusal.
 #[derive(serde::Deserialize)]
 struct Case {
     /// The cause, as `Debug` prints it; its name alone in `answers.json`.
@@ -78,7 +78,7 @@ fn the_answers_of_a_real_server_are_told_apart() {
     }
 }
 
-/// A cure is given only where its premise holds.
+/// A message names a cure only if its premise holds.
 #[test]
 fn a_field_that_git_does_not_set_is_not_to_be_removed_from_git() {
     let object = serde_json::json!({"apiVersion": "x.io/v2", "kind": "Thing", "metadata": {"name": "a"},
@@ -100,7 +100,7 @@ fn a_field_that_git_does_not_set_is_not_to_be_removed_from_git() {
     }
 }
 
-/// The whole of what a cluster may lack, and what is said of it.
+/// Everything that a cluster may lack, and the message about it.
 #[test]
 fn a_kind_that_is_not_served_is_told_with_the_right_cure() {
     let cases = [
@@ -153,7 +153,7 @@ fn a_field_that_cannot_change_is_told_from_a_wrong_one() {
         );
         assert!(!refusal.is_transient());
     }
-    // Made anew, the object would be refused for its other fault, and nothing would be left.
+    // The recreated object would be refused for its other fault, and the old one would be gone.
     let cause = |message: &str| AnswerCause { message: message.into(), ..AnswerCause::default() };
     let both =
         vec![cause("Invalid value: 1: field is immutable"), cause("Invalid value: -1: must be 0 or more")];
@@ -210,7 +210,7 @@ fn values_of_secrets_are_not_quoted() {
         let secret = refuse("n_s__Secret", message);
         assert_eq!(secret.to_string(), format!("Secret/n/s dry-run failed: {told}"));
         assert_eq!(secret.cause, Cause::TypeError);
-        // Another kind keeps the text, which helps, unless a secret was put into it.
+        // Another kind keeps the text, which helps, unless a secret value is in it.
         let other = refuse("n_s_x.io_Bar", message);
         assert_eq!(other.to_string(), format!("Bar/n/s dry-run failed: {message}"));
         assert_eq!(other.redacted().to_string(), format!("Bar/n/s dry-run failed: {told}"));

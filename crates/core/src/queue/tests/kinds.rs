@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A Kustomization that depends on the source `other`, beside the one that it is made from.
+/// A Kustomization that depends on the source `other`, besides its own source.
 fn behind_a_source(version: u32) -> Signal {
     let mut facts = facts(version, &[]);
     facts.edges.push(Edge::new(Why::Dependency, source("other")));
@@ -67,7 +67,7 @@ fn a_source_that_is_made_from_another_comes_after_it_and_follows_it() {
     bench.send(fetched(source("chart"), run, Some("1.0.0".into()), false, Next::Changed));
     let again = |bench: &mut Bench, revision: &str| {
         bench.pass(2 * MINUTE);
-        // One is fetched at a time.
+        // Only one source is fetched at a time.
         bench.fetched("repo", Some("r1"));
         bench.fetched("charts", Some(revision));
         bench.fetching.contains_key("chart")

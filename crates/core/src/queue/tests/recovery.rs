@@ -1,4 +1,4 @@
-//! What fails for a cause that passes by itself, and when it is tried again.
+//! Failures whose cause passes by itself, and the time of the next try.
 
 use super::*;
 use lockgate_base::model::KindId;
@@ -86,7 +86,7 @@ fn who_lacks_a_source_hears_why_each_time_that_it_is_another_reason() {
         (None, false, false),
         (None, true, true),
         (Some("r1"), true, true),
-        // It has a revision to go on with, whether or not there can be a newer one.
+        // The Kustomization has a revision to continue with, whether or not there can be a newer one.
         (Some("r1"), true, false),
     ] {
         fetched(&mut bench, revision, news);
@@ -114,7 +114,7 @@ fn a_paused_source_is_tried_until_it_is_held() {
 #[test]
 fn a_source_that_is_paused_before_it_is_held_is_fetched_all_the_same() {
     let mut bench = Bench::cold();
-    // The one slot is taken by the other source, so this one still waits when it is paused.
+    // The other source holds the only slot, so this one still waits when it is suspended.
     bench.send(Signal::Seen(source("paused"), Facts::default()));
     bench.send(Signal::Seen(source("paused"), Facts { suspended: true, ..Facts::default() }));
     bench.fetched("repo", Some("r1"));

@@ -106,3 +106,42 @@ fn a_fetch_is_cut_off_by_another_spec_and_by_the_end_of_its_source_and_by_nothin
     bench.send(Signal::Gone(source("repo")));
     assert_eq!(bench.cancelled, [first, second]);
 }
+
+/// S15: two thousand objects of one namespace hold up no object of another.
+#[test]
+fn a_flood_of_objects_holds_up_its_own_namespace_alone() {
+    let mut bench = Bench::new();
+    for at in 0..2_000 {
+        bench.seen(&format!("flood/f{at}"), 1, &[]);
+    }
+    bench.seen("victim/v", 1, &[]);
+    let mut ended = 0;
+    while !bench.running.contains_key("v") {
+        let (name, run) = bench.running.pop_first().unwrap();
+        let next = Next::Interval(10 * MINUTE);
+        bench.send(super::ended(key(&format!("flood/{name}")), run, true, false, next));
+        ended += 1;
+        assert!(ended <= 2, "it waits for more than those that ran when it came");
+    }
+    assert_eq!(bench.queue.waiting(), 2_000 - ended - bench.running.len() + 1);
+}
+
+/// F20: commits and requests that come while a run is under way lead to one more run, at the last of them.
+#[test]
+fn a_storm_of_commits_and_requests_is_one_more_run() {
+    let mut bench = Bench::new();
+    bench.seen("a", 1, &[]);
+    assert_eq!(bench.runs(), ["a"]);
+    for at in 0..500 {
+        // Its annotation is another, and so is its source's.
+        let asked = Facts { requested_at: Some(at.to_string()), ..facts(1, &[]) };
+        bench.send(Signal::Seen(key("a"), asked));
+        bench.poll(&format!("r{at}"));
+        assert_eq!(bench.runs(), ["a"], "one at a time");
+    }
+    bench.ready("a");
+    assert_eq!(bench.runs(), ["a"], "once more");
+    bench.ready("a");
+    assert!(bench.runs().is_empty(), "and that is all");
+    assert_eq!(bench.log, ["a", "a"]);
+}

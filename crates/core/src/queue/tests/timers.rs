@@ -1,8 +1,8 @@
-//! The timers that specs ask for: none at all, and ones so short that nothing else would be done.
+//! The timers that specs ask for: no timer at all, and timers so short that no other work would be done.
 
 use super::*;
 
-/// How often `a` runs within a minute when each run asks for `next`.
+/// How often `a` runs within a minute if each run requests `next`.
 fn runs_a_minute(next: Next) -> usize {
     let mut bench = Bench::new();
     bench.seen("a", 1, &[]);
@@ -25,7 +25,7 @@ fn no_time_is_no_timer_and_a_short_one_is_no_hot_loop() {
         let often = runs_a_minute(next(short));
         assert!((2..=65).contains(&often), "{:?}: {often} runs", next(short));
     }
-    // What was cancelled for newer work goes on with it at once.
+    // A run that was cancelled for newer work is followed by that work at once.
     assert!(runs_a_minute(Next::Now) > 500);
 }
 
@@ -60,7 +60,7 @@ fn a_fight_over_an_object_without_an_interval_is_no_hot_loop() {
     assert!((5..20).contains(&runs), "{runs} runs");
 }
 
-/// A bench in which `a` runs to put `d` back for the fourth time, after which a fight begins.
+/// A bench in which `a` runs to correct `d` for the fourth time, after which a fight begins.
 fn on_the_brink_of_a_fight() -> Bench {
     let mut bench = Bench::new();
     bench.seen("a", 1, &[]);

@@ -1,4 +1,4 @@
-//! What a Kustomization's status has beside what all have: inventory, revisions, history and the condition
+//! The fields that only a Kustomization's status has: inventory, revisions, history and the condition
 //! Healthy.
 
 use std::collections::BTreeMap;
@@ -95,7 +95,7 @@ impl Face for KustomizationStatus {
     }
 }
 
-/// What is said of drift that is left as it is.
+/// The mark for drift that is not corrected.
 fn drifted(done: &Done) -> Mark {
     if done.drifted.is_empty() {
         return Mark::Gone(DRIFTED);
@@ -104,7 +104,7 @@ fn drifted(done: &Done) -> Mark {
     Mark::True(DRIFTED, Reason::DriftReported, message)
 }
 
-/// What is managed now, where that may be something else than before.
+/// The managed objects, if they may have changed.
 fn managed(outcome: &Outcome<Applied>, previous: &KustomizationStatus) -> Option<Vec<InventoryEntry>> {
     match outcome {
         Outcome::Own(Applied::Unchanged) => Some(previous.inventory.clone().unwrap_or_default().entries),
@@ -113,9 +113,8 @@ fn managed(outcome: &Outcome<Applied>, previous: &KustomizationStatus) -> Option
     }
 }
 
-/// The status at the moment at which writing begins: what will be managed, and for a new generation or
-/// revision that it is being brought about. A re-check of what is Ready already leaves the conditions as they
-/// are.
+/// The status when writing begins: the objects that will be managed and, for a new generation or revision,
+/// that it is being applied. A re-check of an object that is already Ready leaves the conditions as they are.
 pub fn applying(
     context: &VerdictContext<'_, KustomizationStatus>,
     inventory: Vec<InventoryEntry>,
@@ -131,15 +130,15 @@ pub fn applying(
     Judged::new(status)
 }
 
-/// Whether this generation and revision are worked on for the first time.
+/// Whether this is the first run for this generation and revision.
 fn is_new(context: &VerdictContext<'_, KustomizationStatus>) -> bool {
     let ready = context.previous.conditions.get(READY);
     ready.is_none_or(|ready| ready.observed_generation != Some(context.generation))
         || context.previous.last_attempted_revision.as_deref() != context.revision
 }
 
-/// Adds a result to the history, or counts it once more where the newest entry of its digest has the same
-/// reason.
+/// Adds a result to the history, or increases the count of the newest entry with its digest if the reason is
+/// the same.
 fn remember(
     status: &mut KustomizationStatus,
     digest: Digest,

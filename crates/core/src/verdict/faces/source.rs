@@ -18,6 +18,7 @@ const STORED: &str = "ArtifactInStorage";
 const FETCH_FAILED: &str = "FetchFailed";
 const STORAGE_FAILED: &str = "StorageOperationFailed";
 const BUILD_FAILED: &str = "BuildFailed";
+const VERIFIED: &str = "SourceVerified";
 /// The conditions that tell what of a fetch failed.
 const FAILURES: [&str; 3] = [FETCH_FAILED, STORAGE_FAILED, BUILD_FAILED];
 
@@ -50,11 +51,12 @@ impl Face for SourceStatus {
         judges::fetched::judge(ending, FAILURES.iter().any(is_set), context)
     }
 
-    fn marks(_: &Outcome<Fetched>, told: Told, _: &VerdictContext<'_, Self>) -> Vec<Mark> {
+    fn marks(outcome: &Outcome<Fetched>, told: Told, _: &VerdictContext<'_, Self>) -> Vec<Mark> {
         let set = if told.success {
             STORED
         } else {
             match told.reason {
+                Reason::VerificationError => VERIFIED,
                 Reason::StorageOperationFailed => STORAGE_FAILED,
                 Reason::MetadataPatch
                 | Reason::ValuesFiles
@@ -64,7 +66,8 @@ impl Face for SourceStatus {
             }
         };
         let gone = FAILURES.into_iter().filter(|failure| *failure != set).map(Mark::Gone);
-        gone.chain([Mark::AsReady(set, ConditionStatus::True)]).collect()
+        let is_set = if set == VERIFIED { ConditionStatus::False } else { ConditionStatus::True };
+        gone.chain([Mark::AsReady(set, is_set)]).chain(verified(outcome)).collect()
     }
 
     /// After a failure the artifact that is held stays, and what was applied from it goes on being enforced.
@@ -107,6 +110,20 @@ impl Face for SourceStatus {
             });
         }
     }
+}
+
+/// What is said of the signature of what is held; nothing where it could not be fetched.
+fn verified(outcome: &Outcome<Fetched>) -> Option<Mark> {
+    let Outcome::Own(
+        Fetched::Updated { revision, content, is_verified, .. }
+        | Fetched::Unchanged { revision, content, is_verified, .. },
+    ) = outcome
+    else {
+        return None;
+    };
+    let what = if matches!(content, Content::Chart(_)) { "version" } else { "revision" };
+    let text = format!("verified signature of {what} {revision}");
+    Some(if *is_verified { Mark::True(VERIFIED, Reason::Succeeded, text) } else { Mark::Gone(VERIFIED) })
 }
 
 /// What `size` of an artifact says. Where files are held there is no archive of them whose size it could be.

@@ -1,4 +1,4 @@
-//! Judges what only a reconcile of a Kustomization can end in.
+//! Judges the outcomes that only a reconcile of a Kustomization has.
 
 use crate::api::KustomizationStatus;
 use crate::queue::Next;
@@ -18,14 +18,14 @@ pub(in crate::verdict) fn judge(
     let retry = Next::After(context.schedule.retry);
     Judgement::Failure(match applied {
         Applied::Ready(done) => return success(done, context),
-        // What had nothing to do manages what the pass before it managed.
+        // A run with nothing to do manages the same objects as the run before it.
         Applied::Unchanged => return success(&Done::default(), context),
         Applied::Cancelled { .. } => return Judgement::Unsaid(Next::Now),
         Applied::Unhealthy { end, waited, .. } => {
             let message = texts::unhealthy(end, *waited);
             Failure::new(Reason::HealthCheckFailed, RunStage::Checking, message, retry)
         }
-        // Nobody has asked for their health, so nothing is said of it.
+        // The health of these objects was not requested, so no message mentions it.
         Applied::NotEstablished { end, waited, .. } => {
             let message = texts::not_established(end, *waited);
             Failure::applying(Reason::ReconciliationFailed, message, Next::Backoff)
@@ -60,7 +60,7 @@ fn refused(refusals: &[Refused], schedule: Schedule) -> Failure {
     let any = |is: fn(&Refused) -> bool| refusals.iter().any(is);
     let next = match (any(|refusal| refusal.transient), any(|refusal| refusal.soon)) {
         (true, _) => Next::Backoff,
-        // It may pass any moment.
+        // The cause may pass any moment.
         (false, true) => Next::BackoffTo(retry),
         (false, false) => Next::After(retry),
     };
@@ -73,7 +73,7 @@ fn success(done: &Done, context: &VerdictContext<'_, KustomizationStatus>) -> Ju
     let mut notices = Vec::new();
     if !was_ready || !done.changes.is_empty() {
         notices.push(finished(done, was_ready, context));
-        // A re-check that found nothing to do would only say again what was said.
+        // A re-check that found nothing to do would only repeat the same warnings.
         let warnings = done.warnings.iter();
         notices
             .extend(warnings.map(|warning| writer.notice(true, Reason::Warning, warning, context.revision)));
@@ -95,8 +95,8 @@ fn finished(done: &Done, was_ready: bool, context: &VerdictContext<'_, Kustomiza
     writer.notice(false, Reason::ReconciliationSucceeded, message.trim_end(), context.revision)
 }
 
-/// Whether the build is the one that was applied last: what it changed now has drifted. Other values of its
-/// variables make another build of the same revision.
+/// Whether this build equals the one that was applied last: then its changes are corrections of drift. Other
+/// values of its variables make another build of the same revision.
 fn is_built_again(done: &Done, context: &VerdictContext<'_, KustomizationStatus>) -> bool {
     let last = context.previous.history.first().map(|entry| &entry.digest);
     last.is_some() && last == done.digest.map(|digest| digest.to_string()).as_ref()

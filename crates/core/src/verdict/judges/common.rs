@@ -1,4 +1,4 @@
-//! Judges what a run of any kind can end in.
+//! Judges the outcomes that a run of any kind can have.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use crate::verdict::outcome::Common;
 use crate::verdict::reason::Reason;
 use crate::verdict::texts;
 
-/// After how long it is looked again whether dependents have gone, which is told otherwise.
+/// The wait until the agent looks again for remaining dependents. Their deletion also wakes the object.
 const WATCHED: Duration = Duration::from_secs(10);
-/// After how long what the agent ended at is tried again.
+/// The wait before a quarantined object is tried again.
 pub const QUARANTINE: Duration = Duration::from_hours(1);
 
 pub(in crate::verdict) fn judge<F: Face>(common: &Common, context: &VerdictContext<'_, F>) -> Judgement {
@@ -26,15 +26,15 @@ pub(in crate::verdict) fn judge<F: Face>(common: &Common, context: &VerdictConte
             return gone(Severity::Error, texts::abandoned(account, *deleted, left));
         }
         Common::Suspended => return Judgement::Unsaid(Next::Changed),
-        // The lease may only be late: whoever has lost it stops before the next try.
+        // The lease may only be late: an agent that has lost it stops before the next try.
         Common::Fenced => return Judgement::Unsaid(Next::Backoff),
-        // What is Ready is still what was applied; that it could not be looked at again is no news of it.
+        // A Ready object still is as it was applied; an unreachable server is no news about it.
         Common::Unreachable { .. } if context.is_ready() => return Judgement::Unsaid(Next::Backoff),
         Common::Unreachable { message } => {
             Failure::applying(Reason::ReconciliationFailed, text(message), Next::Backoff)
         }
-        // A right may be granted any moment, and an API server that has just started denies what it will soon
-        // allow.
+        // A right may be granted any moment, and an API server that has just started denies requests that it
+        // will soon allow.
         Common::AccessDenied { message } => {
             Failure::applying(Reason::AccessDenied, text(message), Next::BackoffTo(retry))
         }
@@ -81,7 +81,7 @@ const fn gone(severity: Severity, message: String) -> Judgement {
     Judgement::Gone { severity, message }
 }
 
-/// A deletion must come to its end, also where the spec wants no retry by a timer.
+/// A deletion must complete, even if the spec disables the retry timer.
 fn not_removed(failures: &[String], schedule: Schedule) -> Failure {
     let Schedule { retry, timeout, .. } = schedule;
     let limit = if retry.is_zero() { timeout } else { retry.min(timeout) };

@@ -46,7 +46,9 @@ pub(in crate::verdict) fn judge(
             let next = match cause {
                 _ if *terminal || cause.is_waited_for() => Next::Changed,
                 // A host may shut out for good who tries wrong credentials again and again.
-                FetchCause::Authentication => Next::BackoffTo(context.schedule.interval),
+                FetchCause::Authentication | FetchCause::Provider => {
+                    Next::BackoffTo(context.schedule.interval)
+                }
                 _ => Next::Backoff,
             };
             let failure = Failure::fetching(reason(context.key.kind, *cause), message.clone(), next);
@@ -98,12 +100,14 @@ fn stored_notice(
 fn reason(kind: KindId, cause: FetchCause) -> Reason {
     match cause {
         FetchCause::Authentication => Reason::AuthenticationFailed,
+        FetchCause::Provider => Reason::InvalidProvider,
         FetchCause::Operation => operation_failed(kind),
         FetchCause::Listing if kind == HelmRepository::ID => Reason::Failed,
         FetchCause::Listing => Reason::ReadOperationFailed,
         FetchCause::Content => content_failed(kind),
         FetchCause::Url => Reason::UrlInvalid,
         FetchCause::Empty => Reason::EmptyRepository,
+        FetchCause::Signature => Reason::VerificationError,
         FetchCause::Storage => Reason::StorageOperationFailed,
         FetchCause::NoSource => Reason::SourceUnavailable,
         FetchCause::NoArtifact => Reason::NoSourceArtifact,

@@ -1,4 +1,4 @@
-//! What only a reconcile of a Kustomization can end in.
+//! The outcomes that only a reconcile of a Kustomization has.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,54 +7,54 @@ use super::{Ending, Outcome};
 use crate::api::InventoryEntry;
 use lockgate_base::model::{Digest, ObjectId};
 
-/// How many fields of one object are named.
+/// How many fields of one object a message names.
 const FIELDS_NAMED: usize = 5;
 
-/// What only a reconcile of a Kustomization can end in.
+/// The outcomes that only a reconcile of a Kustomization has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Applied {
-    /// Everything is applied, what was to go is gone, and what was to be waited for is healthy.
+    /// Everything is applied, pruning is complete, and all objects with a health check are healthy.
     Ready(Done),
-    /// The build and all it depends on are as they were, and nothing has drifted, so nothing was done.
+    /// The build and its inputs are unchanged and nothing has drifted, so the run did nothing.
     Unchanged,
-    /// Everything is applied, but it is not healthy.
+    /// Everything is applied, but not everything is healthy.
     Unhealthy {
-        /// What was applied.
+        /// The result of applying so far.
         done: Done,
         /// Why the wait ended.
         end: WaitEnd,
-        /// How long it took.
+        /// How long the wait took.
         waited: Duration,
     },
-    /// Definitions were applied and are not served yet, so what comes after them was not begun.
+    /// Definitions were applied and are not served yet, so the next stage was not begun.
     NotEstablished {
-        /// What was applied.
+        /// The result of applying so far.
         done: Done,
         /// Why the wait ended.
         end: WaitEnd,
-        /// How long it took.
+        /// How long the wait took.
         waited: Duration,
     },
-    /// Newer work came in while it waited for health. What was applied stays.
+    /// Newer work came in while the run waited for health. The applied objects stay.
     Cancelled {
-        /// What was applied.
+        /// The result of applying so far.
         done: Done,
     },
-    /// The API server refuses objects. Of their stage nothing was written.
+    /// The API server refuses objects. Nothing of their stage was written.
     Refused {
-        /// One or more.
+        /// The refused objects, at least one.
         refusals: Vec<Refused>,
-        /// What is managed now: what was there before and what earlier stages wrote.
+        /// The managed objects: those from before and those that earlier stages wrote.
         inventory: Vec<InventoryEntry>,
     },
-    /// Everything is applied, but some of what was to be deleted is still there.
+    /// Everything is applied, but some objects to prune still exist.
     PruneFailed {
-        /// What was applied, and what could not be deleted.
+        /// The result of applying, and the objects that could not be deleted.
         done: Done,
         /// A line for each object.
         failures: Vec<String>,
     },
-    /// The build is empty all of a sudden, and no one has said that this is meant.
+    /// The build is suddenly empty, and nobody has confirmed that.
     PruneRefused {
         /// How many objects would be deleted.
         count: usize,
@@ -66,12 +66,12 @@ pub enum Applied {
     },
     /// The files cannot be built.
     Unrenderable {
-        /// Which file or object, and why.
+        /// The file or object, and the reason.
         message: String,
     },
-    /// The build was made, but its variables could not be substituted.
+    /// The build succeeded, but its variables could not be substituted.
     Unsubstituted {
-        /// Which variables, objects and files.
+        /// The variables, objects and files.
         message: String,
     },
 }
@@ -83,7 +83,7 @@ impl From<Applied> for Outcome<Applied> {
 }
 
 impl Outcome<Applied> {
-    /// What was applied, where it was not refused.
+    /// The applied objects, if the outcome has any.
     pub const fn done(&self) -> Option<&Done> {
         match self {
             Self::Own(
@@ -121,44 +121,44 @@ impl Ending for Applied {
     }
 }
 
-/// What a reconcile applied.
+/// The result of applying.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Done {
-    /// What is managed now.
+    /// The managed objects.
     pub inventory: Vec<InventoryEntry>,
-    /// Digest of what was built.
+    /// The digest of the build.
     pub digest: Option<Digest>,
-    /// The objects that were changed.
+    /// The changed objects.
     pub changes: Vec<ChangedObject>,
-    /// What people should know though it stops nothing.
+    /// Warnings, which stop nothing.
     pub warnings: Vec<String>,
-    /// A line for each object that has drifted and is left as it is.
+    /// A line for each object whose drift is not corrected.
     pub drifted: Vec<String>,
-    /// How long the health check took; `None` when none was asked for.
+    /// How long the health check took; `None` if there was none.
     pub health: Option<Duration>,
 }
 
 /// An object that was changed. Its text is Flux's line: `Service/default/podinfo configured (spec.ports)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangedObject {
-    /// Which object.
+    /// The object.
     pub id: ObjectId,
-    /// What was done.
+    /// The change.
     pub deed: Deed,
-    /// The fields that were put right, by their paths; their values stay untold.
+    /// The paths of the corrected fields; their values are not shown.
     pub fields: Vec<String>,
 }
 
-/// What was done to an object.
+/// How an object was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deed {
-    /// It was not there.
+    /// It did not exist.
     Created,
-    /// It was deleted and made anew.
+    /// It was deleted and recreated.
     Recreated,
-    /// It was there, and otherwise.
+    /// It existed and was updated.
     Configured,
-    /// It is no longer built.
+    /// It was pruned.
     Deleted,
 }
 
@@ -178,21 +178,21 @@ impl fmt::Display for ChangedObject {
     }
 }
 
-/// The first few of many names, and how many there are beside them.
+/// The first few of many names, and the number of the others.
 pub(crate) fn some_of(paths: &[String]) -> String {
     let more = paths.len().saturating_sub(FIELDS_NAMED);
     let first = paths.iter().take(FIELDS_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
     if more > 0 { format!("{first} and {more} more") } else { first }
 }
 
-/// Why a wait for health ended without it.
+/// Why a wait for health ended without success.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WaitEnd {
-    /// What is not healthy has failed.
+    /// Objects have failed.
     Stalled(Vec<Ill>),
-    /// The time was up.
+    /// The time limit was reached.
     TimedOut(Vec<Ill>),
-    /// Health could not be looked at.
+    /// The health could not be read.
     Unknown(String),
 }
 
@@ -203,7 +203,7 @@ pub struct Ill {
     pub subject: String,
     /// `InProgress`, `Failed`, ...
     pub status: String,
-    /// What is wrong, as far as is known.
+    /// The cause, as far as it is known.
     pub cause: String,
 }
 
@@ -212,10 +212,10 @@ pub struct Ill {
 pub struct Refused {
     /// The whole message: object, reason and cure.
     pub message: String,
-    /// Whether it may pass without a change in Git: a namespace that is still to come, a webhook that is
-    /// down.
+    /// Whether the refusal may pass without a change in Git: a namespace that is still to come, a webhook
+    /// that is down.
     pub transient: bool,
-    /// Whether what it was judged by may be on its way: a definition, a right, a policy.
+    /// Whether the server may only not have seen a change yet: a definition, a right, a policy.
     pub soon: bool,
     /// Whether a right is missing.
     pub forbidden: bool,

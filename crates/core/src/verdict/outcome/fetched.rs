@@ -26,6 +26,8 @@ pub enum Fetched {
         selection: Selection,
         /// What it is.
         content: Content,
+        /// Whether it was checked that it is signed.
+        is_verified: bool,
     },
     /// The revision that is held is still the one that is wanted.
     Unchanged {
@@ -37,6 +39,8 @@ pub enum Fetched {
         selection: Selection,
         /// What it is.
         content: Content,
+        /// Whether it was checked that it is signed.
+        is_verified: bool,
     },
     /// There is nothing to fetch: the object only says where others are to be fetched from.
     Static,
@@ -107,6 +111,8 @@ impl Ending for Fetched {
 pub enum FetchCause {
     /// The host is not the one expected, or does not let the credentials in; or there are none.
     Authentication,
+    /// `spec.provider` and the Secret do not go together.
+    Provider,
     /// The host, the network, or what was asked of them.
     Operation,
     /// `spec.url` can never work.
@@ -117,6 +123,8 @@ pub enum FetchCause {
     Listing,
     /// What was fetched is not of the form that it must have.
     Content,
+    /// No signature that is asked for was found.
+    Signature,
     /// The local object store.
     Storage,
     /// The source of a chart is not there.

@@ -158,7 +158,7 @@ fn of_applying() -> Vec<Row> {
                 inventory: vec![],
             }),
             "ReconciliationFailed",
-            "2 objects are refused:\n- one\n- two",
+            "2 objects are refused: one\n- two",
             false,
             Next::Backoff,
         ),

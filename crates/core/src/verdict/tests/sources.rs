@@ -39,6 +39,7 @@ fn a_generation_is_said_to_be_fetched_until_it_is() {
         url: String::new(),
         selection: Selection::default(),
         content: Content::Files,
+        is_verified: false,
     });
     let mut stored = fetch(&unchanged, &first).status.into_inner();
     assert_eq!(said(&stored), None, "nothing is new");
@@ -72,6 +73,7 @@ fn a_fetch_stores_and_a_failure_keeps_what_is_stored() {
         url: String::new(),
         selection: Selection::default(),
         content: Content::Files,
+        is_verified: false,
     });
     let first = fetch(&fetched, &SourceStatus::default());
     assert_eq!(first.notices[0].message, "stored artifact for commit 'bump'");
@@ -87,6 +89,7 @@ fn a_fetch_stores_and_a_failure_keeps_what_is_stored() {
         url: String::new(),
         selection: Selection::default(),
         content: Content::Files,
+        is_verified: false,
     });
     assert_eq!(fetch(&unchanged, &first.status).status, first.status);
     let refetched = Outcome::Own(Fetched::Updated {
@@ -98,6 +101,7 @@ fn a_fetch_stores_and_a_failure_keeps_what_is_stored() {
         url: String::new(),
         selection: Selection::default(),
         content: Content::Files,
+        is_verified: false,
     });
     assert_eq!(fetch(&refetched, &first.status).notices, [], "fetched again after a restart");
 
@@ -131,6 +135,7 @@ fn a_source_that_is_fetched_again_says_so() {
         url: String::new(),
         selection: Selection::default(),
         content: Content::Files,
+        is_verified: false,
     });
     let stored = fetch(&unchanged, &SourceStatus::default()).status;
     let refetched = Outcome::Own(Fetched::Updated {
@@ -142,6 +147,7 @@ fn a_source_that_is_fetched_again_says_so() {
         url: String::new(),
         selection: Selection::default(),
         content: Content::Files,
+        is_verified: false,
     });
     for cause in [FetchCause::Operation, FetchCause::Storage] {
         let outcome =
@@ -176,4 +182,34 @@ fn a_source_tells_no_secret() {
     let cut =
         told(&format!("{}hunter2-canary{}", "x".repeat(EVENT_LIMIT - 20), "y".repeat(99)), &first.status);
     assert!(!format!("{cut:?}").contains("hun"));
+}
+
+#[test]
+fn what_is_known_of_a_signature_is_a_condition_of_its_own() {
+    let unchanged = |is_verified| {
+        Outcome::Own(Fetched::Unchanged {
+            revision: REVISION.into(),
+            url: String::new(),
+            selection: Selection::default(),
+            content: Content::Files,
+            is_verified,
+        })
+    };
+    let verified = fetch(&unchanged(true), &SourceStatus::default()).status;
+    let said = verified.conditions.get("SourceVerified").unwrap();
+    assert_eq!((said.status, said.reason.as_str()), (ConditionStatus::True, "Succeeded"));
+    assert_eq!(said.message, format!("verified signature of revision {REVISION}"));
+    let unsigned = Outcome::Own(Fetched::Failed {
+        cause: FetchCause::Signature,
+        message: "no matching signatures".into(),
+        terminal: false,
+    });
+    let failed = fetch(&unsigned, &verified).status;
+    let said = failed.conditions.get("SourceVerified").unwrap();
+    assert_eq!((said.status, said.reason.as_str()), (ConditionStatus::False, "VerificationError"));
+    assert_eq!(failed.conditions.get("Ready").unwrap().reason, "VerificationError");
+    assert!(failed.conditions.get("FetchFailed").is_none(), "it was fetched as far as that goes");
+    assert_eq!(failed.artifact, verified.artifact, "what is held stays");
+    let without = fetch(&unchanged(false), &failed).status;
+    assert!(without.conditions.get("SourceVerified").is_none(), "it is not asked for any more");
 }

@@ -122,6 +122,7 @@ fn the_outcomes_of_a_fetch_read_back_too() {
     let failed = |cause| Fetched::Failed { cause, message: "m".into(), terminal: cause == FetchCause::Url };
     let causes = [
         FetchCause::Authentication,
+        FetchCause::Provider,
         FetchCause::Operation,
         FetchCause::Url,
         FetchCause::Empty,
@@ -146,8 +147,9 @@ fn the_outcomes_of_a_fetch_read_back_too() {
         url: String::new(),
         selection: Selection::default(),
         content: content.clone(),
+        is_verified: false,
     };
-    for fetched in [updated, Fetched::Unchanged { revision, url, selection, content }] {
+    for fetched in [updated, Fetched::Unchanged { revision, url, selection, content, is_verified: false }] {
         let status = fetch(&fetched.into(), &SourceStatus::default()).status;
         let read = Standing::of(2, &*status);
         assert_eq!((read.stance, read.ready), (Stance::Ready, ConditionStatus::True));

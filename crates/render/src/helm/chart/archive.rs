@@ -43,6 +43,11 @@ fn too_large() -> Error {
 /// The files of an archive, without the folder that they all are in.
 pub(super) struct UnpackedChart(pub(super) Vec<File>);
 
+/// The files of the chart in an archive, by their paths in it.
+pub fn files_in(archive: &[u8], bounds: &mut Bounds) -> Result<Vec<File>, Error> {
+    unpack(archive, bounds).map(|UnpackedChart(files)| files)
+}
+
 /// Unpacks an archive.
 pub(super) fn unpack(archive: &[u8], bounds: &mut Bounds) -> Result<UnpackedChart, Error> {
     let mut files = Vec::new();

@@ -1,4 +1,4 @@
-//! `.Capabilities`: what the cluster and this helm can do.
+//! `.Capabilities`: the features of the cluster and of this helm.
 
 use std::any::Any;
 
@@ -8,26 +8,26 @@ use crate::helm::value::{GoKind, GoObject, List, ListType, Value};
 
 /// The version of helm that charts see.
 const HELM_VERSION: &str = "v4.2";
-/// The version of Go that charts see, which is the one that helm 4.2 asks for.
+/// The version of Go that charts see: the one that helm 4.2 requires.
 const GO_VERSION: &str = "go1.26.0";
-/// The version of Kubernetes that helm 4.2 was built for, which charts see where no other one is given.
+/// The version of Kubernetes that helm 4.2 was built for. Charts see it if no other one is given.
 const KUBE_VERSION: &str = "v1.36.0";
 
-/// What the cluster can do.
+/// The features of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capabilities {
     /// The cluster's version.
     pub kube: KubeVersion,
-    /// Such as `v1`, `apps/v1` and, where a cluster was asked, `apps/v1/Deployment`.
+    /// Such as `v1` and `apps/v1`; with a cluster also `apps/v1/Deployment`.
     pub api_versions: Vec<String>,
 }
 
 /// A version of Kubernetes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KubeVersion {
-    /// As it was given, with a `v`.
+    /// The given text, with a `v`.
     pub version: String,
-    /// Without what stands behind the third number.
+    /// The version without the text behind the third number.
     pub normalized: String,
     /// The first number.
     pub major: String,
@@ -55,7 +55,7 @@ impl KubeVersion {
         if !trimmed.starts_with(|first: char| first.is_ascii_digit()) {
             return Err(format!("could not parse {text:?} as version"));
         }
-        // Numbers with dots between them. What stands behind the last one does not count.
+        // Numbers with dots between them. The text behind the last one is ignored.
         let mut numbers = Vec::new();
         let mut rest = trimmed;
         loop {
@@ -112,7 +112,7 @@ impl GoObject for Capabilities {
     }
 
     fn equals(&self, other: &dyn GoObject) -> bool {
-        // Pointers, and there is one for a render.
+        // These are pointers, and there is only one in a render.
         other.as_any().downcast_ref::<Self>().is_some_and(|other| std::ptr::eq(self, other))
     }
 
@@ -121,7 +121,7 @@ impl GoObject for Capabilities {
     }
 }
 
-/// `common.KubeVersion`. Its methods belong to the pointer, so that a copy in an interface has none.
+/// `common.KubeVersion`. Its methods belong to the pointer, so a copy in an interface has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Version {
     version: KubeVersion,
@@ -219,7 +219,7 @@ impl GoObject for Build {
     }
 }
 
-/// What helm 4.2 knows without a cluster: the groups of client-go's scheme, in its order.
+/// The API versions that helm 4.2 knows without a cluster: the groups of client-go's scheme, in its order.
 const API_VERSIONS: &[&str] = &[
     "v1",
     "admissionregistration.k8s.io/v1",

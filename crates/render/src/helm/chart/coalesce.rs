@@ -1,8 +1,7 @@
-//! The values of a chart and of the charts in it, from its own and from those that it is given: helm's
-//! coalescing.
+//! Combines the values of a chart and of its subcharts with the values that a user gives: helm's coalescing.
 //!
-//! What is given wins. A null that is given takes away what the chart has by default; while dependencies are
-//! worked out, nulls are kept instead (`Nulls::Keep`).
+//! A given value wins. A given null removes the chart's default. While dependencies are worked out, nulls are
+//! kept instead (`Nulls::Keep`).
 
 use crate::helm::chart::Chart;
 use crate::helm::context::RenderContext;
@@ -11,13 +10,13 @@ use crate::helm::go::print;
 use crate::helm::value::{Map, MapType, Str, Value};
 use crate::helm::values::read::deep_copy_map;
 
-/// The key under which values are for all charts.
+/// The key of the values for all charts.
 const GLOBAL: &[u8] = b"global";
 
-/// What becomes of a null.
+/// The effect of a null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::helm) enum Nulls {
-    /// It takes away the default.
+    /// It removes the default.
     Remove,
     /// It stays.
     Keep,
@@ -25,7 +24,7 @@ pub(in crate::helm) enum Nulls {
 
 type Done<T> = Result<T, Error>;
 
-/// The values of a chart and of all charts in it. `given` is not changed.
+/// The values of a chart and of all its subcharts. `given` is not changed.
 pub(in crate::helm) fn coalesce(
     chart: &Chart,
     given: &Map,
@@ -62,7 +61,7 @@ fn coalesce_chart(chart: &Chart, values: &Map, nulls: Nulls, context: &mut Rende
     Ok(())
 }
 
-/// Hands the globals of a chart down to one in it.
+/// Passes the globals of a chart on to a subchart.
 fn coalesce_globals(to: &Map, from: &Map) -> Done<()> {
     let target = match to.get(GLOBAL) {
         None => Map::new(MapType::Any),
@@ -85,7 +84,7 @@ fn coalesce_globals(to: &Map, from: &Map) -> Done<()> {
                 coalesce_tables(&copy, &known, Nulls::Keep)?;
                 target.insert(key, Value::Map(copy))?;
             }
-            // A map does not replace what is none, nor the other way round.
+            // A map and another value never replace each other.
             (Value::Map(_), Some(_)) | (_, Some(Value::Map(_))) => {}
             (value, _) => {
                 target.insert(key, value)?;
@@ -100,7 +99,7 @@ fn shallow(map: &Map) -> Map {
     Map::from_entries(MapType::Any, map.entries().into_iter().collect())
 }
 
-/// Lays the values that a chart is given over its own.
+/// Lays the given values over the values of the chart.
 fn coalesce_values(chart: &Chart, values: &Map, nulls: Nulls) -> Done<()> {
     let defaults = deep_copy_map(&chart.values);
     for (key, default) in defaults.entries() {
@@ -109,7 +108,7 @@ fn coalesce_values(chart: &Chart, values: &Map, nulls: Nulls) -> Done<()> {
                 values.remove(&key);
             }
             (Some(Value::Map(given)), Value::Map(default)) => {
-                // What a chart says for one in it keeps its nulls: that one's turn comes.
+                // A chart's values for a subchart keep their nulls until the subchart is processed.
                 let is_part = chart.dependencies.iter().any(|part| part.name().as_bytes() == &key[..]);
                 let nulls = if is_part { Nulls::Keep } else { nulls };
                 if nulls == Nulls::Remove {
@@ -130,7 +129,7 @@ fn coalesce_values(chart: &Chart, values: &Map, nulls: Nulls) -> Done<()> {
     Ok(())
 }
 
-/// Lays one map over another: `to` wins, and gets what it does not have. `from` is used up.
+/// Merges `from` into `to`: `to` wins, and gets the keys that it lacks. `from` is used up.
 pub(in crate::helm) fn coalesce_tables(to: &Map, from: &Map, nulls: Nulls) -> Done<()> {
     let is_set: Vec<Str> =
         from.borrow().iter().filter(|(_, value)| !value.is_nil()).map(|(key, _)| key.clone()).collect();
@@ -148,7 +147,7 @@ pub(in crate::helm) fn coalesce_tables(to: &Map, from: &Map, nulls: Nulls) -> Do
                 to.insert(key, value)?;
             }
             (Some(Value::Map(to)), Value::Map(from)) => coalesce_tables(&to, &from, nulls)?,
-            // What is no map does not replace one, nor the other way round.
+            // A map and another value never replace each other.
             (Some(_), _) => {}
         }
     }

@@ -1,4 +1,4 @@
-//! Which of the charts in a chart are rendered, under which names, and which of their values they hand up.
+//! Chooses the subcharts that are rendered, their names, and the values that each exports to its parent.
 
 use lockgate_base::model::version::{Range, Version};
 
@@ -14,13 +14,13 @@ use crate::helm::values::read::deep_copy_map;
 
 type Done<T> = Result<T, Error>;
 
-/// Works out the charts in a chart: conditions, tags, aliases, and values that are imported.
+/// Works out the subcharts of a chart: conditions, tags, aliases, and imported values.
 pub(in crate::helm) fn process(chart: &mut Chart, given: &Map, context: &mut RenderContext<'_>) -> Done<()> {
     enable(chart, given, "", context)?;
     import(chart, context)
 }
 
-/// Leaves out the charts that are switched off, and gives the others their aliases.
+/// Removes disabled subcharts, and gives the others their aliases.
 fn enable(chart: &mut Chart, given: &Map, path: &str, context: &mut RenderContext<'_>) -> Done<()> {
     let Some(mut wanted) = chart.metadata.dependencies.take() else { return Ok(()) };
     context.spend(1 + wanted.len().saturating_mul(chart.dependencies.len()))?;
@@ -44,7 +44,7 @@ fn enable(chart: &mut Chart, given: &Map, path: &str, context: &mut RenderContex
     Ok(())
 }
 
-/// The charts that no dependency names, and then those of the dependencies, which get their aliases as names.
+/// The subcharts that no dependency names, and then those of the dependencies, with their aliases as names.
 fn chosen(parts: &[Chart], wanted: &mut [Dependency]) -> Vec<Chart> {
     let fits = |part: &Chart, dependency: &Dependency| {
         part.name() == dependency.name && is_compatible(&dependency.version, part.version())
@@ -66,7 +66,7 @@ fn chosen(parts: &[Chart], wanted: &mut [Dependency]) -> Vec<Chart> {
     chosen
 }
 
-/// Whether a version is in a range; what is no version or no range is not.
+/// Whether a version is in a range; false if either is invalid.
 pub(in crate::helm) fn is_compatible(range: &str, version: &str) -> bool {
     match (Range::parse(range), Version::parse(version)) {
         (Ok(range), Ok(version)) => range.contains(&version),
@@ -92,7 +92,7 @@ fn apply_tags(wanted: &mut [Dependency], values: &Map) {
 fn apply_conditions(wanted: &mut [Dependency], values: &Map, path: &str) {
     for dependency in wanted {
         let paths = dependency.condition.trim().split(',').filter(|condition| !condition.is_empty());
-        // The first path that leads to a bool counts.
+        // The first path that leads to a bool decides.
         let mut said =
             paths.filter_map(|condition| match path_value(values, format!("{path}{condition}").as_bytes()) {
                 Ok(Value::Bool(value)) => Some(value),
@@ -104,7 +104,7 @@ fn apply_conditions(wanted: &mut [Dependency], values: &Map, path: &str) {
     }
 }
 
-/// Hands values of charts up to the chart that they are in, deepest first.
+/// Exports values of subcharts to their parents, deepest first.
 fn import(chart: &mut Chart, context: &mut RenderContext<'_>) -> Done<()> {
     for part in &mut chart.dependencies {
         import(part, context)?;
@@ -133,7 +133,7 @@ fn import(chart: &mut Chart, context: &mut RenderContext<'_>) -> Done<()> {
         }
         dependency.import_values = told;
     }
-    // What is imported stands behind what the chart says itself.
+    // The chart's own values win over imported ones.
     let own = deep_copy_map(&values.seen_as(MapType::Any));
     coalesce_tables(&own, &imported, Nulls::Keep)?;
     chart.values = own;
@@ -145,7 +145,7 @@ fn way(map: &Map, key: &str, context: &mut RenderContext<'_>) -> Done<Vec<u8>> {
     print::sprintf(context, b"%v", &[map.get(key.as_bytes()).unwrap_or_default()])
 }
 
-/// A map within new ones, so that it stands at this path.
+/// New maps around `map`, so that it stands at this path.
 fn place(path: &[u8], map: &Map) -> Map {
     if path == b"." {
         return map.clone();

@@ -7,6 +7,6 @@ use std::sync::Arc;
 pub struct File {
     /// With `/` between its parts.
     pub path: String,
-    /// As it is, but for a byte order mark.
+    /// The content without a byte order mark.
     pub content: Arc<[u8]>,
 }

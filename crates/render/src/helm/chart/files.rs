@@ -33,7 +33,7 @@ pub(in crate::helm) fn call(
     }
 }
 
-/// The content of a file; nothing where there is no such file.
+/// The content of a file; empty if there is no such file.
 fn content(files: &Map, name: &[u8]) -> std::sync::Arc<[u8]> {
     match files.get(name) {
         Some(Value::Bytes(content)) => content,
@@ -42,7 +42,7 @@ fn content(files: &Map, name: &[u8]) -> std::sync::Arc<[u8]> {
 }
 
 fn glob(files: &Map, pattern: &[u8], context: &mut RenderContext<'_>) -> Result<Value, Error> {
-    // A pattern that is none fits all files, in helm.
+    // In helm an invalid pattern matches all files.
     let glob = FileGlob::new(pattern).or_else(|| FileGlob::new(b"**"));
     let mut found = BTreeMap::new();
     for (name, content) in files.entries() {
@@ -67,7 +67,7 @@ fn lines(files: &Map, name: &[u8], context: &mut RenderContext<'_>) -> Result<Va
     Ok(Value::strings(text.split(|byte| *byte == b'\n')))
 }
 
-/// The files by their last names, printed as YAML.
+/// The files by their base names, printed as YAML.
 fn flat(files: &Map, context: &mut RenderContext<'_>, encode: fn(&[u8]) -> Str) -> Result<Value, Error> {
     let mut named = BTreeMap::new();
     for (name, value) in files.entries() {

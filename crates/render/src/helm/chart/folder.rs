@@ -8,7 +8,7 @@ use super::ignore::IgnoreRules;
 use crate::helm::error::Error;
 use crate::helm::go::quote::quote;
 
-/// The files of the chart in this folder. Symbolic links are followed, as far as they stay in the tree.
+/// The files of the chart in this folder. Symbolic links are followed as far as they stay in the tree.
 pub fn files_of(reader: &TreeReader<'_>, folder: &str, bounds: &mut Bounds) -> Result<Vec<File>, Error> {
     let failed = |error: lockgate_base::tree::TreeError| Error::new(error.to_string());
     let at = |path: &str| if folder.is_empty() { path.to_owned() } else { format!("{folder}/{path}") };

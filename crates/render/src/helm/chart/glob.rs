@@ -2,7 +2,7 @@
 
 use crate::helm::go::unicode::decode;
 
-/// A pattern, read.
+/// A parsed pattern.
 #[derive(Debug)]
 pub(super) struct FileGlob(Vec<Term>);
 
@@ -27,11 +27,11 @@ enum Term {
     AnyOf(Vec<Vec<Term>>),
 }
 
-/// How deep `{` may nest.
+/// The deepest nesting of `{`.
 const DEPTH: usize = 100;
 
 impl FileGlob {
-    /// Reads a pattern; `None` where it is none.
+    /// Reads a pattern; `None` if it is invalid.
     pub(super) fn new(pattern: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(pattern).ok()?;
         // The library takes NUL for the end.
@@ -42,14 +42,14 @@ impl FileGlob {
         Some(Self(terms))
     }
 
-    /// Whether the whole name fits.
+    /// Whether the whole name matches.
     pub(super) fn matches(&self, name: &[u8]) -> bool {
         let mut ends = vec![false; name.len() + 1];
         ends[0] = true;
         step_all(&self.0, name, &ends)[name.len()]
     }
 
-    /// How much work a match is for each byte of a name.
+    /// The work of a match for each byte of a name.
     pub(super) fn cost(&self) -> usize {
         cost(&self.0)
     }
@@ -80,7 +80,7 @@ impl Reader {
         self.characters.get(self.at).copied()
     }
 
-    /// Terms up to a `,` or `}` that ends them within `{`, or up to the end of the pattern.
+    /// Terms up to the `,` or `}` that ends them within `{`, or up to the end of the pattern.
     fn terms(&mut self, depth: usize) -> Option<(Vec<Term>, Option<char>)> {
         let mut terms = Vec::new();
         while let Some(character) = self.next() {
@@ -157,7 +157,7 @@ impl Reader {
     }
 }
 
-/// Where a match of all terms can end, when it can begin at `starts`.
+/// The places where a match of all terms can end if it can begin at `starts`.
 fn step_all(terms: &[Term], name: &[u8], starts: &[bool]) -> Vec<bool> {
     terms.iter().fold(starts.to_vec(), |starts, term| step(term, name, &starts))
 }

@@ -11,7 +11,7 @@ struct Rule {
     pattern: String,
     negate: bool,
     must_be_folder: bool,
-    /// Whether the pattern is held against the whole path and not the last name.
+    /// Whether the pattern is matched against the whole path and not the base name.
     whole: bool,
 }
 
@@ -25,7 +25,7 @@ impl IgnoreRules {
         Ok(rules)
     }
 
-    /// The rule that stands behind all others: hidden files of `templates/`.
+    /// Adds the rule that comes after all others: hidden files of `templates/`.
     pub(super) fn add_defaults(&mut self) {
         let added = self.add("templates/.?*");
         debug_assert!(added.is_ok());
@@ -59,7 +59,7 @@ impl IgnoreRules {
             let name = if rule.whole { path } else { path.rsplit('/').next().unwrap_or(path) };
             let fits = || matches(&rule.pattern, name);
             if rule.negate {
-                // A negated rule leaves out what it does not fit.
+                // A negated rule excludes files that it does not match.
                 if (rule.must_be_folder && !is_folder) || !fits() {
                     return true;
                 }
@@ -76,7 +76,7 @@ impl IgnoreRules {
 /// Go's `filepath.Match`: `*` and `?` stop at `/`, `[a-z]` and `[^a-z]` are classes, a backslash escapes.
 pub(in crate::helm) fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
-    // Where the last `*` was, and how much of the name it takes: the only place to come back to.
+    // The place of the last `*`, and how much of the name it takes. A mismatch only ever returns there.
     let (mut at, mut from) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     loop {
@@ -108,7 +108,7 @@ pub(in crate::helm) fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// Whether the first part of a pattern fits a character, and how long that part is.
+/// Whether the first part of a pattern matches a character, and the length of that part.
 fn one(pattern: &[char], character: char) -> Option<usize> {
     match pattern[0] {
         '?' => (character != '/').then_some(1),
@@ -121,7 +121,7 @@ fn one(pattern: &[char], character: char) -> Option<usize> {
     }
 }
 
-/// A class: whether it fits, and its length; `None` where it is broken.
+/// A class: whether it matches, and its length; `None` if it is malformed.
 fn class(pattern: &[char], character: char) -> Option<(bool, usize)> {
     let mut at = 1;
     let negate = pattern.get(at) == Some(&'^');

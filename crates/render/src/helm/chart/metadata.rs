@@ -1,5 +1,7 @@
 //! Chart.yaml and requirements.yaml: what a chart says of itself, read as Go's JSON decoder reads it.
 
+mod stored;
+
 use std::collections::BTreeMap;
 
 use lockgate_base::model::version::Version;
@@ -227,6 +229,11 @@ impl Maintainer {
 }
 
 impl Dependency {
+    /// Where the chart is.
+    pub(in crate::helm) fn repository(&self) -> &str {
+        &self.repository
+    }
+
     fn read(item: &Json) -> Done<Self> {
         let mut dependency = Self::default();
         let Some(fields) = Fields::of_item(item, "Dependency", "dependencies")? else {

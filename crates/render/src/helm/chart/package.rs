@@ -74,6 +74,16 @@ impl Edits {
     }
 }
 
+/// The folder of an archive that holds the chart; the archive itself where none does.
+pub fn chart_folder(archive: &Tree) -> Tree {
+    let folder_of = |path: String| {
+        let folder = path.strip_suffix("/Chart.yaml")?;
+        (!folder.contains('/')).then(|| folder.to_owned())
+    };
+    let first = archive.entries().find_map(|(path, _)| folder_of(path));
+    first.map_or_else(|| archive.clone(), |folder| archive.folder(&folder))
+}
+
 /// The name and version of the chart whose root a tree is.
 pub fn described(tree: &Tree) -> Result<(String, String), PackageError> {
     let content = match tree.reader().bytes("Chart.yaml") {

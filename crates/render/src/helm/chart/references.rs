@@ -1,5 +1,5 @@
-//! The documents that the schemas of a chart refer to at other places. They are fetched with the chart, by
-//! whoever may do I/O; what cannot be had allows everything.
+//! The documents at other places that the schemas of a chart refer to. They are fetched with the chart, by a
+//! caller that may do I/O. A document that cannot be fetched allows every value.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,12 +10,12 @@ use super::Chart;
 
 /// The URL of a chart's own schema.
 pub(super) const OWN: &str = "file:///values.schema.json";
-/// How many documents the schemas of a chart may refer to.
+/// The most documents that the schemas of a chart may refer to.
 const COUNT_LIMIT: usize = 64;
-/// How large they may be together, in bytes.
+/// The largest size of all documents together, in bytes.
 pub const BYTES_LIMIT: usize = 8 * 1024 * 1024;
 
-/// Documents that schemas refer to, by their URLs without a fragment, and why others are not there.
+/// Documents that schemas refer to, by their URLs without a fragment, and the reasons why others are missing.
 #[derive(Debug, Clone, Default)]
 pub struct Documents {
     found: BTreeMap<String, Json>,
@@ -24,9 +24,8 @@ pub struct Documents {
 }
 
 impl Documents {
-    /// The URLs that the schemas of a chart, and the documents that are there, refer to and that nobody
-    /// answered yet. Only `https` is asked for: a chart must not read files of this machine, or be changed on
-    /// its way.
+    /// The URLs that the schemas of a chart and the present documents refer to, and that have no answer yet.
+    /// Only `https` is requested: a chart must not read files of this machine, or be changed on its way.
     pub fn wanted(&mut self, chart: &Chart) -> Vec<String> {
         let mut urls = BTreeSet::new();
         collect(chart, &mut urls);
@@ -51,7 +50,7 @@ impl Documents {
         wanted
     }
 
-    /// Takes what a URL of [`Documents::wanted`] gave, or why it gave nothing.
+    /// Stores the answer for a URL of [`Documents::wanted`], or the reason why there is none.
     pub fn add(&mut self, url: String, answer: Result<Vec<u8>, String>) {
         let read = answer.and_then(|text| {
             self.bytes = self.bytes.saturating_add(text.len());
@@ -70,7 +69,7 @@ impl Documents {
         }
     }
 
-    /// A document, without its references to documents that are not there.
+    /// A document, without its references to missing documents.
     pub(super) fn get(&self, url: &str) -> Option<Json> {
         let mut document = self.found.get(url)?.clone();
         if let Ok(base) = Url::parse(url) {
@@ -79,8 +78,8 @@ impl Documents {
         Some(document)
     }
 
-    /// Takes references to documents that are not there out of a chart's own schema, and gives their URLs,
-    /// each with the reason.
+    /// Removes references to missing documents from a chart's own schema. Returns their URLs, each with the
+    /// reason.
     pub(super) fn without_missing(&self, schema: &mut Json) -> Vec<String> {
         let Ok(base) = Url::parse(OWN) else { return Vec::new() };
         let cut = self.cut(schema, &base);
@@ -89,7 +88,7 @@ impl Documents {
         told.chain(unknown.map(|url| format!("{url} (it was not fetched)"))).collect()
     }
 
-    /// Takes references out, and gives the documents that they led to.
+    /// Removes references, and returns the URLs of their documents.
     fn cut(&self, document: &mut Json, base: &Url) -> BTreeSet<String> {
         let own = ids(document, base);
         let is_old = is_old(document);
@@ -103,7 +102,7 @@ impl Documents {
                 cut.insert(url);
                 schema.remove(word);
                 if word == "$ref" && is_old {
-                    // What stands beside a reference means nothing up to draft 7.
+                    // Up to draft 7, keys beside a reference have no meaning.
                     let kept = ["$schema", "$id", "id", "definitions"];
                     schema.retain(|key, _| kept.contains(&key.as_str()));
                 }
@@ -121,7 +120,7 @@ fn collect(chart: &Chart, urls: &mut BTreeSet<String>) {
     chart.dependencies.iter().for_each(|part| collect(part, urls));
 }
 
-/// The documents that a document refers to and that it does not hold itself.
+/// The documents that a document refers to and does not contain.
 fn references(document: &Json, base: &Url) -> BTreeSet<String> {
     let mut document = document.clone();
     let own = ids(&mut document, base);
@@ -169,8 +168,8 @@ fn is_old(document: &Json) -> bool {
 
 type Visit<'v> = dyn FnMut(&mut serde_json::Map<String, Json>, &Url) + 'v;
 
-/// Goes to each schema within a value, outer ones first, each with the URL that its references are relative
-/// to.
+/// Calls `visit` for each schema within a value, outer ones first, with the URL that its references are
+/// relative to.
 fn walk(value: &mut Json, base: &Url, is_schema: bool, visit: &mut Visit<'_>) {
     match value {
         Json::Array(items) => items.iter_mut().for_each(|item| walk(item, base, is_schema, visit)),

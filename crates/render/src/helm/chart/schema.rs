@@ -1,4 +1,4 @@
-//! values.schema.json: whether the values of a chart, and of each chart in it, are what its schema says.
+//! values.schema.json: checks the values of a chart, and of each chart in it, against its schema.
 
 use std::collections::BTreeSet;
 use std::error::Error as StdError;
@@ -17,9 +17,9 @@ use crate::helm::go::quote::quote;
 use crate::helm::value::{DEPTH, Map, MapType, Str, Value, too_deep};
 use crate::helm::values::origin::Origins;
 
-/// Fails where values are not what the schemas of a chart and of those in it say, with helm's words and where
-/// each value is from. A document that is not among `documents` counts as one that allows everything; their
-/// URLs come back, each with the reason.
+/// Fails if values violate the schemas of a chart or of its subcharts, with helm's words and the origin of
+/// each value. A missing document counts as one that allows everything. Returns the URLs of missing
+/// documents, each with the reason.
 pub fn validate(
     chart: &Chart,
     values: &Map,
@@ -44,13 +44,13 @@ pub fn validate(
     )))
 }
 
-/// What is checked, and what was found until now.
+/// The state of a check, and its findings so far.
 struct Check {
     documents: Rc<Documents>,
     missing: BTreeSet<String>,
-    /// The origins of the values of the chart that is checked, and of the charts that it is in.
+    /// The origins of the values of the checked chart, and of its parents.
     origins: Origins,
-    /// Where the values of the chart stand in those of the outermost one.
+    /// The path of the chart's values within those of the outermost chart.
     path: Vec<String>,
     told: String,
 }
@@ -113,7 +113,7 @@ impl Check {
         }
     }
 
-    /// Where the values are from that an error is about.
+    /// The origin of the values that an error is about.
     fn origin(&self, error: &ValidationError<'_, '_>, values: &Json) -> String {
         let steps = error.instance_location.tokens.iter().map(|token| match token {
             InstanceToken::Prop(name) => name.to_string(),
@@ -146,7 +146,7 @@ impl Check {
     }
 }
 
-/// Gives documents that were fetched before. Nothing is fetched here, and no file is read.
+/// Returns documents that were fetched before. It fetches nothing and reads no file.
 struct Loader(Rc<Documents>);
 
 impl UrlLoader for Loader {
@@ -155,7 +155,7 @@ impl UrlLoader for Loader {
     }
 }
 
-/// Values as JSON. A number without a fraction is a whole one.
+/// Values as JSON. A number without a fraction becomes an integer.
 fn json_of(value: &Value, depth: usize) -> Result<Json, Error> {
     if depth > DEPTH {
         return Err(too_deep());
@@ -192,8 +192,8 @@ fn whole(number: f64) -> Option<i64> {
     (number.trunc() == number && number.abs() <= EXACT).then_some(number as i64)
 }
 
-/// An error and those that it is made of, each on its line, as the Go library of the same author prints them.
-/// `origin` tells of one that is made of no others where its value is from.
+/// Writes an error and its causes, each on its own line, as the Go library of the same author prints them.
+/// For an error without causes, `origin` returns the origin of its value.
 fn tell(
     error: &ValidationError<'_, '_>,
     parent: &ValidationError<'_, '_>,
@@ -225,8 +225,8 @@ fn line(error: &ValidationError<'_, '_>, length: usize, words: &str, indent: usi
     let _ = write!(out, "\n{space}- at {}: {words}", quoted(&way));
 }
 
-/// The combinations between an error and the one that it is a part of, which the library leaves out where
-/// only one schema of a combination failed: each with the length of the way to the value that it is about.
+/// The combinations between an error and its parent error, each with the length of the path to its value. The
+/// library leaves them out if only one schema of a combination failed.
 fn combinations(
     error: &ValidationError<'_, '_>,
     parent: &ValidationError<'_, '_>,
@@ -322,7 +322,7 @@ fn words(kind: &ErrorKind<'_, '_>) -> String {
         ErrorKind::AnyOf => "'anyOf' failed".into(),
         ErrorKind::OneOf(None) => "'oneOf' failed, none matched".into(),
         ErrorKind::OneOf(Some((a, b))) => format!("'oneOf' failed, subschemas {a}, {b} matched"),
-        // Worded alike by both libraries.
+        // Both libraries have the same words.
         other => other.to_string(),
     }
 }
@@ -360,7 +360,7 @@ fn contained(word: &str, got: &[usize], want: usize) -> String {
     format!("{word} {want} items required to match contains schema, but matched {count} items at {places}")
 }
 
-/// A digit or a minus as it stands in an exponent.
+/// A digit or a minus as a superscript.
 fn superscript(character: char) -> char {
     const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
     character.to_digit(10).and_then(|digit| DIGITS.get(digit as usize)).copied().unwrap_or('⁻')

@@ -10,7 +10,7 @@ fn rendered(text: &str) -> Result<String, String> {
     rendered_after(0, text)
 }
 
-/// Renders one template once so many steps of the budget are spent.
+/// Renders one template after this many steps of the budget are spent.
 fn rendered_after(spent: u64, text: &str) -> Result<String, String> {
     let text = text.to_owned();
     let work = move || {
@@ -32,7 +32,7 @@ fn rendered_after(spent: u64, text: &str) -> Result<String, String> {
                 Err(error) => Err(error.text()),
             }
         };
-        // Maps that hold themselves are freed too.
+        // Maps that contain themselves are freed too.
         assert_eq!(live(), before, "memory is not given back");
         result
     };
@@ -45,7 +45,7 @@ fn rendered_after(spent: u64, text: &str) -> Result<String, String> {
 fn each_bound_has_its_error() {
     let steps = Spent::Count(Cost::Steps).to_string();
     let cases = [
-        // Helm's own bound.
+        // This bound is helm's own.
         (
             r#"{{ define "x" }}{{ include "x" . }}{{ end }}{{ include "x" . }}"#,
             "rendering template has a nested reference name: x: unable to execute template",
@@ -62,7 +62,7 @@ fn each_bound_has_its_error() {
             r#"{{ range 100000 }}{{ print "0123456789012345678901234567890123456789" | repeat 100 }}{{ end }}"#,
             "the templates print more than 64 MiB",
         ),
-        // What a template printed before it included another one counts, too.
+        // The output of a template before an `include` counts, too.
         (
             r#"{{ define "x" }}{{ range 300 }}{{ repeat 10000 "x" }}{{ end }}{{ include "x" . }}{{ end }}{{ include "x" . }}"#,
             "the templates print more than 64 MiB",
@@ -90,7 +90,7 @@ fn each_bound_has_its_error() {
         assert!(error.contains(message), "{text}\n{error}");
         assert!(error.contains("c/templates/a.yaml") || error.contains("gotpl"), "{text}\n{error}");
     }
-    // All steps of a build one by one would take seconds.
+    // Running all steps of a budget one by one would take seconds.
     let text = "{{ range 1000000 }}{{ range 1000000 }}{{ end }}{{ end }}";
     let error = rendered_after(Cost::Steps.limit() - 1_000_000, text).unwrap_err();
     assert!(error.contains(&steps) && error.contains("c/templates/a.yaml"), "{error}");

@@ -31,7 +31,7 @@ fn printf(context: &mut RenderContext<'_>, arguments: Args<'_>) -> Done {
     print::sprintf(context, arguments.bytes(0), arguments.rest(1)).map(Value::from)
 }
 
-/// The arguments as one text, as `print` gives them. Nil is `<no value>` here.
+/// The arguments as one text, as `print` returns them. Nil is `<no value>` here.
 fn text(context: &mut RenderContext<'_>, arguments: Args<'_>) -> Result<Str, Error> {
     if let [Value::Str(text)] = arguments.rest(0) {
         return Ok(text.clone());

@@ -60,14 +60,14 @@ fn pascal_case(text: &[u8]) -> String {
     out
 }
 
-/// A text of connectors only: the last one stands twice.
+/// The result for a text of connectors only: the last one is doubled.
 fn out_of_connectors(chars: &[char]) -> String {
     chars.iter().chain(chars.last()).collect()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Word {
-    /// No text is left, or what is left is none.
+    /// The text has ended, or its rest is invalid.
     Invalid,
     Number,
     Upper,
@@ -77,7 +77,7 @@ enum Word {
     Other,
 }
 
-/// The next character that is valid, and where it ends; the one before it where there is none.
+/// The next valid character and its end; the previous character if there is none.
 fn next_valid(text: &[u8], previous: char) -> (char, usize) {
     let mut size = 0;
     while let Some((c, width)) = decode(&text[size..]) {
@@ -91,7 +91,7 @@ fn next_valid(text: &[u8], previous: char) -> (char, usize) {
     (previous, size)
 }
 
-/// How far a word goes on from here: while `fits` holds. Also gives the last character looked at.
+/// Goes on while `fits` returns true; returns the end of that run and the last character.
 fn run(text: &[u8], mut at: usize, mut c: char, fits: impl Fn(char) -> bool) -> (usize, char) {
     while at < text.len() {
         let (next, size) = next_valid(&text[at..], c);
@@ -164,7 +164,7 @@ fn upper_word(text: &[u8], first: usize, c: char) -> usize {
     first
 }
 
-/// Walks over the words of a text and writes them in lower case with a connector between.
+/// Writes the words of a text in lower case with a connector between them.
 struct Words<'t> {
     rest: &'t [u8],
     kind: Word,
@@ -205,7 +205,7 @@ impl<'t> Words<'t> {
         }
     }
 
-    /// What stands between a word and the next one, which may be a number that belongs to the word.
+    /// Handles the text between a word and the next one, which may be a number that belongs to the word.
     fn after_word(&mut self) {
         if self.kind != Word::Number {
             if self.kind != Word::Connector && self.kind != Word::Punct {

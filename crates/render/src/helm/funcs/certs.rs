@@ -83,7 +83,7 @@ impl GoObject for Certificate {
     }
 }
 
-/// How many steps making a key over a curve counts for.
+/// The steps that the making of a key over a curve counts for.
 const CURVE_STEPS: usize = 5_000;
 
 fn given_key(a: &Args<'_>, at: usize) -> std::result::Result<PrivateKey, Error> {

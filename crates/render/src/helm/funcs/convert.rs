@@ -6,7 +6,7 @@ use crate::helm::go::number::{float_to_int, int_to_float, parse_int};
 use crate::helm::go::{parse_float, print};
 use crate::helm::value::{List, ListType, Str, Value};
 
-/// `cast.ToInt64`, and on a machine of 64 bits `cast.ToInt` too: zero for what is no number.
+/// `cast.ToInt64`, and on a 64-bit machine also `cast.ToInt`: zero for a value that is no number.
 pub(super) fn to_int(value: &Value) -> i64 {
     match value {
         Value::Int(number) | Value::Int64(number) => *number,
@@ -65,7 +65,7 @@ pub(super) fn text_of(context: &mut RenderContext<'_>, value: &Value) -> Result<
     }
 }
 
-/// sprig's `strslice`: the texts of what is in a list but nil, or of the one value.
+/// sprig's `strslice`: the texts of a list's items without nil, or the text of a single value.
 pub(super) fn texts_of(context: &mut RenderContext<'_>, value: &Value) -> Result<Vec<Str>, Error> {
     match value.items() {
         Some(items) => {
@@ -92,12 +92,12 @@ pub(super) fn is_empty(value: &Value) -> bool {
     !value.truth()
 }
 
-/// Go's panic where nil is used as a type.
+/// Go's panic for the type of a nil.
 pub(super) fn nil_dereference() -> Error {
     Error::new("runtime error: invalid memory address or nil pointer dereference")
 }
 
-/// The part of a string that Go's `text[from..to]` is, or Go's panic. An end that is left out is `None`.
+/// The result of Go's `text[from..to]`, or Go's panic. A missing end is `None`.
 pub(super) fn cut(text: &[u8], from: Option<i64>, to: Option<i64>) -> Result<&[u8], Error> {
     let length = i64::try_from(text.len()).unwrap_or(i64::MAX);
     let out_of_range = |what: String| Error::new(format!("runtime error: slice bounds out of range [{what}"));

@@ -53,7 +53,7 @@ fn summed(c: Ctx<'_, '_>, a: Args<'_>, sum: fn(&[u8]) -> Vec<u8>) -> Result {
 
 fn adler32(bytes: &[u8]) -> u32 {
     const PRIME: u32 = 65_521;
-    // As many bytes as fit before a sum of 32 bits could overflow.
+    // A chunk of this size cannot overflow a sum of 32 bits.
     let (mut low, mut high) = (1_u32, 0_u32);
     for piece in bytes.chunks(5552) {
         for byte in piece {
@@ -66,12 +66,12 @@ fn adler32(bytes: &[u8]) -> u32 {
     high << 16 | low
 }
 
-/// bcrypt's rounds are two to this.
+/// The number of bcrypt's rounds is two to the power of this.
 const COST: u32 = 10;
-/// How many steps a hash of bcrypt counts for.
+/// The steps that a bcrypt hash counts for.
 const BCRYPT_STEPS: usize = 200_000;
 
-/// bcrypt with a random salt, or Go's message where the password is too long.
+/// bcrypt with a random salt, or Go's message about a password that is too long.
 fn bcrypt(c: Ctx<'_, '_>, password: &[u8]) -> std::result::Result<String, Error> {
     if password.len() > 72 {
         return Ok("failed to encrypt string with bcrypt: bcrypt: password length exceeds 72 bytes".into());
@@ -99,7 +99,7 @@ fn bcrypt(c: Ctx<'_, '_>, password: &[u8]) -> std::result::Result<String, Error>
         &base64::alphabet::BCRYPT,
         GeneralPurposeConfig::new().with_encode_padding(false),
     );
-    // The last byte is left out.
+    // The last byte is not part of the text.
     Ok(format!("$2a${COST:02}${}{}", engine.encode(salt), engine.encode(&hash[..23])))
 }
 
@@ -138,7 +138,7 @@ const FORMS: [(&str, &[&str]); 6] = [
     ("pin", &["nnnn"]),
 ];
 
-/// What a letter of a form stands for.
+/// The characters that a letter of a form stands for.
 fn choices(letter: u8) -> &'static [u8] {
     match letter {
         b'V' => b"AEIOU",
@@ -152,11 +152,11 @@ fn choices(letter: u8) -> &'static [u8] {
     }
 }
 
-/// How many steps, and how many bytes, a key of scrypt takes.
+/// The steps that a scrypt key counts for, and its memory in bytes.
 const SCRYPT_STEPS: usize = 400_000;
 const SCRYPT_BYTES: usize = 33 << 20;
 
-/// The Master Password algorithm: a password for a site from one for all sites.
+/// The Master Password algorithm: derives the password of a site from a master password.
 fn derive_password(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
     const SEED: &[u8] = b"com.lyndir.masterpassword";
     let (kind, password, user, site) = (a.bytes(1), a.bytes(2), a.bytes(3), a.bytes(4));
@@ -215,7 +215,7 @@ fn decrypt(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
     }
     c.spend(a.bytes(1).len() / 16)?;
     let data = decode_base64(a.bytes(1)).map_err(|at| Error::new(corrupt("base64", at)))?;
-    // Go makes room for whole groups of three bytes.
+    // Go reserves room for whole groups of three bytes.
     let room = a.bytes(1).len() / 4 * 3;
     if room < BLOCK {
         return Err(Error::new(format!(

@@ -29,7 +29,7 @@ pub(super) const TABLE: &[Function] = &[
     Function::new("toYaml", &[T::Any], |c, a| quietly(to_yaml(c, a))),
     Function::new("mustToYaml", &[T::Any], to_yaml),
     Function::new("toYamlPretty", &[T::Any], |c, a| {
-        // What go-yaml has no form for is a panic there, and no error.
+        // A value that go-yaml cannot write is a panic there, and no error.
         let mut text = yaml::encode_pretty(c, a.value(0))?;
         text.pop_if(|last| *last == b'\n');
         Ok(text.into())
@@ -55,7 +55,7 @@ fn json(c: Ctx<'_, '_>, a: Args<'_>, form: JsonFormat) -> Result {
     Ok(encode(c, a.value(0), form)?.into())
 }
 
-/// An empty text for what cannot be written, as helm gives it. A bound stays an error.
+/// An empty text for a value that cannot be written, as in helm. A reached bound stays an error.
 fn quietly(result: Result) -> Result {
     match result {
         Err(error) if !error.is_bound() => Ok("".into()),
@@ -69,7 +69,7 @@ fn to_yaml(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
     Ok(text.into())
 }
 
-/// What was read, with the message under the key `Error`.
+/// The map, with the message under the key `Error`.
 fn map_or_error((map, error): (Map, Option<String>)) -> Result {
     if let Some(error) = error {
         let map = if map.is_nil() { Map::new(MapType::Any) } else { map };
@@ -79,7 +79,7 @@ fn map_or_error((map, error): (Map, Option<String>)) -> Result {
     Ok(Value::Map(map))
 }
 
-/// What was read, or the message as the only item.
+/// The list, or the message as its only item.
 fn list_or_error((list, error): (List, Option<String>)) -> Value {
     error.map_or(Value::List(list), |error| Value::list(vec![error.into()]))
 }

@@ -65,7 +65,8 @@ fn now(c: &RenderContext<'_>) -> Time {
     Time::utc(c.now.seconds, c.now.nanoseconds)
 }
 
-/// The time that a value stands for: seconds since 1970, or now for what is neither number nor time.
+/// The time that a value stands for: seconds since 1970, or the current time if it is neither number nor
+/// time.
 fn time_of(c: &RenderContext<'_>, value: &Value) -> Time {
     match value {
         Value::Int(seconds) | Value::Int64(seconds) => Time::utc(*seconds, 0),
@@ -77,7 +78,7 @@ fn time_of(c: &RenderContext<'_>, value: &Value) -> Time {
 }
 
 fn dated(c: Ctx<'_, '_>, layout: &[u8], value: &Value, zone: &[u8]) -> Result {
-    // A part of two letters may become a name of nine.
+    // A part with two letters may become a name with nine.
     c.room(layout.len().saturating_mul(5))?;
     let zone = std::str::from_utf8(zone).ok().and_then(Zone::load).unwrap_or(Zone::Utc);
     Ok(layout::format(&time_of(c, value).shown_in(zone), layout).into())

@@ -80,7 +80,7 @@ fn keys(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
         c.room_for_items(map.len())?;
         keys.extend(map.keys());
     }
-    // Go gives them in no order.
+    // Go returns them in no particular order.
     super::convert::strings(c, keys)
 }
 
@@ -91,7 +91,7 @@ fn copy_argument(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
     deep_copy(c, a.value(0), 0)
 }
 
-/// A value that shares no map with the one that it is made of.
+/// A copy of a value that shares no map with it.
 pub(super) fn deep_copy(c: &mut RenderContext<'_>, value: &Value, depth: usize) -> Result {
     if depth > DEPTH {
         return Err(too_deep());

@@ -23,7 +23,7 @@ pub(super) const TABLE: &[Function] = &[
     }),
 ];
 
-/// Go's words for a byte that does not fit.
+/// Go's message about an invalid byte.
 pub(super) fn corrupt(encoding: &str, at: usize) -> String {
     format!("illegal {encoding} data at input byte {at}")
 }
@@ -39,8 +39,8 @@ fn sextet(byte: u8) -> Option<u8> {
     })
 }
 
-/// Go's `base64.StdEncoding.DecodeString`: line ends are skipped, padding must be there. Fails with the byte
-/// that does not fit.
+/// Go's `base64.StdEncoding.DecodeString`: line ends are skipped, and padding is required. The error is the
+/// place of the invalid byte.
 pub(super) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, usize> {
     let mut out = Vec::with_capacity(text.len() / 4 * 3);
     let mut at = 0;

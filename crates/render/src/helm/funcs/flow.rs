@@ -12,9 +12,9 @@ pub(super) const TABLE: &[Function] = &[
     Function::new("required", &[Type::String, Type::Any], required),
 ];
 
-/// What helm puts around the message of a chart, so that it finds it again in the error's text.
+/// The mark that helm puts before the message of a chart, so that it can find it in the error's text.
 pub const WARN_START: &str = "HELM_ERR_START";
-/// The end of what [`WARN_START`] begins.
+/// The mark behind the message, see [`WARN_START`].
 pub const WARN_END: &str = "HELM_ERR_END";
 
 fn warning(message: &[u8]) -> Error {

@@ -33,7 +33,7 @@ const ONE_TIME: Signature = Signature { fixed: &[T::Object("time.Time")], rest: 
 const ONE_DURATION: Signature = Signature { fixed: &[T::Object("time.Duration")], rest: None };
 
 impl Instant {
-    /// A value of it.
+    /// The number as a template's value.
     pub(super) fn value(time: Time) -> Value {
         Value::object(Self(time))
     }
@@ -44,7 +44,7 @@ impl Instant {
     }
 }
 
-/// The time or duration that is a method's first argument.
+/// The time or duration in a method's first argument.
 fn other<X: GoObject + Clone + 'static>(a: Args<'_>) -> Option<X> {
     a.object::<X>(0).cloned()
 }
@@ -152,7 +152,7 @@ impl GoObject for Instant {
     }
 }
 
-/// How far a time is past a multiple of a duration since Go's zero, in nanoseconds.
+/// The distance of a time from the previous multiple of a duration since Go's zero, in nanoseconds.
 fn since_zero(time: &Time, by: i64) -> i64 {
     if by <= 0 {
         return 0;
@@ -217,7 +217,7 @@ impl GoObject for Named {
 
     fn call(&self, name: &str, a: Args<'_>, _: &mut dyn Allowance) -> Result<Value, Error> {
         let by = other::<Named>(a).map_or(0, |other| other.number);
-        // Go adds the whole units and the rest, each as a float.
+        // Go adds the whole units and the rest as floats.
         let in_units = |unit: i64| {
             Value::Float(
                 int_to_float(self.number / unit) + int_to_float(self.number % unit) / int_to_float(unit),

@@ -54,7 +54,7 @@ pub(super) const TABLE: &[Function] = &[
     Function::variadic("seq", &[], T::Int, seq),
 ];
 
-/// The items of a list, or Go's refusal: `action` is what the function says it cannot do.
+/// The items of a list, or Go's error: `action` is the function's word for its work.
 fn items<'v>(
     c: Ctx<'_, '_>,
     value: &'v Value,
@@ -91,7 +91,7 @@ fn last(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
     Ok(items(c, a.value(0), "Cannot find last on type ")?.last().cloned().unwrap_or_default())
 }
 
-/// A list, which is a nil one where the list before had no item.
+/// A part of a list; nil if the list had no items.
 fn part(before: &[Value], part: Option<&[Value]>) -> Value {
     match part {
         Some(part) if !before.is_empty() => Value::list(part.to_vec()),

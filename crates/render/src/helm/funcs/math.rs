@@ -73,7 +73,7 @@ fn folded(a: Args<'_>, fold: fn(f64, f64) -> f64) -> f64 {
     a.rest(1).iter().map(to_float).fold(to_float(a.value(0)), fold)
 }
 
-/// `math.Max`: infinity wins over what is no number, which wins over all else.
+/// `math.Max`: infinity wins over NaN, which wins over every other number.
 fn higher(left: f64, right: f64) -> f64 {
     if left == f64::INFINITY || right == f64::INFINITY {
         return f64::INFINITY;
@@ -138,7 +138,7 @@ struct Decimal {
     exponent: i64,
 }
 
-/// How many places a quotient has.
+/// The number of decimal places of a quotient.
 const PLACES: i64 = 16;
 
 impl Decimal {
@@ -194,12 +194,12 @@ impl Decimal {
     }
 }
 
-/// A power of ten, one for negative exponents.
+/// A power of ten; one if the exponent is negative.
 fn power(exponent: i64) -> BigInt {
     BigInt::from(10).pow(u32::try_from(exponent).unwrap_or_default())
 }
 
-/// Runs over the operands with exact decimals.
+/// Folds the operands as exact decimals.
 fn decimals(
     c: Ctx<'_, '_>,
     first: f64,

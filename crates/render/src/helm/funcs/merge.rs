@@ -1,5 +1,5 @@
-//! `merge` and `mergeOverwrite`, as the Go library `mergo` merges maps: in place, with what is taken over
-//! shared.
+//! `merge` and `mergeOverwrite`, as the Go library `mergo` merges maps: in place, sharing the values that are
+//! taken over.
 
 use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
@@ -9,7 +9,7 @@ use crate::helm::value::{DEPTH, GoKind, List, Map, MapType, Value, too_deep};
 type Result = std::result::Result<Value, Error>;
 type Ctx<'c, 'i> = &'c mut RenderContext<'i>;
 
-/// What ends a merge.
+/// The end of a merge before its completion.
 enum Stop {
     /// An error that mergo returns; `merge` gives an empty text then.
     Refused(Error),
@@ -55,7 +55,7 @@ fn merged(c: Ctx<'_, '_>, a: Args<'_>, overwrite: bool, must: bool) -> Result {
     Ok(Value::Map(target))
 }
 
-/// Merges what one map holds into another one, which is not nil unless the source is.
+/// Merges the entries of one map into another one, which is not nil unless the source is.
 fn merge_maps(
     c: &mut RenderContext<'_>,
     target: &Map,
@@ -104,7 +104,7 @@ fn merge_maps(
     Ok(())
 }
 
-/// Merges what stands at the same key of both.
+/// Merges the values of one key.
 fn merge_values(
     c: &mut RenderContext<'_>,
     old: &Value,
@@ -116,7 +116,7 @@ fn merge_values(
         (Value::Map(old), Value::Map(new)) if !old.is_nil() || new.is_nil() => {
             merge_maps(c, old, new, overwrite, depth)
         }
-        // A value cannot be put behind a pointer that is of another type.
+        // A pointer cannot take a value of another type.
         (Value::Object(object), new)
             if object.kind() == GoKind::Ptr && new.kind() != GoKind::Ptr && !overwrite =>
         {

@@ -16,7 +16,7 @@ pub(super) const TABLE: &[Function] = &[
     Function::new("osIsAbs", &[T::String], |_, a| Ok(a.bytes(0).starts_with(b"/").into())),
 ];
 
-/// `path.Clean`: the shortest path that means the same.
+/// `path.Clean`: the shortest equivalent path.
 pub(super) fn clean(path: &[u8]) -> Vec<u8> {
     let is_rooted = path.starts_with(b"/");
     let mut parts: Vec<&[u8]> = Vec::new();

@@ -24,7 +24,7 @@ pub(super) const TABLE: &[Function] = &[
     Function::new("shuffle", &[T::String], shuffle),
 ];
 
-/// A text of characters that `fits` holds for, each equally likely.
+/// A text of random characters for which `fits` returns true, each equally likely.
 fn drawn(c: Ctx<'_, '_>, a: Args<'_>, fits: fn(&u8) -> bool) -> Result {
     let count = usize::try_from(a.int(0)).unwrap_or_default();
     c.room(count)?;

@@ -78,31 +78,31 @@ pub(super) const TABLE: &[Function] = &[
     }),
 ];
 
-/// A pattern that is ready to match.
+/// A compiled pattern.
 struct Compiled {
     regex: Regex,
-    /// The names of the groups, from the first one.
+    /// The names of the groups in order.
     names: Vec<String>,
-    /// What it cost to make it ready.
+    /// The steps of its compilation.
     steps: usize,
 }
 
 /// The most memory of a compiled pattern, in bytes.
 const SIZE_LIMIT: usize = 8 << 20;
-/// How many steps a class of Unicode counts for.
+/// The steps that a Unicode class counts for.
 const CLASS_STEPS: usize = 500;
-/// How many patterns are kept: templates use the same ones again and again.
+/// The number of compiled patterns that are kept: templates use the same ones again and again.
 const KEPT: usize = 16;
 
 thread_local! {
     static CACHE: RefCell<VecDeque<(Vec<u8>, Rc<Compiled>)>> = const { RefCell::new(VecDeque::new()) };
 }
 
-/// Why a pattern is not ready.
+/// Why a pattern is not compiled.
 enum Failed {
-    /// It is none, as Go says.
+    /// It is invalid, with Go's words.
     Syntax(SyntaxError),
-    /// The render has done enough work.
+    /// The render's budget is spent.
     Spent(Error),
 }
 
@@ -115,7 +115,7 @@ impl From<Failed> for Error {
     }
 }
 
-/// A pattern that is ready. It costs as much when it was kept as when it was not.
+/// Compiles a pattern. A cached one costs as many steps as a new one.
 fn compiled(c: Ctx<'_, '_>, pattern: &[u8]) -> std::result::Result<Rc<Compiled>, Failed> {
     let known = CACHE.with_borrow(|cache| {
         cache.iter().find(|(known, _)| known == pattern).map(|(_, compiled)| Rc::clone(compiled))
@@ -140,8 +140,8 @@ fn compiled(c: Ctx<'_, '_>, pattern: &[u8]) -> std::result::Result<Rc<Compiled>,
     Ok(compiled)
 }
 
-/// What it costs to make a pattern ready: each part as often as it is repeated, and a class of Unicode as
-/// much as hundreds of characters.
+/// The steps of a compilation: each part counts as often as it is repeated, and a Unicode class as much as
+/// hundreds of characters.
 fn steps(translated: &Translated) -> usize {
     let pattern = &translated.pattern;
     let classes =
@@ -165,11 +165,11 @@ fn must(c: Ctx<'_, '_>, a: Args<'_>) -> std::result::Result<Rc<Compiled>, Error>
     })
 }
 
-/// A text that is searched. Go takes each byte that is no UTF-8 for U+FFFD, so that it is searched as such.
+/// A text to search. Go takes each byte that is no UTF-8 for U+FFFD, so these bytes are searched as that.
 struct Text<'t> {
     original: &'t [u8],
     searched: std::borrow::Cow<'t, [u8]>,
-    /// Where each byte that is searched is from; empty where both texts are the same.
+    /// The origin of each searched byte; empty if both texts are the same.
     origins: Vec<usize>,
 }
 
@@ -188,7 +188,7 @@ impl<'t> Text<'t> {
                 Err(_) => searched.extend_from_slice("\u{fffd}".as_bytes()),
             }
             let length = searched.len() - from;
-            // Matches begin and end between characters only.
+            // Matches begin and end only between characters.
             origins.extend((0..length).map(|offset| at + offset.min(width)));
             at += width;
         }
@@ -209,7 +209,7 @@ impl<'t> Text<'t> {
         decode(&self.searched[at..]).map_or(0, |(_, width)| width)
     }
 
-    /// The matches that Go's `FindAll` gives, at most this many, or all for a negative number.
+    /// The matches that Go's `FindAll` returns, at most this many; all for a negative number.
     fn matches(
         &self,
         c: Ctx<'_, '_>,
@@ -222,7 +222,7 @@ impl<'t> Text<'t> {
             let Some(matched) = regex.find_at(&self.searched, at) else { break };
             c.spend(1 + (matched.end() - at) / 16)?;
             let range = (matched.start(), matched.end());
-            // An empty match right after another one is none.
+            // An empty match right after another one does not count.
             let is_empty_at_cursor = range.1 == at;
             if !(is_empty_at_cursor && Some(range.0) == previous_end) {
                 c.memory(found.len() * size_of::<(usize, usize)>())?;
@@ -282,9 +282,9 @@ fn split(c: Ctx<'_, '_>, a: Args<'_>, compiled: &Compiled) -> Result {
     strings(c, parts)
 }
 
-/// The groups of a match: where each begins and ends.
+/// The groups of a match: the beginning and the end of each.
 type Groups = Vec<Option<(usize, usize)>>;
-/// Writes what stands in place of a match.
+/// Writes the replacement of a match.
 type Write = fn(&mut Vec<u8>, &Text<'_>, &Compiled, &Groups, &[u8]);
 
 fn replace(c: Ctx<'_, '_>, a: Args<'_>, compiled: &Compiled, write: Write) -> Result {
@@ -353,7 +353,7 @@ fn expand(out: &mut Vec<u8>, text: &Text<'_>, compiled: &Compiled, groups: &Grou
     out.extend_from_slice(rest);
 }
 
-/// The name after a `$`, in braces or as long as letters, digits and underscores go.
+/// The name after a `$`: in braces, or as many letters, digits and underscores as follow.
 fn group_name(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let (in_braces, start) = text.strip_prefix(b"{").map_or((false, text), |rest| (true, rest));
     let mut end = 0;
@@ -370,9 +370,9 @@ fn group_name(text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((name, if in_braces { rest.strip_prefix(b"}")? } else { rest }))
 }
 
-/// A name of digits as a number. A zero before others makes it a name.
+/// A name of digits as a number. A name with a leading zero is no number.
 fn group_number(name: &[u8]) -> Option<usize> {
     let is_number = name.iter().all(u8::is_ascii_digit) && (name.len() == 1 || name[0] != b'0');
-    // Larger numbers than any group has are no groups.
+    // A number that is too large for any group selects none.
     is_number.then(|| std::str::from_utf8(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usize::MAX))
 }

@@ -1,4 +1,4 @@
-//! Semantic versions: `semverCompare`, and `semver` with the fields and methods of what it gives.
+//! Semantic versions: `semverCompare`, and `semver` with the fields and methods of its result.
 
 use std::any::Any;
 
@@ -42,7 +42,7 @@ fn improper(range: &[u8], part: &str) -> Error {
     Error::new(format!("improper constraint: {}", String::from_utf8_lossy(&quoted)))
 }
 
-/// A text of bytes as one of characters: what is no UTF-8 fits no version.
+/// Bytes as a text: bytes that are no UTF-8 make no valid version.
 fn text(bytes: &Str) -> String {
     bytes.lossy().into_owned()
 }
@@ -51,7 +51,7 @@ fn parsed(bytes: &Str) -> std::result::Result<Version, Error> {
     Version::parse(&text(bytes)).map_err(|error| told(&error))
 }
 
-/// A `*semver.Version`, or what it points to.
+/// A `*semver.Version`, or the struct behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Semver {
     version: Version,
@@ -70,7 +70,7 @@ impl Semver {
         })
     }
 
-    /// `IncMajor`, `IncMinor` and `IncPatch`, which give no pointer.
+    /// `IncMajor`, `IncMinor` and `IncPatch`, which return no pointer.
     fn raised(&self, name: &str) -> Result {
         let mut next = self.version.clone();
         let part = match name {
@@ -160,7 +160,7 @@ impl GoObject for Semver {
     }
 
     fn copied(&self) -> Option<Value> {
-        // All fields are private, so that the copy has none of them.
+        // All fields are private, so the copy has none of them.
         Some(Value::object(Self { version: Version::default(), is_pointer: self.is_pointer }))
     }
 

@@ -1,5 +1,5 @@
-//! Functions over strings, which are bytes: what looks at characters takes each byte that is no UTF-8 for
-//! U+FFFD.
+//! Functions over strings, which are bytes. Functions that look at characters take each byte that is no UTF-8
+//! for U+FFFD.
 
 use super::convert::{cut, find, strings, text_of, texts_of};
 use crate::helm::context::RenderContext;
@@ -113,7 +113,7 @@ fn abbreviated(text: &[u8], offset: i64, width: i64) -> Value {
         return "".into();
     }
     if offset + width - 3 < length {
-        // Below four characters nothing is left of it.
+        // A width below four leaves nothing of the text.
         let rest = &text[index(offset)..];
         let inner = if width - 3 < 4 { Value::str("") } else { abbreviated(rest, 0, width - 3) };
         return [&b"..."[..], inner.as_str().map_or(&[][..], Str::bytes)].concat().into();
@@ -141,7 +141,7 @@ fn trunc(a: Args<'_>) -> Value {
     Value::Str(a.str(1))
 }
 
-/// Without the characters at both ends that `drop` holds for.
+/// The text without the characters at both ends for which `drop` returns true.
 fn trim(text: &[u8], drop: impl Fn(char) -> bool) -> Value {
     let mut start = 0;
     while let Some((c, width)) = decode(&text[start..]) {
@@ -326,7 +326,7 @@ fn indented(c: Ctx<'_, '_>, a: Args<'_>, before: &[u8]) -> std::result::Result<V
     Ok(out)
 }
 
-/// `strings.ReplaceAll`: an empty text stands before every character and at the end.
+/// `strings.ReplaceAll`: an empty text occurs before every character and at the end.
 fn replaced(c: Ctx<'_, '_>, text: &[u8], old: &[u8], new: &[u8]) -> std::result::Result<Vec<u8>, Error> {
     let pieces: Vec<&[u8]> = if old.is_empty() {
         let mut pieces = vec![&[][..]];
@@ -346,7 +346,7 @@ fn replaced(c: Ctx<'_, '_>, text: &[u8], old: &[u8], new: &[u8]) -> std::result:
     Ok(out)
 }
 
-/// The characters of a text, each byte that is no UTF-8 by itself.
+/// The characters of a text; each byte that is no UTF-8 is one character.
 fn characters(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -357,7 +357,7 @@ fn characters(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// What stands between separators, in at most this many pieces.
+/// The texts between separators, in at most this many pieces.
 fn pieces<'t>(text: &'t [u8], separator: &[u8], most: usize) -> Vec<&'t [u8]> {
     let mut pieces = Vec::new();
     let mut start = 0;

@@ -1,4 +1,4 @@
-//! What values are and whether they are equal or empty: reflection and defaults.
+//! The types of values, and whether values are equal or empty: reflection and defaults.
 
 use super::convert::is_empty;
 use crate::helm::context::RenderContext;
@@ -35,7 +35,7 @@ pub(super) const TABLE: &[Function] = &[
     Function::new("ternary", &[T::Any, T::Any, T::Bool], |_, a| Ok(a.value(usize::from(!a.bool(2))).clone())),
 ];
 
-/// `reflect.DeepEqual`: equal types, equal contents; a number that is none differs from itself.
+/// `reflect.DeepEqual`: equal types and equal contents; NaN differs from itself.
 pub(super) fn deep_equal(
     c: &mut RenderContext<'_>,
     left: &Value,

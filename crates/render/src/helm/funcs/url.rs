@@ -1,4 +1,4 @@
-//! `urlParse` and `urlJoin`, and what of the network a render may ask: nothing.
+//! `urlParse` and `urlJoin`, and `getHostByName`, for which a render has no network.
 
 use super::convert::nil_dereference;
 use crate::helm::context::RenderContext;
@@ -13,7 +13,7 @@ type Result = std::result::Result<Value, Error>;
 pub(super) const TABLE: &[Function] = &[
     Function::new("urlParse", &[T::String], url_parse),
     Function::new("urlJoin", &[T::Map], url_join),
-    // helm answers with an empty text where names are not to be looked up.
+    // helm returns an empty text if DNS is not enabled.
     Function::new("getHostByName", &[T::String], |_, _| Ok("".into())),
 ];
 
@@ -33,7 +33,7 @@ fn url_parse(_: &mut RenderContext<'_>, a: Args<'_>) -> Result {
     ]))
 }
 
-/// A text of a map, empty where it is missing.
+/// A text in a map; empty if the key is missing.
 fn part(map: &Map, key: &str) -> std::result::Result<Vec<u8>, Error> {
     match map.get(key.as_bytes()) {
         None => Ok(Vec::new()),

@@ -1,21 +1,21 @@
 //! The decimal digits of a float.
 
-/// More digits than any float has; the formatter of the standard library does not take every number.
+/// More digits than any float has. The formatter of the standard library has a limit on its precision.
 pub(super) const MOST_DIGITS: usize = 1100;
 
 /// Decimal digits: `0.d1d2d3… * 10^point`.
 pub(super) struct Digits {
     /// At least one, ASCII.
     pub(super) text: String,
-    /// Where the decimal point stands, counted from before the first digit.
+    /// The place of the decimal point, counted from before the first digit.
     pub(super) point: i64,
 }
 
 impl Digits {
-    /// As few digits as read back as the same number.
+    /// The fewest digits that read back as the same number.
     pub(super) fn shortest(magnitude: f64) -> Self {
         let shortest = format!("{magnitude:e}");
-        // Of two that are as short and as near, Go takes the even one.
+        // Of two candidates with the same length and distance, Go takes the even one.
         let digits = shortest.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit).count();
         let nearest = format!("{magnitude:.*e}", digits - 1);
         let is_same = nearest.parse::<f64>().is_ok_and(|read| read.to_bits() == magnitude.to_bits());

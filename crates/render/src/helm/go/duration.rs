@@ -1,4 +1,4 @@
-//! Go's `time.Duration`: how one is written and read.
+//! Go's `time.Duration`: its notation, written and read.
 
 /// `Duration.String()` of nanoseconds.
 pub fn format_duration(nanoseconds: i64) -> String {
@@ -21,7 +21,7 @@ pub fn format_duration(nanoseconds: i64) -> String {
     format!("{sign}{hours}{minutes}{}s", with_fraction(magnitude % 60_000_000_000, 1_000_000_000))
 }
 
-/// A number in another unit, without zeros at the end of its fraction.
+/// A number in another unit, without trailing zeros in its fraction.
 fn with_fraction(number: u64, scale: u64) -> String {
     let (whole, fraction) = (number / scale, number % scale);
     if fraction == 0 {
@@ -31,7 +31,7 @@ fn with_fraction(number: u64, scale: u64) -> String {
     format!("{whole}.{}", format!("{fraction:0digits$}").trim_end_matches('0'))
 }
 
-/// `time.ParseDuration`, in nanoseconds. Fails with Go's words.
+/// `time.ParseDuration`, in nanoseconds. Errors have Go's words.
 pub fn parse_duration(text: &[u8]) -> Result<i64, String> {
     let quoted = super::time::quote(text);
     let invalid = || format!("time: invalid duration {quoted}");
@@ -74,7 +74,7 @@ pub fn parse_duration(text: &[u8]) -> Result<i64, String> {
             .ok_or_else(|| format!("time: unknown unit {} in duration {quoted}", super::time::quote(unit)))?;
         let mut amount = whole.checked_mul(unit).filter(|amount| *amount <= 1 << 63).ok_or_else(invalid)?;
         if fraction > 0 {
-            // As a float, so that rounding is Go's.
+            // The calculation uses floats, so that it rounds as Go does.
             #[expect(
                 clippy::cast_precision_loss,
                 clippy::cast_possible_truncation,
@@ -92,7 +92,7 @@ pub fn parse_duration(text: &[u8]) -> Result<i64, String> {
     i64::try_from(total).map_err(|_| invalid())
 }
 
-/// The whole number at the start; `None` where it is above 2^63.
+/// The whole number at the start; `None` above 2^63.
 fn whole_part(text: &[u8]) -> Option<(u64, &[u8])> {
     let mut number = 0_u64;
     let mut at = 0;
@@ -109,7 +109,7 @@ fn whole_part(text: &[u8]) -> Option<(u64, &[u8])> {
     Some((number, &text[at..]))
 }
 
-/// The digits after a point as a number and what it is divided by. Digits beyond what fits are dropped.
+/// The digits after a point as a number and its divisor. Digits beyond the number's range are dropped.
 fn fraction_part(digits: &[u8]) -> (u64, f64) {
     let (mut number, mut scale) = (0_u64, 1.0);
     for digit in digits {

@@ -34,7 +34,7 @@ fn special(text: &str) -> Option<f64> {
     (!signed && rest.eq_ignore_ascii_case("nan")).then_some(f64::NAN)
 }
 
-/// Splits digits, fraction and exponent; the exponent's letter is one of two.
+/// Splits a text into digits, fraction and exponent; the exponent's letter is one of two.
 fn split(text: &str, letters: [char; 2], digit: fn(&u8) -> bool) -> Result<[Option<&str>; 3], NumberError> {
     let (mantissa, exponent) = match text.split_once(letters) {
         Some((mantissa, exponent)) => (mantissa, Some(exponent)),
@@ -57,7 +57,7 @@ fn decimal(text: &str) -> Result<f64, NumberError> {
     text.parse().map_err(|_| NumberError::Syntax)
 }
 
-/// What follows `0x`: hex digits and a binary exponent, which must be there.
+/// The text behind `0x`: hex digits and a binary exponent, which is required.
 fn hex(text: &str) -> Result<f64, NumberError> {
     let [whole, fraction, exponent] = split(text, ['p', 'P'], u8::is_ascii_hexdigit)?;
     let exponent = exponent.ok_or(NumberError::Syntax)?;
@@ -80,7 +80,7 @@ fn hex(text: &str) -> Result<f64, NumberError> {
     Ok(compose(mantissa, exponent, sticky))
 }
 
-/// The float nearest to `mantissa * 2^exponent`, of which more bits were not zero if `sticky`.
+/// The float nearest to `mantissa * 2^exponent`. `sticky` says that lower bits were not zero.
 fn compose(mut mantissa: u64, mut exponent: i64, mut sticky: bool) -> f64 {
     if mantissa == 0 {
         return 0.0;
@@ -88,7 +88,7 @@ fn compose(mut mantissa: u64, mut exponent: i64, mut sticky: bool) -> f64 {
     let lift = mantissa.leading_zeros();
     mantissa <<= lift;
     exponent -= i64::from(lift);
-    // The value is now mantissa * 2^exponent with the highest bit set; 53 bits are kept, fewer of a
+    // The value is now mantissa * 2^exponent with the highest bit set. 53 bits are kept, and fewer for a
     // subnormal.
     let top = exponent + 63;
     let kept = if top < -1022 { 53 + (top + 1022) } else { 53 };
@@ -108,7 +108,8 @@ fn compose(mut mantissa: u64, mut exponent: i64, mut sticky: bool) -> f64 {
     let scale = exponent + i64::from(dropped);
     #[expect(clippy::cast_precision_loss, reason = "at most 2^53")]
     let head = head as f64;
-    // In two steps, since 2^-1074 times a large head is exact and 2^scale alone may be no float.
+    // The scaling takes two steps, since 2^-1074 times a large head is exact and 2^scale alone may be no
+    // float.
     let half = i32::try_from(scale / 2).unwrap_or_default();
     let rest = i32::try_from(scale - scale / 2).unwrap_or_default();
     head * 2.0_f64.powi(half) * 2.0_f64.powi(rest)

@@ -22,7 +22,7 @@ pub(super) struct VerbFlags {
 }
 
 impl VerbFlags {
-    /// The most bytes that an operand of this many bytes takes.
+    /// The most bytes that an operand of this size may take.
     pub(super) fn bound(&self, operand: usize) -> usize {
         // `%# x` writes five bytes for one, an escape ten.
         operand.saturating_mul(10) + self.width.unwrap_or_default() + self.precision.unwrap_or_default() + 400
@@ -188,7 +188,7 @@ impl VerbFlags {
             if value.is_nan() && !self.space && !self.plus {
                 text.remove(0);
             }
-            // Go prints the sign of an infinity though nobody asked for it.
+            // Go prints the sign of an infinity even without the flag.
             return self.without_zero().pad(out, text.as_bytes());
         }
         if self.sharp && form != FloatForm::Binary {
@@ -216,12 +216,12 @@ fn with_zeros(digits: &str, count: usize) -> String {
     "0".repeat(count.saturating_sub(digits.len())) + digits
 }
 
-/// The character of a number, U+FFFD for what is none.
+/// The character of a number; U+FFFD for an invalid one.
 fn character(number: u64) -> char {
     u32::try_from(number).ok().and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
-/// What the flag `#` makes of a float: always with a point, and with the zeros that `%g` drops.
+/// The effect of the flag `#` on a float: it always has a point, and keeps the zeros that `%g` drops.
 fn with_point(text: &str, form: FloatForm, precision: Option<usize>) -> String {
     let (number, tail) = match form {
         FloatForm::Hex => text.find('p').map_or((text, ""), |at| text.split_at(at)),

@@ -1,4 +1,4 @@
-//! Layouts of times: Go's reference time `Mon Jan 2 15:04:05 MST 2006` says where each part stands.
+//! Layouts of times: Go's reference time `Mon Jan 2 15:04:05 MST 2006` shows the place of each part.
 
 use super::time::{Time, Zone, month_name, quote, weekday_name};
 
@@ -28,9 +28,9 @@ pub(super) enum LayoutPart {
     UpperPm,
     LowerPm,
     ZoneName,
-    /// An offset: whether `Z` stands for UTC, and how it is written.
+    /// An offset: whether `Z` stands for UTC, and the notation.
     Offset(bool, OffsetForm),
-    /// A fraction of a second: whether zeros at its end are dropped, how many digits, and the point.
+    /// A fraction of a second: whether trailing zeros are dropped, the number of digits, and the point.
     Fraction(bool, usize, u8),
 }
 
@@ -77,13 +77,13 @@ const OFFSETS: [(&[u8], OffsetForm); 5] = [
     (b"07", OffsetForm::Hours),
 ];
 
-/// The part that stands at the start of a text, and its length.
+/// The part at the start of a text, and its length.
 fn part_at_start(text: &[u8]) -> Option<(LayoutPart, usize)> {
     let first = *text.first()?;
     if let b'.' | b',' = first {
         let digit = *text.get(1).filter(|digit| matches!(digit, b'0' | b'9'))?;
         let digits = text[1..].iter().take_while(|byte| **byte == digit).count();
-        // Only zeros or only nines are a fraction.
+        // A fraction consists only of zeros or only of nines.
         let ends = text.get(1 + digits).is_none_or(|byte| !byte.is_ascii_digit());
         return ends.then_some((LayoutPart::Fraction(digit == b'9', digits, first), 1 + digits));
     }
@@ -103,7 +103,8 @@ fn part_at_start(text: &[u8]) -> Option<(LayoutPart, usize)> {
     Some((*part, name.len()))
 }
 
-/// What stands before the next part, and that part with its length; `None` where no part follows.
+/// The length of the text before the next part, and that part with its length; `None` if there is no further
+/// part.
 pub(super) fn next_part(layout: &[u8]) -> (usize, Option<(LayoutPart, usize)>) {
     (0..layout.len())
         .find_map(|at| Some((at, Some(part_at_start(&layout[at..])?))))
@@ -164,7 +165,7 @@ fn shown(time: &Time, part: LayoutPart) -> String {
 }
 
 fn offset_text(offset: i64, form: OffsetForm) -> String {
-    // Go divides first and looks at the sign then.
+    // Go divides first and looks at the sign afterwards.
     let minutes = offset / 60;
     let (sign, minutes, seconds) = (if minutes < 0 { '-' } else { '+' }, minutes.abs(), (offset % 60).abs());
     let (hours, minutes) = (minutes / 60, minutes % 60);

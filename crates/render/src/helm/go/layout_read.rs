@@ -12,7 +12,7 @@ enum Misfit {
 
 type Taken<T> = Result<T, Misfit>;
 
-/// What a text said so far.
+/// The values read so far.
 #[derive(Default)]
 struct Read {
     year: i64,
@@ -29,7 +29,7 @@ struct Read {
     zone_name: Vec<u8>,
 }
 
-/// `time.Parse(layout, value)`. Fails with Go's words.
+/// `time.Parse(layout, value)`. Errors have Go's words.
 pub fn parse_time(layout: &[u8], value: &[u8]) -> Result<Time, String> {
     let mut read = Read::default();
     let (mut layout_rest, mut rest) = (layout, value);
@@ -61,7 +61,7 @@ pub fn parse_time(layout: &[u8], value: &[u8]) -> Result<Time, String> {
     read.time().map_err(told)
 }
 
-/// What follows a text of the layout; spaces fit any number of spaces. Fails with what is left.
+/// Skips a literal text of the layout; spaces match any number of spaces. The error is the remaining text.
 fn skip<'v>(mut value: &'v [u8], mut prefix: &[u8]) -> Result<&'v [u8], &'v [u8]> {
     let without_spaces = |text: &[u8]| text.iter().position(|byte| *byte != b' ').unwrap_or(text.len());
     while let Some(first) = prefix.first() {
@@ -90,7 +90,7 @@ fn number(rest: &mut &[u8], exactly_two: bool) -> Taken<i64> {
     Ok(taken_number(rest, digits))
 }
 
-/// The number that these digits make.
+/// The number of these digits.
 fn taken_number(rest: &mut &[u8], digits: usize) -> i64 {
     let (text, after) = rest.split_at(digits);
     *rest = after;
@@ -101,7 +101,7 @@ fn within(number: i64, range: std::ops::RangeInclusive<i64>, what: &'static str)
     if range.contains(&number) { Ok(number) } else { Err(Misfit::Range(what)) }
 }
 
-/// A point or comma and digits, of which there are this many.
+/// A point or comma, and this many digits.
 fn fraction(rest: &mut &[u8], digits: usize) -> Taken<u32> {
     let text = rest.get(..=digits).ok_or(Misfit::Bad)?;
     *rest = &rest[digits + 1..];
@@ -124,7 +124,7 @@ impl Read {
         match part {
             LayoutPart::Year => {
                 let text = rest.get(..2).ok_or(Misfit::Bad)?;
-                // A sign may stand for the first digit.
+                // A sign may stand in place of the first digit.
                 let (year, error) = parse_int(text, 10);
                 if error.is_some() {
                     return Err(Misfit::Bad);
@@ -176,7 +176,7 @@ impl Read {
 
     fn take_second(&mut self, part: LayoutPart, rest: &mut &[u8], fraction_follows: bool) -> Taken<()> {
         self.second = within(number(rest, part == LayoutPart::ZeroSecond)?, 0..=59, "second")?;
-        // A fraction may stand here though the layout has none.
+        // A fraction may follow here even if the layout has none.
         if !fraction_follows && matches!(rest, [b'.' | b',', digit, ..] if digit.is_ascii_digit()) {
             let digits = rest[1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
             self.nanoseconds = fraction(rest, digits)?;
@@ -191,7 +191,7 @@ impl Read {
             if part == LayoutPart::UpperPm { (b"PM", b"AM") } else { (b"pm", b"am") };
         match text {
             _ if text == pm => self.pm = Some(true),
-            // What was seen to be after noon stays so.
+            // A time that is known to be after noon stays so.
             _ if text == am => self.pm = self.pm.or(Some(false)),
             _ => return Err(Misfit::Bad),
         }
@@ -229,7 +229,7 @@ impl Read {
         }
         let limits =
             [(24, "time zone offset hour"), (60, "time zone offset minute"), (60, "time zone offset second")];
-        // Of several, Go tells the last.
+        // Of several mistakes, Go reports the last.
         let beyond = numbers.iter().zip(limits).rfind(|(number, (most, _))| *number > most);
         if let Some((_, (_, what))) = beyond {
             return Err(Misfit::Range(what));
@@ -256,7 +256,7 @@ impl Read {
         Ok(())
     }
 
-    /// The time that was read, or what of it cannot be.
+    /// The time, or the name of the part that is out of range.
     fn time(mut self) -> Result<Time, &'static str> {
         match self.pm {
             Some(true) if self.hour < 12 => self.hour += 12,
@@ -295,7 +295,7 @@ impl Read {
             Some(offset) => Time { seconds: time.seconds - offset, ..time.shown_in(fixed(offset)) },
             None => {
                 let hours = name.strip_prefix("GMT").and_then(|hours| hours.parse::<i64>().ok());
-                // Go keeps what the clock showed as UTC, and shows it with the offset.
+                // Go keeps the clock's reading as UTC, and shows it with the offset.
                 time.shown_in(fixed(hours.unwrap_or_default() * 3600))
             }
         })
@@ -321,7 +321,7 @@ fn year_day(rest: &mut &[u8], part: LayoutPart) -> Taken<i64> {
     Ok(taken_number(rest, digits))
 }
 
-/// The length of an abbreviation of a zone at the start of a text.
+/// The length of a zone's abbreviation at the start of a text.
 fn zone_name(text: &[u8]) -> Option<usize> {
     if text.len() < 3 {
         return None;
@@ -343,7 +343,7 @@ fn zone_name(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// The length of `+5` or `-11`; 0 for what is none.
+/// The length of `+5` or `-11`; 0 for any other text.
 fn signed_offset(text: &[u8]) -> usize {
     if !matches!(text[0], b'+' | b'-') {
         return 0;

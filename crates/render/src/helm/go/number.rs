@@ -2,7 +2,7 @@
 
 use super::decimal::{Digits, MOST_DIGITS};
 
-/// How a float is printed: the verb of Go's `strconv.FormatFloat`.
+/// The format of a float: the verb of Go's `strconv.FormatFloat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FloatForm {
     /// `%e`: `-d.dddde±dd`
@@ -17,8 +17,8 @@ pub enum FloatForm {
     Hex,
 }
 
-/// `strconv.FormatFloat(value, form, precision, 64)`. Without a precision, as few digits as read back as the
-/// same number.
+/// `strconv.FormatFloat(value, form, precision, 64)`. Without a precision, the fewest digits that read back
+/// as the same number.
 pub fn format_float(value: f64, form: FloatForm, precision: Option<usize>) -> String {
     if value.is_nan() {
         return "NaN".into();
@@ -72,7 +72,7 @@ fn general(magnitude: f64, precision: Option<usize>) -> String {
     digits.fixed()
 }
 
-/// A float as `encoding/json` prints it; `None` for what JSON has no form for.
+/// A float as `encoding/json` prints it; `None` for infinities and NaN.
 pub fn json_float(value: f64) -> Option<String> {
     if !value.is_finite() {
         return None;
@@ -105,7 +105,7 @@ fn binary(magnitude: f64) -> String {
 fn hex(magnitude: f64, precision: Option<usize>) -> String {
     let (mut mantissa, exponent) = parts(magnitude);
     let mut exponent = if mantissa == 0 { 0 } else { exponent + 52 };
-    // The leading one stands at bit 60, so that 15 digits follow.
+    // The leading one is bit 60, so 15 digits follow.
     mantissa <<= 8;
     while mantissa != 0 && mantissa & (1 << 60) == 0 {
         mantissa <<= 1;
@@ -139,9 +139,9 @@ fn hex(magnitude: f64, precision: Option<usize>) -> String {
 /// Why a text is not a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NumberError {
-    /// It is written otherwise.
+    /// It has another syntax.
     Syntax,
-    /// It does not fit. Go gives the nearest number that does beside this error.
+    /// It is out of range. Go returns the nearest possible number beside this error.
     Range,
 }
 
@@ -206,7 +206,7 @@ pub fn parse_uint(text: &[u8], base: u32) -> (u64, Option<NumberError>) {
             return (0, Some(NumberError::Syntax));
         }
         let next = number.checked_mul(u64::from(base)).and_then(|n| n.checked_add(u64::from(digit)));
-        // Go stops at the first digit that is too much, so that it does not look at the rest.
+        // Go stops at the first digit that exceeds the range, and does not check the rest.
         if let Some(next) = next {
             number = next;
         } else {
@@ -223,7 +223,7 @@ pub fn parse_uint(text: &[u8], base: u32) -> (u64, Option<NumberError>) {
     (number, None)
 }
 
-/// Whether underscores stand between digits, or between the prefix and a digit, and nowhere else.
+/// Whether all underscores are between digits, or between the prefix and a digit.
 pub(super) fn underscores_fit(text: &[u8]) -> bool {
     let text = match text.split_first() {
         Some((b'-' | b'+', rest)) => rest,
@@ -254,10 +254,10 @@ pub(super) fn underscores_fit(text: &[u8]) -> bool {
     last != '_'
 }
 
-/// Go's conversion of a float to a whole number, as an amd64 processor does it: what does not fit becomes the
-/// lowest.
+/// Go's conversion of a float to a whole number, as an amd64 processor does it: a float out of range becomes
+/// the lowest number.
 pub fn float_to_int(value: f64) -> i64 {
-    // 2^63, which is the first that does not fit.
+    // 2^63 is the first number out of range.
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
     if (-LIMIT..LIMIT).contains(&value) {
         #[expect(clippy::cast_possible_truncation, reason = "the fraction is what Go drops too")]

@@ -18,7 +18,7 @@ pub fn sprintf(
     Ok(printer.out)
 }
 
-/// `fmt.Sprint`: the operands with a space between two of which neither is a string.
+/// `fmt.Sprint`: the operands, with a space between two operands neither of which is a string.
 pub fn sprint(context: &mut RenderContext<'_>, arguments: &[Value]) -> Result<Vec<u8>, Error> {
     let mut printer = Printer::new(context);
     let mut after_string = true;
@@ -52,16 +52,16 @@ pub fn display(context: &mut RenderContext<'_>, value: &Value) -> Result<Vec<u8>
     sprint(context, std::slice::from_ref(value))
 }
 
-/// Where a pointer points to, which is never the same in two runs of Go.
+/// The address of a pointer, which differs in every run of Go.
 const ADDRESS: u64 = 0xc0_0000_0000;
 
 struct Printer<'c, 'i> {
     context: &'c mut RenderContext<'i>,
     out: Vec<u8>,
     flags: VerbFlags,
-    /// Whether a verb that does not fit is being printed: methods are not called then.
+    /// Whether an unsuitable verb is being printed: then no methods are called.
     erroring: bool,
-    /// For how many bytes room was asked.
+    /// The number of bytes for which room was reserved.
     granted: usize,
 }
 
@@ -70,12 +70,12 @@ impl<'c, 'i> Printer<'c, 'i> {
         Self { context, out: Vec::new(), flags: VerbFlags::default(), erroring: false, granted: 0 }
     }
 
-    /// Asks for room before an operand of this size is printed.
+    /// Reserves room before an operand of this size is printed.
     fn ask(&mut self, operand: usize) -> Result<(), Error> {
         self.context.spend(1)?;
         let needed = self.out.len().saturating_add(self.flags.bound(operand));
         if needed > self.granted {
-            // Twice as much, to ask seldom.
+            // Room is reserved for twice the output, so that it is reserved seldom.
             let room = (self.out.len() * 2).min(STRING_LIMIT).max(needed);
             self.context.room(room)?;
             self.granted = room;
@@ -127,7 +127,7 @@ impl<'c, 'i> Printer<'c, 'i> {
         Ok(())
     }
 
-    /// Prints what a value's own method says; `false` where none does.
+    /// Prints the result of a value's own method; `false` if it has none.
     fn by_method(&mut self, object: &dyn GoObject, verb: char) -> Result<bool, Error> {
         if self.erroring {
             return Ok(false);
@@ -191,7 +191,7 @@ impl<'c, 'i> Printer<'c, 'i> {
         Ok(())
     }
 
-    /// What stands in a slice, a map or a field.
+    /// Prints an inner value of a slice, a map or a field.
     fn print_inner(&mut self, value: &Value, verb: char, depth: usize) -> Result<(), Error> {
         if let Value::Object(object) = value
             && self.by_method(object.as_ref(), verb)?
@@ -351,7 +351,7 @@ impl<'c, 'i> Printer<'c, 'i> {
                 self.push(":");
             }
             let depth = depth + 1 + usize::from(is_pointer);
-            // Methods of fields that are not exported cannot be called.
+            // Methods of unexported fields cannot be called.
             if name.starts_with(|c: char| c.is_ascii_uppercase()) {
                 self.print_inner(&field, verb, depth)?;
             } else {
@@ -407,8 +407,8 @@ impl<'c, 'i> Printer<'c, 'i> {
                 (_, None) => self.bad_index(verb, "(MISSING)"),
                 ('w', Some(argument)) => {
                     self.go_syntax();
-                    // Only errors fit, and no value of a template is one. Nil and simple types find that out
-                    // themselves.
+                    // This verb fits only errors, and no value of a template is one. Nil and simple types
+                    // find that out themselves.
                     self.print_wrapped(argument)?;
                     reader.next += 1;
                 }

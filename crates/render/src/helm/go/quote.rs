@@ -44,7 +44,7 @@ fn push(out: &mut Vec<u8>, c: char, quote: char, ascii: bool) {
     out.extend_from_slice(escaped.as_bytes());
 }
 
-/// `strconv.CanBackquote`: whether the text can stand between backquotes as it is.
+/// `strconv.CanBackquote`: whether the text can stand between backquotes unchanged.
 pub fn can_backquote(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     while let Some((c, width)) = decode(rest) {

@@ -1,39 +1,39 @@
 //! Go's syntax of regular expressions, checked with Go's messages and written as a pattern of the `regex`
 //! crate.
 //!
-//! The two differ in what they accept and in what `\d`, `\w`, `\s` and `\b` mean, which are ASCII in Go.
-//! Flags are not passed on: each part of the pattern is written as what it means under the flags that hold
-//! there.
+//! The two differ in the patterns that they accept and in the meaning of `\d`, `\w`, `\s` and `\b`, which are
+//! ASCII in Go. Flags are not passed on: each part of the pattern is written with its meaning under the flags
+//! that hold there.
 
 use super::re2_class::{take_class, take_class_escape};
 use super::re2_escape::{RegexFlags, SyntaxError, character, take_escape};
 
-/// The most repeats of a part, also of parts within each other.
+/// The most repetitions of a part, nested parts included.
 const MOST_REPEATS: u32 = 1000;
-/// How deep groups may nest.
+/// The deepest nesting of groups.
 const MOST_DEPTH: usize = 1000;
 
-/// A pattern of the `regex` crate that matches what the Go pattern does.
+/// A pattern of the `regex` crate with the same matches as the Go pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Translated {
     /// The pattern.
     pub pattern: String,
-    /// The names of the groups, from the first one; empty for those without.
+    /// The names of the groups in order; empty for groups without a name.
     pub names: Vec<String>,
-    /// The most repeats of any part, those of the parts around it included.
+    /// The most repetitions of any part, including those of the parts around it.
     pub repeats: u32,
 }
 
-/// What Go says of a pattern that is too much for it.
+/// Go's error for a pattern that is too large.
 pub fn too_large(pattern: &str) -> SyntaxError {
     SyntaxError::new("expression too large", pattern)
 }
 
 /// A group that is open.
 struct Group {
-    /// The flags that hold again after it.
+    /// The flags that apply again after it.
     flags: RegexFlags,
-    /// The most repeats of any part before it.
+    /// The most repetitions of any part before it.
     weight: u32,
 }
 
@@ -44,11 +44,11 @@ struct Parser<'p> {
     names: Vec<String>,
     flags: RegexFlags,
     groups: Vec<Group>,
-    /// Whether there is a part that a repetition can follow, and how often that is repeated within.
+    /// The number of repetitions within the last part, if a repetition can follow that part.
     last: Option<u32>,
-    /// The most repeats of any part of the current group.
+    /// The most repetitions of any part of the current group.
     weight: u32,
-    /// The most repeats of any part of the pattern.
+    /// The most repetitions of any part of the pattern.
     most: u32,
 }
 
@@ -76,7 +76,7 @@ type Done<T> = Result<T, SyntaxError>;
 
 impl<'p> Parser<'p> {
     fn run(&mut self) -> Done<()> {
-        // Where the repetition before this place starts.
+        // The start of the repetition right before this place.
         let mut last_repeat: Option<&'p str> = None;
         while let Some(c) = self.rest.chars().next() {
             let here = self.rest;
@@ -159,7 +159,7 @@ impl<'p> Parser<'p> {
         }
     }
 
-    /// Writes a repetition after the last part. `count` is how often it repeats at most.
+    /// Writes a repetition after the last part. `count` is the most that it repeats.
     fn repeat(&mut self, here: &'p str, before: Option<&'p str>, written: &str, count: u32) -> Done<()> {
         let is_lazy = self.rest.starts_with('?');
         if is_lazy {
@@ -245,7 +245,7 @@ impl<'p> Parser<'p> {
                 's' => &mut flags.dot_all,
                 'U' => &mut flags.ungreedy,
                 '-' if !negated => {
-                    // What follows is switched off, and something must follow.
+                    // The following flags are switched off, and there must be one.
                     (negated, has_flag) = (true, false);
                     continue;
                 }
@@ -274,7 +274,7 @@ impl<'p> Parser<'p> {
             Some('A') => self.symbol_escape(r"\A"),
             Some('z') => self.symbol_escape(r"\z"),
             Some('b') => self.symbol_escape(r"(?-u:\b)"),
-            // The second part holds between any two characters, and not within one.
+            // The second part holds between any two characters, and not inside of one.
             Some('B') => self.symbol_escape(r"(?:(?-u:\B)(?:\b|\B))"),
             Some('C') => return Err(SyntaxError::new("invalid escape sequence", r"\C")),
             Some('Q') => {
@@ -310,7 +310,7 @@ enum Count {
     Of(u32),
     /// A number that is too large.
     TooLarge,
-    /// No number: as often as may be.
+    /// No number, so there is no limit.
     Open,
 }
 
@@ -320,7 +320,8 @@ impl Count {
     }
 }
 
-/// The least and the most of `{2}`, `{2,}` or `{2,3}`, and what follows. Nothing for what is no repetition.
+/// The lower and the upper limit of `{2}`, `{2,}` or `{2,3}`, and the text behind it; `None` if it is no
+/// repetition.
 fn counted(text: &str) -> Option<(Count, Count, &str)> {
     let mut rest = text.strip_prefix('{')?;
     let least = take_number(&mut rest)?;
@@ -335,7 +336,7 @@ fn counted(text: &str) -> Option<(Count, Count, &str)> {
     Some((least, most, rest.strip_prefix('}')?))
 }
 
-/// Digits without a zero before them.
+/// Digits without a leading zero.
 fn take_number(rest: &mut &str) -> Option<Count> {
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     let (text, after) = rest.split_at(digits);

@@ -4,7 +4,7 @@ use super::re2_escape::{RegexFlags, SyntaxError, character, take_escape};
 
 type Done<T> = Result<T, SyntaxError>;
 
-/// POSIX classes, as the `regex` crate writes their characters.
+/// POSIX classes, with their characters in the notation of the `regex` crate.
 const POSIX: [(&str, &str); 14] = [
     ("alnum", "0-9A-Za-z"),
     ("alpha", "A-Za-z"),
@@ -37,8 +37,7 @@ fn nested(characters: &str, is_negated: bool) -> String {
     if is_negated { format!("[^{characters}]") } else { characters.to_owned() }
 }
 
-/// Takes `\d`, `\pL` and their like; nothing where something else stands there. What it gives stands between
-/// brackets.
+/// Takes `\d`, `\pL` and the like; `None` for any other text. The result stands between brackets.
 pub(super) fn take_class_escape(rest: &mut &str) -> Done<Option<String>> {
     let here = *rest;
     let Some(letter) = here.strip_prefix('\\').and_then(|rest| rest.chars().next()) else { return Ok(None) };
@@ -59,7 +58,7 @@ pub(super) fn take_class_escape(rest: &mut &str) -> Done<Option<String>> {
     };
     let part = &here[..here.len() - after.len()];
     let (name, is_inverted) = name.strip_prefix('^').map_or((name, false), |name| (name, true));
-    // Names of the `regex` crate that Go has not are those with a sign in them.
+    // Names of the `regex` crate that Go does not have contain a sign.
     let is_name =
         !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ' '));
     let class = format!(r"\p{{{name}}}");
@@ -71,7 +70,7 @@ pub(super) fn take_class_escape(rest: &mut &str) -> Done<Option<String>> {
     Ok(Some(if is_negated { format!(r"\P{{{name}}}") } else { class }))
 }
 
-/// Takes a class in brackets and gives it as a part of a pattern.
+/// Takes a class in brackets, and returns it as a part of a pattern.
 pub(super) fn take_class(rest: &mut &str, flags: RegexFlags) -> Done<String> {
     let here = *rest;
     let missing = || SyntaxError::new("missing closing ]", here);

@@ -1,4 +1,4 @@
-//! Escapes in Go's regular expressions, and what its parts share: flags and mistakes.
+//! Escapes in Go's regular expressions, and the flags and mistakes that all parts of a pattern share.
 
 type Done<T> = Result<T, SyntaxError>;
 
@@ -16,7 +16,7 @@ impl SyntaxError {
     }
 }
 
-/// The flags that hold at a place.
+/// The flags at a place.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "Go has as many flags")]
 pub(super) struct RegexFlags {
@@ -26,7 +26,7 @@ pub(super) struct RegexFlags {
     pub(super) ungreedy: bool,
 }
 
-/// A character as it stands in a pattern of the `regex` crate, in a class or outside.
+/// A character in the notation of the `regex` crate, inside or outside of a class.
 pub(super) fn character(c: char) -> String {
     if c.is_ascii_alphanumeric() || !c.is_ascii() {
         c.to_string()
@@ -57,7 +57,7 @@ pub(super) fn take_escape(rest: &mut &str) -> Done<char> {
             char::from_u32(code).unwrap_or_default()
         }
         'x' => take_hex(rest, after).ok_or_else(|| {
-            // Go's message holds what it had read when it gave up.
+            // Go's message contains the text that it had read when it gave up.
             invalid(rest)
         })?,
         'a' => '\u{7}',
@@ -71,7 +71,7 @@ pub(super) fn take_escape(rest: &mut &str) -> Done<char> {
     })
 }
 
-/// `{10FFFF}` or two digits, after `\x`. What was read stays taken.
+/// `{10FFFF}` or two digits, after `\x`. The text that was read stays taken.
 fn take_hex<'t>(rest: &mut &'t str, after: &'t str) -> Option<char> {
     let mut chars = after.chars();
     let first = chars.next();
@@ -95,6 +95,6 @@ fn take_hex<'t>(rest: &mut &'t str, after: &'t str) -> Option<char> {
         }
         digits += 1;
     }
-    // A half of a pair is a character to Go, and matches nothing.
+    // A surrogate is a character to Go, and matches nothing.
     (digits > 0).then(|| char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER))
 }

@@ -12,7 +12,7 @@ pub struct Time {
     pub seconds: i64,
     /// Nanoseconds of that second.
     pub nanoseconds: u32,
-    /// Where the clock hangs that shows it.
+    /// The zone in which it is shown.
     pub zone: Zone,
 }
 
@@ -46,7 +46,7 @@ const MONTHS: [&str; 12] = [
 ];
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
-/// A date and a time of day, as a clock of the zone shows them.
+/// A date and a time of day, as a clock in the zone shows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Civil {
     /// Astronomical: the year before 1 is 0.
@@ -57,14 +57,14 @@ pub struct Civil {
     pub day: i64,
     /// From 1.
     pub year_day: i64,
-    /// From Sunday, 0.
+    /// From 0 for Sunday.
     pub weekday: i64,
     /// Seconds since midnight.
     pub clock: i64,
 }
 
 impl Zone {
-    /// `time.LoadLocation`; `None` for a name that is in no database.
+    /// `time.LoadLocation`; `None` for an unknown name.
     pub fn load(name: &str) -> Option<Self> {
         if matches!(name, "" | "UTC" | "Local") {
             return Some(Self::Utc);
@@ -74,7 +74,7 @@ impl Zone {
         (zone.iana_name() == Some(name)).then(|| Self::Named(name.into(), zone))
     }
 
-    /// The abbreviation and the offset in seconds that hold at a moment.
+    /// The abbreviation and the offset in seconds at a moment.
     fn at(&self, seconds: i64) -> (String, i64) {
         match self {
             Self::Utc => ("UTC".into(), 0),
@@ -88,13 +88,13 @@ impl Zone {
         }
     }
 
-    /// Whether summer time holds at a moment.
+    /// Whether a moment is in summer time.
     fn is_summer(&self, seconds: i64) -> bool {
         let Self::Named(_, zone) = self else { return false };
         Timestamp::from_second(seconds).is_ok_and(|moment| zone.to_offset_info(moment).dst().is_dst())
     }
 
-    /// Seconds since 1970 of what a clock of this zone shows, by Go's rule for hours that occur twice or
+    /// Seconds since 1970 of a clock's reading in this zone, by Go's rule for hours that occur twice or
     /// never.
     fn instant(&self, shown: i64) -> i64 {
         let (_, offset) = self.at(shown);
@@ -113,7 +113,7 @@ impl Time {
         Self { seconds, nanoseconds, zone: Zone::Utc }
     }
 
-    /// Go's zero.
+    /// Go's zero time.
     pub fn zero() -> Self {
         Self::utc(ZERO, 0)
     }
@@ -142,7 +142,7 @@ impl Time {
         self.zone.is_summer(self.seconds)
     }
 
-    /// What a clock shows.
+    /// The reading of a clock.
     pub fn civil(&self) -> Civil {
         let shown = self.seconds.saturating_add(self.zone_and_offset().1);
         let days = shown.div_euclid(86_400);
@@ -170,7 +170,7 @@ impl Time {
         }
     }
 
-    /// `t.Sub`, in nanoseconds, at most what fits.
+    /// `t.Sub`, in nanoseconds, limited to Go's range.
     pub fn since(&self, other: &Self) -> i64 {
         let seconds = i128::from(self.seconds) - i128::from(other.seconds);
         let nanoseconds = i128::from(self.nanoseconds) - i128::from(other.nanoseconds);
@@ -189,13 +189,13 @@ pub fn month_name(month: i64) -> &'static str {
     usize::try_from(month - 1).ok().and_then(|at| MONTHS.get(at)).copied().unwrap_or_default()
 }
 
-/// The English name of a weekday, from Sunday, 0.
+/// The English name of a weekday, from 0 for Sunday.
 pub fn weekday_name(day: i64) -> &'static str {
     usize::try_from(day).ok().and_then(|at| DAYS.get(at)).copied().unwrap_or_default()
 }
 
-/// The number of the month or weekday whose name the text begins with, from 0, and the length of that name:
-/// as many of its letters as `length` says, or all.
+/// The number, from 0, of the month or weekday whose name begins the text, and the length of that name:
+/// `length` of its letters, or all.
 pub(super) fn name_at_start(is_month: bool, text: &[u8], length: Option<usize>) -> Option<(i64, usize)> {
     let names: &[&str] = if is_month { &MONTHS } else { &DAYS };
     names.iter().enumerate().find_map(|(number, name)| {
@@ -209,7 +209,7 @@ pub(super) fn name_at_start(is_month: bool, text: &[u8], length: Option<usize>) 
 pub(super) fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = year.saturating_add((month - 1).div_euclid(12));
     let month = (month - 1).rem_euclid(12) + 1;
-    // Years that begin in March end with the day that a leap year has more.
+    // In years that begin in March, the extra day of a leap year is the last.
     let year = if month <= 2 { year.saturating_sub(1) } else { year };
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
@@ -235,7 +235,7 @@ pub(super) fn days_in(year: i64, month: i64) -> i64 {
     days_from_civil(year, month + 1, 1) - days_from_civil(year, month, 1)
 }
 
-/// The quotes of the package `time`, which writes what is not ASCII byte by byte.
+/// The quotes of the package `time`, which writes characters outside of ASCII byte by byte.
 pub(super) fn quote(text: &[u8]) -> String {
     let mut out = String::from("\"");
     for byte in text {

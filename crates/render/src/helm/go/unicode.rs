@@ -1,11 +1,11 @@
-//! Characters as Go's `unicode` and `strconv` class them. Go knows Unicode 15.0, what came later is nothing
-//! to it.
+//! Characters as Go's `unicode` and `strconv` class them. Go knows Unicode 15.0; characters of later versions
+//! are unassigned to it.
 
 use std::sync::OnceLock;
 
 use regex_syntax::hir::{Class, ClassUnicode, HirKind};
 
-/// Classes of characters that functions ask for.
+/// Classes of characters that functions use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CharacterClass {
     /// `unicode.IsLetter`
@@ -49,7 +49,7 @@ pub fn is(category: CharacterClass, c: char) -> bool {
     })
 }
 
-/// The characters of a class that a pattern of the `regex` crate names; none for what is no class.
+/// The characters of a class of the `regex` crate; none for an unknown class.
 fn class(pattern: &str) -> ClassUnicode {
     match regex_syntax::parse(pattern).map(regex_syntax::hir::Hir::into_kind) {
         Ok(HirKind::Class(Class::Unicode(class))) => class,
@@ -59,7 +59,7 @@ fn class(pattern: &str) -> ClassUnicode {
 
 /// `unicode.IsSpace`.
 pub fn is_space(c: char) -> bool {
-    // Rust's class and Go's hold the same characters.
+    // Rust's class and Go's have the same characters.
     c.is_whitespace()
 }
 
@@ -71,7 +71,7 @@ pub fn is_print(c: char) -> bool {
 /// `unicode.ToUpper`: always one character.
 pub fn to_upper(c: char) -> char {
     match c {
-        // Their upper case takes more than one character in full, and is the title case in brief.
+        // The full upper case of these has several characters, and Go's simple one is the title case.
         '\u{1f80}'..='\u{1f87}' | '\u{1f90}'..='\u{1f97}' | '\u{1fa0}'..='\u{1fa7}' => shifted(c, 8),
         '\u{1fb3}' | '\u{1fc3}' | '\u{1ff3}' => shifted(c, 9),
         _ => single(c, c.to_uppercase()),
@@ -90,7 +90,7 @@ pub fn to_title(c: char) -> char {
         '\u{1c7}'..='\u{1c9}' => '\u{1c8}',
         '\u{1ca}'..='\u{1cc}' => '\u{1cb}',
         '\u{1f1}'..='\u{1f3}' => '\u{1f2}',
-        // Georgian letters have an upper case that is not for titles.
+        // Georgian letters have an upper case that titles do not use.
         '\u{10d0}'..='\u{10fa}' | '\u{10fd}'..='\u{10ff}' => c,
         _ => to_upper(c),
     }
@@ -107,12 +107,12 @@ fn single(c: char, mut mapped: impl Iterator<Item = char>) -> char {
     }
 }
 
-/// Whether Unicode 15.0 has the character. Pairs that came later are no pairs to Go.
+/// Whether Unicode 15.0 has the character. Case pairs that were added later are no pairs to Go.
 fn is_known(c: char) -> bool {
     c.is_ascii() || is(CharacterClass::Graphic, c)
 }
 
-/// The next character of a string of Go: bytes that are no UTF-8 are one U+FFFD each, of width 1.
+/// The next character of a string of Go: each byte that is no UTF-8 is one U+FFFD of width 1.
 pub fn decode(bytes: &[u8]) -> Option<(Result<char, u8>, usize)> {
     let first = *bytes.first()?;
     if first < 0x80 {
@@ -129,7 +129,7 @@ pub fn decode(bytes: &[u8]) -> Option<(Result<char, u8>, usize)> {
     })
 }
 
-/// The last character of a string, which is not empty, and its length.
+/// The last character of a non-empty string, and its length.
 pub fn decode_last(bytes: &[u8]) -> (char, usize) {
     for width in 1..=bytes.len().min(4) {
         if let Some((Ok(c), length)) = decode(&bytes[bytes.len() - width..])
@@ -141,7 +141,7 @@ pub fn decode_last(bytes: &[u8]) -> (char, usize) {
     (char::REPLACEMENT_CHARACTER, 1)
 }
 
-/// The characters of a string as `range` gives them in Go.
+/// The characters of a string, as `range` returns them in Go.
 pub fn chars(bytes: &[u8]) -> impl Iterator<Item = char> {
     let mut rest = bytes;
     std::iter::from_fn(move || {

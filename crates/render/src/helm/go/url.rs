@@ -9,9 +9,9 @@ use super::quote::quote;
 pub struct Url {
     /// In lower case.
     pub scheme: Vec<u8>,
-    /// What follows the scheme where no slash does.
+    /// The text behind the scheme if it has no slash.
     pub opaque: Vec<u8>,
-    /// The user, and the password where there is one.
+    /// The user, and the password if there is one.
     pub user: Option<(Vec<u8>, Option<Vec<u8>>)>,
     /// The host with its port.
     pub host: Vec<u8>,
@@ -23,7 +23,7 @@ pub struct Url {
     pub fragment: Vec<u8>,
 }
 
-/// Which part of an address a text is in: it decides which characters are escaped.
+/// The part of an address that contains a text, which decides the escaped characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Path,
@@ -70,7 +70,7 @@ fn quoted(text: &[u8]) -> String {
     String::from_utf8_lossy(&quote(text, false)).into_owned()
 }
 
-/// The byte that two digits after a percent sign stand for.
+/// The byte of two hex digits after a percent sign.
 fn hex_at(text: &[u8], at: usize) -> Option<u8> {
     let digit = |at: usize| char::from(*text.get(at)?).to_digit(16);
     u8::try_from(digit(at)? * 16 + digit(at + 1)?).ok()
@@ -93,7 +93,7 @@ fn unescape(text: &[u8], part: Part) -> Result<Vec<u8>, String> {
         let invalid = || format!("invalid URL escape {}", quoted(shown));
         let byte = hex_at(text, at + 1).ok_or_else(invalid)?;
         let is_percent = shown == b"%25";
-        // Only what is not ASCII may be escaped in a host.
+        // Only characters outside of ASCII may be escaped in a host.
         if part == Part::Host && byte < 0x80 && !is_percent {
             return Err(invalid());
         }
@@ -107,7 +107,7 @@ fn unescape(text: &[u8], part: Part) -> Result<Vec<u8>, String> {
 }
 
 impl Url {
-    /// `url.Parse`. Fails with Go's words.
+    /// `url.Parse`. Errors have Go's words.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
         let (before, fragment) = cut(text, b'#');
         let told = |text: &[u8], error: String| format!("parse {}: {error}", quoted(text));
@@ -162,7 +162,7 @@ impl Url {
         host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]")).unwrap_or(host)
     }
 
-    /// The user and the password as they stand in an address.
+    /// The user and the password in the notation of an address.
     pub fn userinfo(&self) -> Vec<u8> {
         let Some((name, password)) = &self.user else { return Vec::new() };
         let mut out = escape(name, Part::User);
@@ -173,7 +173,7 @@ impl Url {
         out
     }
 
-    /// `u.String()` of an address that was made of its parts.
+    /// `u.String()` of an address that was built from its parts.
     pub fn text(&self) -> Vec<u8> {
         let mut out = Vec::new();
         if !self.scheme.is_empty() {
@@ -196,7 +196,7 @@ impl Url {
             if !self.host.is_empty() && path.first().is_some_and(|first| *first != b'/') {
                 out.push(b'/');
             }
-            // Its first part would be taken for a scheme.
+            // The first part of the path would be taken for a scheme.
             if out.is_empty() && cut(&path, b'/').0.contains(&b':') {
                 out.extend_from_slice(b"./");
             }
@@ -216,7 +216,7 @@ impl Url {
     }
 }
 
-/// What stands before a byte, and what after it where it is there.
+/// The text before a byte, and the text behind it if the byte occurs.
 fn cut(text: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
     match text.iter().position(|byte| *byte == at) {
         Some(place) => (&text[..place], Some(&text[place + 1..])),
@@ -272,7 +272,7 @@ fn parse_host(scheme: &[u8], host: &[u8]) -> Result<Vec<u8>, String> {
     }
     let first = host.iter().position(|byte| *byte == b':');
     let last = host.iter().rposition(|byte| *byte == b':');
-    // Lists of hosts have several colons, and are no addresses of the web.
+    // Lists of hosts have several colons, and are no web addresses.
     let is_strict = scheme == b"http" || scheme == b"https";
     if let Some(colon) = if is_strict { first } else { last } {
         checked_port(&host[colon..])?;

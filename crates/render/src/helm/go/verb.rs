@@ -1,4 +1,4 @@
-//! The verbs of a format of Go's `fmt`: flags, widths, precisions, and which argument each takes.
+//! The verbs of a format of Go's `fmt`: flags, widths, precisions, and the argument that each takes.
 
 use std::ops::Range;
 
@@ -6,22 +6,22 @@ use super::format::VerbFlags;
 use super::unicode::decode;
 use crate::helm::value::Value;
 
-/// A format that is being read.
+/// A format, and the place of the reader in it.
 pub(super) struct VerbReader<'f> {
     format: &'f [u8],
     pub(super) at: usize,
-    /// The argument that comes next.
+    /// The index of the next argument.
     pub(super) next: usize,
     count: usize,
     /// Whether an argument was named by its number.
     pub(super) reordered: bool,
-    /// Whether the numbers of arguments made sense since the last `%`.
+    /// Whether all argument numbers since the last `%` were valid.
     pub(super) fits: bool,
-    /// What Go writes about widths and precisions that are none.
+    /// Go's texts about invalid widths and precisions.
     pub(super) mistakes: Vec<&'static str>,
 }
 
-/// Widths and precisions above are no numbers to Go.
+/// Larger widths and precisions are no numbers to Go.
 const MOST: i64 = 1_000_000;
 
 impl<'f> VerbReader<'f> {
@@ -29,8 +29,7 @@ impl<'f> VerbReader<'f> {
         Self { format, at: 0, next: 0, count, reordered: false, fits: true, mistakes: Vec::new() }
     }
 
-    /// Reads flags, width, precision and the verb of what follows a `%`; `None` where the format ends before
-    /// the verb.
+    /// Reads flags, width, precision and verb behind a `%`; `None` if the format ends before the verb.
     pub(super) fn verb(&mut self, flags: &mut VerbFlags, arguments: &[Value]) -> Option<char> {
         self.fits = true;
         loop {
@@ -94,7 +93,7 @@ impl<'f> VerbReader<'f> {
         self.format.get(self.at).copied()
     }
 
-    /// What stands before the next `%`; `None` at the end.
+    /// The text before the next `%`; `None` at the end.
     pub(super) fn literal(&mut self) -> Option<Range<usize>> {
         let start = self.at;
         if start >= self.format.len() {
@@ -105,14 +104,14 @@ impl<'f> VerbReader<'f> {
         Some(start..self.at)
     }
 
-    /// Digits at the cursor. A number that is too large takes the cursor to the end, as in Go.
+    /// Digits at the cursor. A number that is too large moves the cursor to the end, as in Go.
     fn number(&mut self) -> Option<usize> {
         let (number, end) = number_in(self.format, self.at, self.format.len());
         self.at = end;
         number
     }
 
-    /// The argument that a `*` stands for, where it is a whole number that is not too large.
+    /// The argument of a `*`, if it is a whole number that is not too large.
     fn number_of(&mut self, arguments: &[Value]) -> Option<i64> {
         let argument = arguments.get(self.next)?;
         self.next += 1;
@@ -126,7 +125,7 @@ impl<'f> VerbReader<'f> {
         (-MOST..=MOST).contains(&number).then_some(number)
     }
 
-    /// Reads `[3]`, after which the third argument comes next.
+    /// Reads `[3]`, which makes the third argument the next one.
     fn index(&mut self) -> bool {
         if self.peek() != Some(b'[') {
             return false;
@@ -158,7 +157,7 @@ impl<'f> VerbReader<'f> {
     }
 }
 
-/// The number that digits from `start` on make, and where they end.
+/// The number of the digits from `start` on, and their end.
 fn number_in(text: &[u8], start: usize, end: usize) -> (Option<usize>, usize) {
     let mut number = None;
     let mut at = start;

@@ -38,6 +38,21 @@ pub enum HookEvent {
 }
 
 impl HookEvent {
+    /// The word as it stands in a stored release.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PreInstall => "pre-install",
+            Self::PostInstall => "post-install",
+            Self::PreDelete => "pre-delete",
+            Self::PostDelete => "post-delete",
+            Self::PreUpgrade => "pre-upgrade",
+            Self::PostUpgrade => "post-upgrade",
+            Self::PreRollback => "pre-rollback",
+            Self::PostRollback => "post-rollback",
+            Self::Test => "test",
+        }
+    }
+
     pub(super) fn parse(text: &str) -> Option<Self> {
         Some(match &*text.trim().to_lowercase() {
             "pre-install" => Self::PreInstall,

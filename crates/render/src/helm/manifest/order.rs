@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-/// What is applied first, as helm.
+/// The order in which helm applies kinds.
 pub const INSTALL: &[&str] = &[
     "PriorityClass",
     "Namespace",
@@ -44,7 +44,7 @@ pub const INSTALL: &[&str] = &[
     "ValidatingWebhookConfiguration",
 ];
 
-/// Compares two kinds by an order. Kinds that it does not know are last, by their names.
+/// Compares two kinds by an order. Unknown kinds come last, by their names.
 pub fn compare(a: &str, b: &str, order: &[&str]) -> Ordering {
     let place = |kind: &str| order.iter().position(|known| *known == kind);
     match (place(a), place(b)) {

@@ -33,6 +33,15 @@ pub fn template(manifests: &Manifests, definitions: &[(String, &File)], skip_tes
     out
 }
 
+/// The documents of a release as they are stored with it, without hooks.
+pub fn stored(manifests: &Manifests) -> String {
+    let mut out = String::new();
+    for manifest in &manifests.plain {
+        let _ = writeln!(out, "---\n# Source: {}\n{}", manifest.path, manifest.text);
+    }
+    out
+}
+
 /// What `--show-only` leaves of it: the documents of the templates that one of the patterns names. Fails with
 /// the pattern that names none.
 pub fn only<'p>(printed: &str, patterns: &'p [String]) -> Result<String, &'p str> {

@@ -1,5 +1,5 @@
-//! Cuts a text into documents, as helm 4.2.4 does: at `---` where it begins a line, with the blanks behind
-//! it.
+//! Cuts a text into documents as helm 4.2.4 does: at `---` at the beginning of a line, together with the
+//! blanks behind it.
 
 use lockgate_base::model::yaml::{Dialect, first_document};
 use serde_json::Value as Json;
@@ -7,14 +7,14 @@ use serde_json::Value as Json;
 use crate::helm::error::Error;
 use crate::helm::go::unicode::is_space;
 
-/// What a document of a template holds.
+/// The content of a template's document.
 pub(super) fn value_of(path: &str, text: &str) -> Result<Json, Error> {
     let read = first_document(text, Dialect::V2);
     Ok(read.map_err(|error| Error::new(format!("YAML parse error on {path}: {error}")))?.value)
 }
 
-/// The documents of a text, without space before each, and the line on which each begins, from 1. What is
-/// only space is none.
+/// The documents of a text without leading space, each with the line on which it begins, counted from 1. A
+/// document of space only is left out.
 pub fn documents(text: &str) -> Vec<(usize, &str)> {
     let whole = text.trim_start_matches(is_space);
     let mut line = 1 + lines(&text[..text.len() - whole.len()]);
@@ -33,7 +33,7 @@ pub fn documents(text: &str) -> Vec<(usize, &str)> {
         line += lines(document);
         let Some(after) = after else { return found };
         rest = after;
-        // What follows a separator on its line begins no line.
+        // Text behind a separator on its line does not begin a line.
         at_line_start = false;
     }
 }
@@ -42,7 +42,7 @@ fn lines(text: &str) -> usize {
     text.bytes().filter(|byte| *byte == b'\n').count()
 }
 
-/// Where the next separator begins and ends.
+/// The beginning and the end of the next separator.
 fn separator(text: &str, at_line_start: bool) -> Option<(usize, usize)> {
     let from = if at_line_start && text.starts_with("---") { 0 } else { text.find("\n---")? + 1 };
     let blanks = text[from + 3..].bytes().take_while(|byte| matches!(byte, b' ' | b'\t')).count();

@@ -1,4 +1,4 @@
-//! What `encoding/json` writes.
+//! JSON as `encoding/json` writes it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +9,7 @@ use crate::helm::go::number::{FloatForm, format_float, json_float};
 use crate::helm::go::unicode::decode;
 use crate::helm::value::{DEPTH, GoKind, GoObject, Value, too_deep};
 
-/// How JSON is written.
+/// The format of JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JsonFormat {
     /// Whether `<`, `>` and `&` are written as escapes.
@@ -25,7 +25,7 @@ pub const INDENTED: JsonFormat = JsonFormat { escape_html: true, indented: true 
 /// An encoder with `SetEscapeHTML(false)`.
 pub const RAW: JsonFormat = JsonFormat { escape_html: false, indented: false };
 
-/// A value as JSON. Fails with Go's words for what JSON has no form for, and where a bound is reached.
+/// A value as JSON. Fails with Go's words for a value that JSON cannot hold, and if a bound is reached.
 pub fn encode(context: &mut RenderContext<'_>, value: &Value, form: JsonFormat) -> Result<Vec<u8>, Error> {
     let mut writer = Writer { context, out: Vec::new(), form, granted: 0 };
     writer.value(value, 0)?;
@@ -155,12 +155,12 @@ impl Writer<'_, '_> {
     }
 }
 
-/// Go's words for a float that JSON has no form for.
+/// Go's words for a float that JSON cannot hold.
 pub(super) fn unsupported(number: f64) -> String {
     format!("json: unsupported value: {}", format_float(number, FloatForm::General, None))
 }
 
-/// The text as it stands between the quotes of JSON; each byte that is no UTF-8 as U+FFFD.
+/// The text between the quotes of JSON; each byte that is no UTF-8 becomes U+FFFD.
 fn push_escaped(out: &mut Vec<u8>, text: &[u8], escape_html: bool) {
     let mut rest = text;
     while let Some((c, width)) = decode(rest) {
@@ -186,7 +186,7 @@ fn push_escaped(out: &mut Vec<u8>, text: &[u8], escape_html: bool) {
     }
 }
 
-/// How many characters a text takes in JSON, its quotes included.
+/// The length of a text in JSON, its quotes included.
 pub(super) fn length_in_json(text: &str) -> usize {
     let mut out = Vec::new();
     push_escaped(&mut out, text.as_bytes(), true);

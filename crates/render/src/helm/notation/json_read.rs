@@ -1,4 +1,4 @@
-//! What `encoding/json` reads, with its messages.
+//! JSON as `encoding/json` reads it, with its messages.
 
 use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
@@ -7,19 +7,19 @@ use crate::helm::go::quote::quote;
 use crate::helm::go::unicode::decode as decode_char;
 use crate::helm::value::{List, ListType, Map, MapType, Value};
 
-/// How deep Go lets arrays and objects nest.
+/// The deepest nesting of arrays and objects in Go.
 const DEPTH: usize = 10_000;
 
-/// What was read, and what Go says beside it: numbers that do not fit are left out, and the rest is there.
+/// A value, and Go's error beside it: numbers out of range are left out, and the rest is kept.
 #[derive(Debug)]
 pub struct Read {
-    /// The value; nil where the text is no JSON.
+    /// The value; nil if the text is no JSON.
     pub value: Value,
-    /// Why not all of it is as it should be.
+    /// Go's error about a part of the value.
     pub error: Option<String>,
 }
 
-/// `json.Unmarshal` into an empty interface. Fails only where a bound is reached.
+/// `json.Unmarshal` into an empty interface. Fails only if a bound is reached.
 pub fn decode(context: &mut RenderContext<'_>, text: &[u8]) -> Result<Read, Error> {
     let mut reader = Reader { context, text, at: 0, depth: 0, range_error: None };
     let value = match reader.document() {
@@ -30,7 +30,7 @@ pub fn decode(context: &mut RenderContext<'_>, text: &[u8]) -> Result<Read, Erro
     Ok(Read { value, error: reader.range_error })
 }
 
-/// `json.Unmarshal` into a map. What is no object gives an empty map and a message.
+/// `json.Unmarshal` into a map. A value that is no object gives an empty map and a message.
 pub fn decode_map(context: &mut RenderContext<'_>, text: &[u8]) -> Result<(Map, Option<String>), Error> {
     let Read { value, error } = decode(context, text)?;
     Ok(match value {
@@ -58,14 +58,14 @@ pub fn decode_list(context: &mut RenderContext<'_>, text: &[u8]) -> Result<(List
     })
 }
 
-/// Whether the text is a number that does not fit: it is nil where it was read, and a number to Go's message.
+/// Whether the text is a number out of range, which is nil in the result and a number in Go's message.
 fn is_number(text: &[u8], error: Option<&String>) -> bool {
     let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
     error.is_some_and(|error| error.starts_with("json: cannot unmarshal number"))
         && first.is_some_and(|byte| matches!(byte, b'-' | b'0'..=b'9'))
 }
 
-/// Go's words for a value of another type than is wanted.
+/// Go's words for a value of another type than wanted.
 pub fn mismatch(value: &Value, wanted: &str) -> String {
     let found = match value {
         Value::Bool(_) => "bool",
@@ -111,7 +111,7 @@ impl Reader<'_, '_, '_> {
 
     /// Go's message for the character at the cursor.
     fn unexpected<T>(&self, what: &str) -> Done<T> {
-        // At its end Go reads a space, which fits between values and into strings only.
+        // At its end Go reads a space, which is only valid between values and in strings.
         let byte = match self.peek() {
             Some(byte) => byte,
             None if what.contains("literal") && what != "in string literal" || what.contains("escape") => {
@@ -259,7 +259,7 @@ impl Reader<'_, '_, '_> {
                         let code = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
                         return Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
                     }
-                    // The second one stands for itself.
+                    // The second escape stands for itself.
                     self.at = after_high;
                 }
                 return Ok(char::REPLACEMENT_CHARACTER);

@@ -3,7 +3,14 @@
 use crate::helm::context::{RenderContext, STRING_LIMIT};
 use crate::helm::error::Error;
 use crate::helm::go::number::{FloatForm, format_float};
-use crate::helm::value::{DEPTH, Value, too_deep};
+use crate::helm::value::{DEPTH, GoObject, Value, too_deep};
+
+/// The zone of a time that was read with a date and without a zone.
+pub(super) const LOCAL_DATETIME: &str = "datetime-local";
+/// The zone of a date that was read alone.
+pub(super) const LOCAL_DATE: &str = "date-local";
+/// The zone of a time of day that was read alone.
+pub(super) const LOCAL_TIME: &str = "time-local";
 
 /// A value as TOML. Fails with the library's words, and where a bound is reached.
 pub fn encode(context: &mut RenderContext<'_>, value: &Value) -> Result<Vec<u8>, Error> {
@@ -192,8 +199,7 @@ impl Writer<'_, '_> {
                 self.push(b"]")
             }
             Value::Object(object) if object.type_name() == "time.Time" => {
-                let text = object.json().and_then(|text| text.as_str().cloned());
-                self.push(&text.map(|text| text.to_vec()).unwrap_or_default())
+                self.push(&time_text(object.as_ref()))
             }
             Value::Object(object) if object.type_name() == "time.Duration" => {
                 self.push(&quoted(&object.text().unwrap_or_default()))
@@ -227,6 +233,24 @@ fn float_text(number: f64) -> String {
     if text.contains(['e', '.']) { text } else { text + ".0" }
 }
 
+/// A time. One that was read without a zone has a zone of its own, which says what is written of it.
+fn time_text(time: &dyn GoObject) -> Vec<u8> {
+    let json = time.json().and_then(|text| text.as_str().map(|text| text.to_vec())).unwrap_or_default();
+    let shown = time.text().unwrap_or_default();
+    let is_of = |zone: &str| shown.ends_with(zone.as_bytes());
+    let local = json.strip_suffix(b"Z").unwrap_or(&json);
+    let (date, clock) = local.split_at(local.iter().position(|byte| *byte == b'T').unwrap_or(local.len()));
+    if is_of(LOCAL_DATETIME) {
+        local.to_vec()
+    } else if is_of(LOCAL_DATE) {
+        date.to_vec()
+    } else if is_of(LOCAL_TIME) {
+        clock.get(1..).unwrap_or_default().to_vec()
+    } else {
+        json
+    }
+}
+
 /// A text in the library's quotes.
 fn quoted(text: &[u8]) -> Vec<u8> {
     let mut out = vec![b'"'];
@@ -248,7 +272,7 @@ fn quoted(text: &[u8]) -> Vec<u8> {
 }
 
 /// A key, in quotes where it is not made of letters, digits, `_` and `-`.
-fn quoted_key(key: &[u8]) -> Vec<u8> {
+pub(super) fn quoted_key(key: &[u8]) -> Vec<u8> {
     if key.is_empty() {
         return b"\"\"".to_vec();
     }

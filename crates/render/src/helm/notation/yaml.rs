@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lockgate_base::model::yaml::{Layout, print};
+use lockgate_base::model::yaml::{Layout, RawScalar, RawScalars, print_raw};
 use serde_json::{Map, Number, Value as Json};
 
 use super::json::{length_in_json, unsupported};
@@ -43,11 +43,11 @@ fn written(
     way: Way,
     layout: Layout,
 ) -> Result<Vec<u8>, Error> {
-    let mut converter = Converter { context, way, size: 0 };
+    let mut converter = Converter { context, way, size: 0, raw: RawScalars::default() };
     let json = converter.node(value, 0)?;
-    let size = converter.size;
+    let (size, raw) = (converter.size, converter.raw);
     context.room(size)?;
-    Ok(print(&json, layout).into_bytes())
+    Ok(print_raw(&json, layout, &raw).into_bytes())
 }
 
 struct Converter<'c, 'i> {
@@ -55,6 +55,8 @@ struct Converter<'c, 'i> {
     way: Way,
     /// How many bytes the text takes at most.
     size: usize,
+    /// What JSON has no form for.
+    raw: RawScalars,
 }
 
 impl Converter<'_, '_> {
@@ -84,11 +86,7 @@ impl Converter<'_, '_> {
             Value::Float(number) => self.float(*number)?,
             Value::Complex(_) if is_direct => return Err(Error::new("cannot marshal type: complex128")),
             Value::Complex(_) => return Err(in_json("json: unsupported type: complex128")),
-            Value::Str(text) => {
-                let text = if is_direct { plain_text(text) } else { read_back(text)? };
-                self.count(&text, depth)?;
-                Json::String(text.into_owned())
-            }
+            Value::Str(text) => Json::String(self.text(text, depth, read_back)?),
             Value::Bytes(bytes) if is_direct => {
                 let items = bytes.iter().map(|byte| self.node(&Value::Uint8(*byte), depth + 1));
                 Json::Array(items.collect::<Result<_, _>>()?)
@@ -114,6 +112,28 @@ impl Converter<'_, '_> {
         })
     }
 
+    /// A text, or a key: as go-yaml writes it, which takes what is no UTF-8 for bytes, or as it is read back.
+    fn text(
+        &mut self,
+        text: &[u8],
+        depth: usize,
+        read_back: fn(&[u8]) -> Result<Cow<'_, str>, Error>,
+    ) -> Result<String, Error> {
+        if self.way == Way::ThroughJson {
+            let text = read_back(text)?;
+            self.count(&text, depth)?;
+            return Ok(self.raw.text(text).into_owned());
+        }
+        if let Ok(text) = std::str::from_utf8(text) {
+            self.count(text, depth)?;
+            return Ok(self.raw.text(text.into()).into_owned());
+        }
+        self.context.memory(text.len().saturating_mul(4))?;
+        let encoded = in_lines(&STANDARD.encode(text));
+        self.count(&encoded, depth)?;
+        Ok(self.raw.add(RawScalar::tagged("!!binary", encoded)))
+    }
+
     fn mapping<K: std::ops::Deref<Target = [u8]>>(
         &mut self,
         entries: impl Iterator<Item = (K, Value)>,
@@ -121,9 +141,7 @@ impl Converter<'_, '_> {
     ) -> Result<Json, Error> {
         let mut map = Map::new();
         for (key, value) in entries {
-            let key =
-                if self.way == Way::Direct { plain_text(&key).into_owned() } else { read_back_key(&key)? };
-            self.count(&key, depth)?;
+            let key = self.text(&key, depth, read_back_key)?;
             map.insert(key, self.node(&value, depth + 1)?);
         }
         Ok(Json::Object(map))
@@ -136,8 +154,14 @@ impl Converter<'_, '_> {
             let text = object.text().filter(|_| is_direct && object.type_name() == "time.Duration");
             return Ok(text.map_or_else(|| number.into(), |text| plain_text(&text).into()));
         }
-        if let Some(value) = object.json() {
-            return self.node(&value, depth + 1);
+        match object.json() {
+            // go-yaml writes a time as what it reads as one, without quotes.
+            Some(Value::Str(text)) if is_direct && object.type_name() == "time.Time" => {
+                self.count("", depth)?;
+                return Ok(Json::String(self.raw.add(RawScalar::plain(plain_text(&text)))));
+            }
+            Some(value) => return self.node(&value, depth + 1),
+            None => {}
         }
         let fields = object.fields().into_iter().map(|(name, value)| {
             // go-yaml writes the names of fields in lower case.
@@ -149,7 +173,7 @@ impl Converter<'_, '_> {
 
     /// A float. goyaml v2 reads what JSON wrote, where a number without a fraction is a whole number, unless
     /// it fits no type.
-    fn float(&self, number: f64) -> Result<Json, Error> {
+    fn float(&mut self, number: f64) -> Result<Json, Error> {
         let is_direct = self.way == Way::Direct;
         let Some(text) = json_float(number) else {
             let name = if number.is_nan() {
@@ -160,7 +184,7 @@ impl Converter<'_, '_> {
                 "-.inf"
             };
             return if is_direct {
-                Ok(Json::String(name.into()))
+                Ok(Json::String(self.raw.add(RawScalar::plain(name))))
             } else {
                 Err(in_json(&unsupported(number)))
             };
@@ -229,11 +253,21 @@ fn folded(text: &str) -> String {
 }
 
 /// A key, which must stand on one line and be short.
-fn read_back_key(key: &[u8]) -> Result<String, Error> {
+fn read_back_key(key: &[u8]) -> Result<Cow<'_, str>, Error> {
     let text = read_back(key)?;
     let is_long = text.len() * 6 > LONGEST_KEY && length_in_json(&text) > LONGEST_KEY;
     if is_long || unicode::chars(key).any(|c| c == '\u{85}') {
         return Err(Error::new("yaml: did not find expected ',' or '}'"));
     }
-    Ok(text.into_owned())
+    Ok(text)
+}
+
+/// Bytes in base64, in lines where one does not hold them.
+fn in_lines(encoded: &str) -> String {
+    const LINE: usize = 70;
+    if encoded.len() < LINE {
+        return encoded.to_owned();
+    }
+    let lines = encoded.as_bytes().chunks(LINE).map(|line| [line, b"\n"].concat());
+    String::from_utf8(lines.collect::<Vec<_>>().concat()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! What sigs.k8s.io/yaml reads: YAML 1.1 whose numbers are all floats.
+//! YAML as sigs.k8s.io/yaml reads it: YAML 1.1 whose numbers are all floats.
 
 use lockgate_base::model::yaml::{Dialect, YamlError, first_document};
 use serde_json::Value as Json;
@@ -8,7 +8,7 @@ use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::value::{List, Map, MapType, Value};
 
-/// A value that is read, and why not, in sigs.k8s.io/yaml's words.
+/// The value, and the error in sigs.k8s.io/yaml's words.
 type Read = (Value, Option<String>);
 
 /// `yaml.Unmarshal` into a map.
@@ -38,7 +38,7 @@ fn unfit(value: &Value, wanted: &str) -> String {
 fn decode(context: &mut RenderContext<'_>, text: &[u8]) -> Result<Read, Error> {
     let refused = |message: &str| (Value::Nil, Some(format!("error converting YAML to JSON: {message}")));
     context.spend(text.len() / 8)?;
-    // Events, nodes and values take some times what the text does.
+    // Events, nodes and values take several times the memory of the text.
     context.memory(text.len().saturating_mul(8))?;
     let Ok(text) = std::str::from_utf8(text) else { return Ok(refused("yaml: invalid leading UTF-8 octet")) };
     if begins_with_tab(text) {
@@ -50,23 +50,23 @@ fn decode(context: &mut RenderContext<'_>, text: &[u8]) -> Result<Read, Error> {
     }
 }
 
-/// Whether the first line that holds anything is indented with a tab, which goyaml refuses.
+/// Whether the first line with content is indented with a tab, which goyaml refuses.
 fn begins_with_tab(text: &str) -> bool {
     let first = text.lines().find(|line| !line.trim_matches(' ').is_empty());
     first.is_some_and(|line| line.trim_start_matches(' ').starts_with('\t'))
 }
 
-/// Which part of goyaml finds a mistake. The scanner counts lines from 1 and the parser from 0, and neither
-/// tells line 0.
+/// The part of goyaml that finds a mistake. The scanner counts lines from 1 and the parser from 0, and
+/// neither reports line 0.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Finder {
     Scanner,
     Parser,
-    /// What is told with no line.
+    /// Reports no line.
     Composer,
 }
 
-/// How our reader begins its messages, what goyaml says in place of them, and which part of it does.
+/// The beginnings of our reader's messages, goyaml's words for them, and the part that finds them.
 const MESSAGES: [(&str, &str, Finder); 10] = [
     ("a merge key needs", "map merge requires map or sequence of maps as the value", Finder::Composer),
     ("unclosed quote", "found unexpected end of stream", Finder::Scanner),
@@ -80,7 +80,7 @@ const MESSAGES: [(&str, &str, Finder); 10] = [
     ("mapping values", "mapping values are not allowed in this context", Finder::Scanner),
 ];
 
-/// A mistake in goyaml's words, as far as they are known; otherwise in our reader's.
+/// A mistake in goyaml's words if they are known; otherwise in our reader's.
 fn told(text: &str, error: &YamlError) -> String {
     if error.message.starts_with("infinity and not-a-number") {
         return "json: unsupported value: +Inf".into();
@@ -101,7 +101,7 @@ fn told(text: &str, error: &YamlError) -> String {
         None if message.starts_with("found") => (message, Finder::Scanner),
         None => (message, Finder::Parser),
     };
-    // An open bracket is found at the end of the text.
+    // goyaml finds an open bracket at the end of the text.
     let line =
         if message.starts_with("did not find expected ','") { text.lines().count() } else { error.line - 1 };
     match finder {
@@ -111,7 +111,7 @@ fn told(text: &str, error: &YamlError) -> String {
     }
 }
 
-/// The name of the anchor that an alias at the place of an error asks for.
+/// The name in the alias at the place of an error.
 fn anchor_at(text: &str, error: &YamlError) -> String {
     let line = text.lines().nth(error.line.saturating_sub(1)).unwrap_or_default();
     let alias: String = line.chars().skip(error.column.saturating_sub(1)).skip_while(|c| *c != '*').collect();

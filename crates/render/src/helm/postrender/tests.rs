@@ -1,4 +1,4 @@
-//! Patches, images, metadata and labels on what a chart printed.
+//! Patches, images, metadata and labels on the output of a chart.
 
 use super::*;
 

@@ -1,5 +1,5 @@
-//! Commands and calls: what is a function, which arguments fit, and what a literal is to each type of
-//! argument.
+//! Commands and calls: which names are functions, which arguments fit, and the value of a literal for each
+//! type of argument.
 
 use super::compare;
 use super::exec::{Exec, run_template};
@@ -15,12 +15,12 @@ use crate::helm::go::quote::quote;
 use crate::helm::value::{Args, Signature, Type};
 use crate::helm::value::{Str, Value};
 
-/// How often a template may be included within itself, as in helm.
+/// How often a template may include itself, as in helm.
 const INCLUDES: usize = 1000;
 
 type Done<T> = Result<T, Error>;
 
-/// What a call goes to.
+/// The target of a call.
 #[derive(Clone, Copy)]
 enum Target<'m> {
     Builtin(Builtin),
@@ -30,7 +30,7 @@ enum Target<'m> {
     Method(&'m Method),
 }
 
-/// The type of an argument: Go's own functions take `reflect.Value` where all others take values.
+/// The type of an argument: Go's own functions take `reflect.Value`, all others take values.
 #[derive(Clone, Copy)]
 enum Wanted {
     Reflected,
@@ -38,7 +38,7 @@ enum Wanted {
 }
 
 impl Target<'_> {
-    /// How many arguments there must be, and whether there may be more.
+    /// The number of required arguments, and whether there may be more.
     fn arity(self) -> (usize, bool) {
         match self {
             Self::Builtin(builtin) => builtin.arity(),
@@ -72,7 +72,7 @@ impl Exec<'_, '_, '_> {
         Ok(())
     }
 
-    /// A command. What the command before it in the pipeline gave is its last argument.
+    /// A command. Its last argument is the result of the command before it in the pipeline.
     pub(super) fn command(
         &mut self,
         dot: &Reflected,
@@ -149,7 +149,7 @@ impl Exec<'_, '_, '_> {
         arguments: Option<&[NodeId]>,
         last: Option<Reflected>,
     ) -> Done<Reflected> {
-        // The first one is the function itself.
+        // The first argument is the function itself.
         let arguments = arguments.and_then(|all| all.get(1..)).unwrap_or(&[]);
         let count = arguments.len() + usize::from(last.is_some());
         let (fixed, is_variadic) = target.arity();
@@ -221,7 +221,7 @@ impl Exec<'_, '_, '_> {
         Ok(last.unwrap_or(value))
     }
 
-    /// An argument of a function of Go that takes a `reflect.Value`.
+    /// An argument of one of Go's functions that take a `reflect.Value`.
     fn reflected_argument(&mut self, dot: &Reflected, id: NodeId) -> Done<Reflected> {
         self.at(id);
         let source = self.source;
@@ -308,7 +308,7 @@ impl Exec<'_, '_, '_> {
         })
     }
 
-    /// A number where nothing says which type it is to be.
+    /// A number whose type the context does not decide.
     fn constant(&mut self, id: NodeId) -> Done<Value> {
         self.at(id);
         let source = self.source;
@@ -375,7 +375,7 @@ impl Exec<'_, '_, '_> {
     }
 }
 
-/// What is printed without the words that Go prints for what is not there, as helm takes them out.
+/// The output without Go's text for absent values, which helm removes.
 pub(crate) fn without_no_value(printed: Vec<u8>) -> Vec<u8> {
     const WORDS: &[u8] = b"<no value>";
     if super::lexer::find(&printed, WORDS).is_none() {

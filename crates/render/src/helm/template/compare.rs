@@ -13,7 +13,7 @@ use crate::helm::value::{GoKind, ListType, Value};
 
 type Done<T> = Result<T, Error>;
 
-/// Runs one of Go's own functions, but for `and`, `or` and `call`.
+/// Runs one of Go's own functions, except `and`, `or` and `call`.
 pub(super) fn run(
     builtin: Builtin,
     arguments: &[Reflected],
@@ -37,7 +37,7 @@ pub(super) fn run(
     Ok(Reflected::plain(Value::Bool(answer)))
 }
 
-/// `call` finds no function: no value of a chart is one.
+/// `call` finds no function, since no value of a chart is one.
 pub(super) fn call(callee: &str, function: Option<&Reflected>) -> Done<Value> {
     let Some(function) = function.filter(|function| !function.value.is_nil()) else {
         return Err(Error::new("call of nil"));
@@ -45,7 +45,7 @@ pub(super) fn call(callee: &str, function: Option<&Reflected>) -> Done<Value> {
     Err(Error::new(format!("non-function {callee} of type {}", function.value.type_name())))
 }
 
-/// What two values can be compared as.
+/// The type as which two values can be compared.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Basic<'v> {
     Invalid,
@@ -105,7 +105,7 @@ fn incompatible(a: &Value, b: &Value) -> Error {
     Error::new(format!("incompatible types for comparison: {} and {}", a.type_name(), b.type_name()))
 }
 
-/// Whether two values are equal that are no numbers, texts or truths.
+/// Whether two values are equal that are no numbers, texts or booleans.
 fn equal_other(a: &Value, b: &Value, context: &mut RenderContext<'_>) -> Done<bool> {
     let is_nil = |value: &Value| match value {
         Value::Nil => true,
@@ -170,7 +170,7 @@ fn length(item: &Reflected) -> Done<usize> {
     item.value.len().ok_or_else(of_type)
 }
 
-/// The name of a type, or of what it points to.
+/// The name of a type, or of the type behind a pointer.
 fn pointed_at(value: &Value) -> &'static str {
     value.type_name().trim_start_matches('*')
 }
@@ -213,8 +213,7 @@ fn index(item: Reflected, indexes: &[Reflected]) -> Done<Reflected> {
     Ok(item)
 }
 
-/// A place in a list of this length. The place behind the last one passes here, and fails where it is looked
-/// at.
+/// An index of a list of this length. The index behind the last item passes here, and fails when it is read.
 fn place(index: &Value, length: usize) -> Done<usize> {
     let at = match basic(index) {
         Basic::Int(at) => at,

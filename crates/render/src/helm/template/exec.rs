@@ -1,4 +1,4 @@
-//! Runs a template: walks its nodes and writes what they give.
+//! Runs a template: walks its nodes and writes their output.
 
 use std::collections::HashMap;
 
@@ -11,18 +11,18 @@ use crate::helm::go::print;
 use crate::helm::go::quote::quote;
 use crate::helm::value::{MapType, Str, Value};
 
-/// How deep templates and the parts of their expressions may nest while they run, all together.
+/// The deepest nesting of running templates and of the parts of their expressions together.
 const DEPTH: usize = 20_000;
 
-/// What the templates of one render share while they run.
+/// The state that the templates of one render share while they run.
 pub struct Run<'c, 'i> {
-    /// What functions see.
+    /// The context of functions.
     pub context: &'c mut RenderContext<'i>,
-    /// How often each template is being included right now.
+    /// How often each template is being included at present.
     pub(super) included: HashMap<Str, usize>,
     pub(super) out: Vec<u8>,
-    /// How many bytes were printed besides `out`: by templates that wait for one that they include, and by
-    /// files that are done.
+    /// The number of bytes printed besides `out`: by templates that wait for an included one, and by finished
+    /// files.
     held: usize,
     depth: usize,
 }
@@ -34,7 +34,7 @@ impl<'c, 'i> Run<'c, 'i> {
     }
 }
 
-/// Runs the template of this name, and gives what it prints. That counts as held by the run from then on.
+/// Runs the template of this name, and returns its output, which counts as held by the run from then on.
 pub fn execute(run: &mut Run<'_, '_>, set: &Set<'_>, name: &Str, data: &Value) -> Result<Vec<u8>, Error> {
     let Some(template) = set.get(name) else {
         let name = String::from_utf8_lossy(&quote(name, false)).into_owned();
@@ -61,7 +61,7 @@ pub(super) fn run_template(
     result.map(|_| printed)
 }
 
-/// How a walk goes on.
+/// How a walk continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flow {
     Next,
@@ -69,13 +69,13 @@ pub(super) enum Flow {
     Continue,
 }
 
-/// One template that is running. The nodes, the set and the template outlive it.
+/// One running template. The nodes, the set and the template outlive it.
 pub(super) struct Exec<'e, 'c, 'i> {
     pub(super) run: &'e mut Run<'c, 'i>,
     pub(super) set: &'e Set<'e>,
     pub(super) template: &'e Template,
     pub(super) source: &'e TemplateText,
-    /// The node that messages name: the one that was looked at last.
+    /// The node that messages name: the one that was visited last.
     node: NodeId,
     vars: Vec<(Name, Reflected)>,
 }
@@ -92,12 +92,12 @@ impl<'e, 'c, 'i> Exec<'e, 'c, 'i> {
         self.node = node;
     }
 
-    /// An error at the node that was looked at last.
+    /// An error at the node that was visited last.
     pub(super) fn error(&self, message: impl AsRef<str>) -> Error {
         Error::at_place(format!("{}{}", self.place(), message.as_ref()), None)
     }
 
-    /// An error of a function at the node that was looked at last.
+    /// An error of a function at the node that was visited last.
     pub(super) fn error_of(&self, message: impl AsRef<str>, cause: Error) -> Error {
         Error::at_place(format!("{}{}", self.place(), message.as_ref()), Some(cause))
     }
@@ -137,7 +137,7 @@ impl<'e, 'c, 'i> Exec<'e, 'c, 'i> {
             return Err(self.error_of("", bound));
         }
         if out.capacity() - out.len() < bytes.len() {
-            // Twice as much as there is, but never more than may be printed.
+            // The capacity doubles, but never exceeds the output limit.
             out.reserve_exact(out.len().clamp(bytes.len(), left));
         }
         out.extend_from_slice(bytes);
@@ -232,7 +232,7 @@ impl<'e, 'c, 'i> Exec<'e, 'c, 'i> {
         }
     }
 
-    /// What a pipeline gives. Its variables are set, and stay until the end of the block.
+    /// The result of a pipeline. Its variables are set, and stay until the end of the block.
     pub(super) fn pipeline(&mut self, dot: &Reflected, id: NodeId) -> Done<Reflected> {
         self.enter()?;
         self.at(id);
@@ -243,7 +243,7 @@ impl<'e, 'c, 'i> Exec<'e, 'c, 'i> {
         let mut value = None;
         for command in commands {
             let next = self.command(dot, *command, value)?;
-            // What an interface holds is what goes on.
+            // The value inside an interface is passed on.
             value = Some(Reflected::plain(next.value));
         }
         let value = value.unwrap_or_default();
@@ -301,7 +301,7 @@ impl<'e, 'c, 'i> Exec<'e, 'c, 'i> {
         Ok(flow)
     }
 
-    /// Runs the body of a loop for each item; whether there was any.
+    /// Runs the body of a loop for each item; returns whether there was any.
     fn turns(&mut self, over: &Loop, value: &Value) -> Done<bool> {
         Ok(match value {
             Value::List(items) => {
@@ -379,7 +379,7 @@ impl<'e, 'c, 'i> Exec<'e, 'c, 'i> {
                     self.set_var(second, item.clone())?;
                 }
             }
-            // The pipeline put its variables on top: the last one is the item, the one before it the index.
+            // The pipeline has pushed its variables: the last one is the item, the one before it the index.
             (Some(_), second) => {
                 let top = over.mark;
                 if let Some(slot) = self.vars.get_mut(top - 1) {
@@ -398,16 +398,16 @@ impl<'e, 'c, 'i> Exec<'e, 'c, 'i> {
     }
 }
 
-/// What stays the same in all turns of a loop.
+/// The parts that stay the same in all turns of a loop.
 struct Loop {
     list: NodeId,
     names: (Option<Name>, Option<Name>),
     is_assign: bool,
-    /// How many variables there are before the body sets its own.
+    /// The number of variables before the body sets its own.
     mark: usize,
 }
 
-/// A place in a list, which is an `int`.
+/// An index of a list, which is an `int`.
 pub(super) fn count(number: usize) -> Value {
     Value::Int(i64::try_from(number).unwrap_or(i64::MAX))
 }

@@ -1,4 +1,4 @@
-//! Fields: keys of maps, fields and methods of values, and what nil is to them.
+//! Fields: keys of maps, fields and methods of values, and the effect of nil on them.
 
 use super::exec::Exec;
 use super::node::{NodeId, TemplatePart};
@@ -13,7 +13,7 @@ pub(super) struct Method {
     pub(super) signature: Signature,
 }
 
-/// The methods of maps and slices that have a type of their own. Those of objects are the objects' own.
+/// The methods of maps and slices with a named type. Objects define their own methods.
 const METHODS: [(Named, &str, Signature); 11] = [
     (Named::Values, "AsMap", Signature { fixed: &[], rest: None }),
     (Named::Values, "Encode", Signature { fixed: &[Type::Object("io.Writer")], rest: None }),
@@ -49,7 +49,7 @@ fn method(receiver: &Value, name: &str) -> Option<Signature> {
 }
 
 impl Exec<'_, '_, '_> {
-    /// What `.a.b.c` gives, with arguments for the last one.
+    /// The result of `.a.b.c`, with arguments for the last part.
     pub(super) fn field_chain(
         &mut self,
         dot: &Reflected,
@@ -191,7 +191,7 @@ impl Exec<'_, '_, '_> {
     }
 }
 
-/// A value of a map: where the key is missing, the zero of what the map is declared to hold.
+/// A value of a map; if the key is missing, the zero value of the map's element type.
 pub(super) fn element(of: MapType, value: Option<Value>) -> Reflected {
     match (of, value) {
         (MapType::Any | MapType::Values, value) => Reflected::held(value.unwrap_or_default()),

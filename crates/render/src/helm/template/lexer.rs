@@ -14,7 +14,7 @@ pub(super) use token::{Item, TokenKind};
 
 const TRIM_MARKER_LEN: usize = 2;
 
-/// The state after which the lexer goes on.
+/// The state in which the lexer continues.
 enum Step {
     Text,
     LeftDelim,
@@ -297,7 +297,7 @@ impl<'s> Lexer<'s> {
             self.next();
             spaces += 1;
         }
-        // The space before a delimiter that trims belongs to the delimiter.
+        // The space before a trimming delimiter belongs to the delimiter.
         let last = &self.input[self.pos - 1..];
         if has_right_trim_marker(last) && last[TRIM_MARKER_LEN..].starts_with(b"}}") {
             self.backup();
@@ -331,7 +331,7 @@ impl<'s> Lexer<'s> {
         self.emit(kind)
     }
 
-    /// Goes past letters, digits and underscores, and gives what stands behind them.
+    /// Skips letters, digits and underscores, and returns the next character.
     fn skip_alphanumeric(&mut self) -> Option<char> {
         loop {
             let next = self.next();

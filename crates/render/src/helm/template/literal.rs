@@ -5,7 +5,7 @@ use crate::helm::go::parse_float;
 use crate::helm::go::quote::quote;
 use crate::helm::go::unicode::decode;
 
-/// `strconv.Unquote` of a text between `"` or backquotes; `None` where Go says "invalid syntax".
+/// `strconv.Unquote` of a text between `"` or backquotes; `None` if Go says "invalid syntax".
 pub(super) fn unquote(text: &[u8]) -> Option<Vec<u8>> {
     let (first, rest) = text.split_first()?;
     let (last, inner) = rest.split_last()?;
@@ -30,7 +30,7 @@ pub(super) fn unquote(text: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// What one character of a quoted text stands for.
+/// The meaning of one character of a quoted text.
 enum Unquoted {
     Byte(u8),
     Char(char),
@@ -45,7 +45,7 @@ impl Unquoted {
     }
 }
 
-/// `strconv.UnquoteChar`: the first character, and how many bytes it takes.
+/// `strconv.UnquoteChar`: the first character, and its number of bytes.
 fn unquote_char(text: &[u8], quote: u8) -> Option<(Unquoted, usize)> {
     let first = *text.first()?;
     if first == quote || first == b'\n' {
@@ -99,7 +99,7 @@ fn unquote_char(text: &[u8], quote: u8) -> Option<(Unquoted, usize)> {
     }
 }
 
-/// A number of a template: all Go types that it can be.
+/// A number of a template, in all Go types that it can have.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Number {
     /// As `int64`.
@@ -132,7 +132,7 @@ impl Number {
     /// A complex constant such as `1+2i`, its two parts together.
     pub(super) fn of_complex(text: &[u8]) -> Result<Self, String> {
         let body = text.strip_suffix(b"i").unwrap_or(text);
-        // The sign between the parts is the last one that is not an exponent's.
+        // The sign between the parts is the last one that does not belong to an exponent.
         let is_sign =
             |at: usize| matches!(body[at], b'+' | b'-') && !matches!(body[at - 1], b'e' | b'E' | b'p' | b'P');
         let split =
@@ -195,7 +195,7 @@ impl Number {
         }
     }
 
-    /// The whole numbers that the float is.
+    /// The whole numbers that equal the float.
     #[expect(clippy::float_cmp, reason = "Go asks whether the two are the same number")]
     fn narrow(&mut self, float: f64) {
         let int = float_to_int(float);

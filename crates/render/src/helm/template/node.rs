@@ -7,48 +7,47 @@ use crate::helm::funcs::Callee;
 use crate::helm::go::quote::quote;
 use crate::helm::value::{Str, grow, shrink};
 
-/// What a node takes, about, in bytes.
+/// The approximate size of a node, in bytes.
 const NODE: usize = 128;
 
-/// A part of a [`TemplateText`], by its place in it.
+/// The index of a part of a [`TemplateText`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NodeId(u32);
 
-/// A name of a variable, by its place among the names of a [`TemplateText`].
+/// The index of a variable's name in a [`TemplateText`].
 pub(super) type Name = u32;
 
-/// One parsed text: a file of a chart, or a string that `tpl` got. The templates that it defines are parts of
-/// it.
+/// One parsed text: a file of a chart, or an argument of `tpl`. It contains the templates that it defines.
 #[derive(Debug)]
 pub(super) struct TemplateText {
-    /// What the text is called in messages: a file's path in the chart, or `gotpl` for `tpl`.
+    /// The text's name in messages: a file's path in the chart, or `gotpl` for `tpl`.
     pub(super) name: Str,
     pub(super) text: Str,
     nodes: Vec<TemplateNode>,
     names: Vec<Str>,
 }
 
-/// A template: a name and what is executed under it.
+/// A template: a name and its body.
 #[derive(Debug, Clone)]
 pub struct Template {
     /// Its name.
     pub name: Str,
-    /// Where it is from.
+    /// The text that contains it.
     pub(super) source: Rc<TemplateText>,
-    /// A list of that text.
+    /// The list that is its body.
     pub(super) root: NodeId,
-    /// Whether it holds nothing but space.
+    /// Whether it contains only space.
     pub(super) is_empty: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct TemplateNode {
-    /// Where it begins, in bytes of the text.
+    /// The place of its first byte in the text.
     pub(super) pos: usize,
     pub(super) part: TemplatePart,
 }
 
-/// Which of the three: they are parsed and printed alike.
+/// One of the three: they are parsed and printed alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Branch {
     If,
@@ -86,11 +85,11 @@ pub(super) enum TemplatePart {
     Continue,
     Pipe {
         is_assign: bool,
-        /// Nodes of variables.
+        /// The nodes of the variables.
         declared: Vec<NodeId>,
         commands: Vec<NodeId>,
     },
-    /// The first argument says what it is.
+    /// The first argument decides its kind.
     Command(Vec<NodeId>),
     Identifier {
         name: Str,
@@ -151,7 +150,7 @@ impl TemplateText {
         &mut self.nodes[id.0 as usize]
     }
 
-    /// The name as a number: equal names of one source are equal numbers.
+    /// The index of a name: equal names of one source have equal indexes.
     pub(super) fn intern(&mut self, name: &[u8]) -> Name {
         let at = self.names.iter().position(|known| known.bytes() == name).unwrap_or_else(|| {
             self.names.push(Str::from(name));
@@ -173,7 +172,7 @@ impl TemplateText {
         format!("{}:{line}:{column}", self.name.lossy())
     }
 
-    /// Whether a list holds nothing but space.
+    /// Whether a list contains only space.
     pub(super) fn is_blank(&self, id: NodeId) -> bool {
         match self.part(id) {
             TemplatePart::List(nodes) => nodes.iter().all(|node| self.is_blank(*node)),
@@ -185,7 +184,7 @@ impl TemplateText {
         }
     }
 
-    /// The node as Go writes it, which is not how it stands in the text.
+    /// The node in Go's notation, which is not that of the text.
     pub(super) fn written(&self, id: NodeId) -> String {
         let mut out = Vec::new();
         self.write(id, &mut out);
@@ -263,7 +262,7 @@ impl TemplateText {
         }
     }
 
-    /// A pipeline stands in parentheses within a command.
+    /// A pipeline inside a command has parentheses.
     fn write_operand(&self, id: NodeId, out: &mut Vec<u8>) {
         let is_pipe = matches!(self.part(id), TemplatePart::Pipe { .. });
         if is_pipe {
@@ -283,7 +282,7 @@ impl Drop for TemplateText {
 }
 
 impl TemplatePart {
-    /// How a part without parts of its own is written.
+    /// The notation of a part without parts of its own.
     fn word(&self) -> &'static str {
         match self {
             Self::Break => "{{break}}",

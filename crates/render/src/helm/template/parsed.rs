@@ -1,4 +1,4 @@
-//! Templates that were parsed before: all releases of a chart share them.
+//! Parsed templates, which all releases of a chart share.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::value::{Str, live};
 
-/// The parsed templates of a chart and of those in it, by their paths. They stay on the thread that renders.
+/// The parsed templates of a chart and of its subcharts, by their paths. They stay on the rendering thread.
 #[derive(Debug, Default)]
 pub struct ParsedTemplates {
     known: RefCell<BTreeMap<Str, Known>>,
@@ -21,17 +21,17 @@ pub struct ParsedTemplates {
 /// The templates of one file.
 #[derive(Debug, Clone)]
 struct Known {
-    /// What was parsed. With other aliases another file may have the same path.
+    /// The parsed text. With other aliases another file may have the same path.
     text: Arc<[u8]>,
     templates: Rc<[Template]>,
-    /// How many bytes they take.
+    /// The size of the templates in bytes.
     size: usize,
 }
 
 impl ParsedTemplates {
-    /// The templates of each of these texts, which come with their paths. A text that was parsed before costs
-    /// a render what it costs the first one. Nothing is kept of texts of which one is no template; `failed`
-    /// words its error.
+    /// The templates of each of these texts, which come with their paths. A cached text costs a render as
+    /// many steps as a new one. If one of the texts is invalid, nothing is kept, and `failed` words its
+    /// error.
     pub fn get(
         &self,
         files: &[(Str, Arc<[u8]>)],
@@ -61,7 +61,7 @@ impl ParsedTemplates {
         Ok(templates)
     }
 
-    /// How many texts were parsed.
+    /// The number of parsed texts.
     pub fn count(&self) -> usize {
         self.count.get()
     }

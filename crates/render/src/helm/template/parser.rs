@@ -1,4 +1,5 @@
-//! Reads a template, as `text/template/parse` does: the same trees, and the same messages where it is none.
+//! Reads a template as `text/template/parse` does: with the same trees, and with the same messages if the
+//! text is no template.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -11,15 +12,15 @@ use crate::helm::funcs;
 use crate::helm::go::quote::quote;
 use crate::helm::value::Str;
 
-/// How deep parentheses may nest, as in Go.
+/// The deepest nesting of parentheses, as in Go.
 const PARENTHESES: usize = 10_000;
-/// How deep blocks may nest. Go has no such limit.
+/// The deepest nesting of blocks. Go has no such limit.
 const BLOCKS: usize = 5_000;
 
-/// How many nodes a text may have. Go has no such limit.
+/// The most nodes of a text. Go has no such limit.
 const NODES: usize = 500_000;
 
-/// Parses a text. The templates that it defines come by name; the text itself is the one called `name`.
+/// Parses a text. The templates that it defines have their own names; the text itself is called `name`.
 pub fn parse(name: &Str, text: &Str) -> Result<Vec<Template>, Error> {
     let mut parser = Parser {
         lexer: Lexer::new(text),
@@ -36,7 +37,7 @@ pub fn parse(name: &Str, text: &Str) -> Result<Vec<Template>, Error> {
     Ok(trees.into_iter().map(template).collect())
 }
 
-/// What belongs to one definition while it is parsed. The lexer is shared by all of a text.
+/// The state of one definition while it is parsed. All definitions of a text share the lexer.
 struct Tree {
     name: Str,
     token: [Item; 3],
@@ -140,7 +141,7 @@ impl Parser<'_> {
             if started == 0 || started == item.line {
                 return self.fail(message);
             }
-            // Not "action in action".
+            // The message must not end with "action in action".
             let within = if message.ends_with(" action") { "" } else { " in action" };
             let name = self.source.name.lossy();
             return self.fail(format!("{message}{within} started at {name}:{started}"));
@@ -148,7 +149,7 @@ impl Parser<'_> {
         self.fail(format!("unexpected {} in {context}", self.shown(item)))
     }
 
-    /// A token as messages show it.
+    /// A token in a message.
     fn shown(&self, item: &Item) -> String {
         let value = self.value(item);
         if item.kind == TokenKind::Eof {
@@ -171,7 +172,7 @@ impl Parser<'_> {
         if kinds.contains(&item.kind) { Ok(item) } else { self.unexpected(&item, context) }
     }
 
-    /// Adds the tree that was parsed under its name: a text may give each name one body that is not blank.
+    /// Adds the parsed tree under its name: a text may define each name with one body that is not blank.
     fn add_tree(&mut self, name: Str, root: NodeId) -> Parsed<()> {
         let has_body = self.trees.get(&name).is_some_and(|old| !self.source.is_blank(*old));
         if !has_body {
@@ -229,7 +230,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A list up to `{{end}}` or `{{else}}`, which come second.
+    /// A list, and the `{{end}}` or `{{else}}` behind it.
     fn item_list(&mut self) -> Parsed<(NodeId, NodeId)> {
         self.depth += 1;
         if self.depth > BLOCKS {
@@ -318,7 +319,7 @@ impl Parser<'_> {
                 Branch::Range => None,
             };
             if word.is_some_and(|word| self.peek().kind == word) {
-                // `{{else if}}` is an `if` within the `else`, whose `{{end}}` is the one of both.
+                // `{{else if}}` is an `if` inside the `else`, and one `{{end}}` closes both.
                 self.next();
                 let pos = self.source.node(next).pos;
                 self.depth += 1;

@@ -1,10 +1,10 @@
-//! A value while a template runs, which is Go's `reflect.Value`: whether it was taken out of an interface
-//! decides what nil means and which type a message names.
+//! A value while a template runs, which is Go's `reflect.Value`. It remembers whether it was taken out of an
+//! interface, since that decides the meaning of nil and the type that a message names.
 
 use crate::helm::value::Value;
 
-/// A value and whether it is one of type `interface {}` that holds it. A nil that is in no interface is Go's
-/// invalid value: `<no value>` where it is printed, and a field of it is no error.
+/// A value, and whether an interface of type `interface {}` holds it. A nil outside of an interface is Go's
+/// invalid value: it prints as `<no value>`, and a field of it is no error.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Reflected {
     pub(super) value: Value,
@@ -12,12 +12,12 @@ pub(super) struct Reflected {
 }
 
 impl Reflected {
-    /// A value by itself.
+    /// A value outside of an interface.
     pub(super) fn plain(value: Value) -> Self {
         Self { value, in_interface: false }
     }
 
-    /// What an interface holds, such as a value of a map.
+    /// A value inside an interface, such as a value of a map.
     pub(super) fn held(value: Value) -> Self {
         Self { value, in_interface: true }
     }
@@ -27,7 +27,7 @@ impl Reflected {
         Self::default()
     }
 
-    /// Whether it is valid: also an interface that holds nil is.
+    /// Whether it is valid. An interface that holds nil is valid too.
     pub(super) fn is_valid(&self) -> bool {
         self.in_interface || !self.value.is_nil()
     }

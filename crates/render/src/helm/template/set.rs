@@ -1,11 +1,12 @@
-//! The templates that can be named: those of a chart, and over them those that a text for `tpl` defines.
+//! The templates that can be called by name: those of a chart, and over them those that a text for `tpl`
+//! defines.
 
 use std::collections::HashMap;
 
 use super::node::Template;
 use crate::helm::value::Str;
 
-/// Templates by name. A set over another one sees its templates and hides those that it defines anew.
+/// Templates by name. A set over another one sees its templates, and hides those that it redefines.
 #[derive(Debug, Default)]
 pub struct Set<'p> {
     below: Option<&'p Set<'p>>,
@@ -34,7 +35,7 @@ impl<'p> Set<'p> {
         }
     }
 
-    /// Adds templates. One that holds nothing but space does not replace one that is there.
+    /// Adds templates. A blank one does not replace an existing one.
     pub fn add(&mut self, templates: impl IntoIterator<Item = Template>) {
         for template in templates {
             if !(template.is_empty && self.get(&template.name).is_some()) {
@@ -43,7 +44,7 @@ impl<'p> Set<'p> {
         }
     }
 
-    /// Adds a template in place of any other one.
+    /// Adds a template, or replaces an existing one.
     pub fn put(&mut self, template: Template) {
         self.own.insert(template.name.clone(), template);
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::{Value, text};
 
-/// What a slice is declared to hold: Go tells `[]string` from `[]interface {}` in type names, as arguments
+/// The declared type of a slice: Go distinguishes `[]string` and `[]interface {}` in type names, as arguments
 /// and in `toJson`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListType {
@@ -36,7 +36,7 @@ impl ListType {
         }
     }
 
-    /// Go's name of what it holds.
+    /// Go's name of the element type.
     pub fn element(self) -> &'static str {
         match self {
             Self::Any => "interface {}",
@@ -86,12 +86,12 @@ impl List {
         &self.0.items
     }
 
-    /// Whether both are one list in memory.
+    /// Whether both are the same list in memory.
     pub fn is_same(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.0, &other.0)
     }
 
-    /// The items, where nobody else holds this list: they are taken apart without recursion then.
+    /// The items, if nobody else holds this list, so that they can be freed without recursion.
     pub(super) fn into_items(self) -> Option<Vec<Value>> {
         let mut cell = Rc::try_unwrap(self.0).ok()?;
         let items = std::mem::take(&mut cell.items);

@@ -8,8 +8,8 @@ use std::rc::Rc;
 use super::{Str, Value, text};
 use crate::helm::error::Error;
 
-/// What a map is declared to be. It belongs to the reference and not to the map: Go converts `common.Values`
-/// to `map[string]interface {}` where a function asks for one, and both are still the same map.
+/// The declared type of a map. It belongs to the reference and not to the map: Go converts `common.Values` to
+/// `map[string]interface {}` if a function takes one, and both are still the same map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MapType {
     /// `map[string]interface {}`
@@ -46,7 +46,7 @@ struct Cell {
     entries: RefCell<BTreeMap<Str, Value>>,
 }
 
-/// What an entry takes besides its key's bytes and what its value holds.
+/// The size of an entry without its key's bytes and its value's content.
 const ENTRY: usize = 64;
 
 impl Map {
@@ -72,7 +72,7 @@ impl Map {
         self.of
     }
 
-    /// This map, seen as one of another type.
+    /// This map with another declared type.
     #[must_use]
     pub fn seen_as(&self, of: MapType) -> Self {
         Self { of, cell: Rc::clone(&self.cell) }
@@ -83,7 +83,7 @@ impl Map {
         self.cell.is_nil
     }
 
-    /// How many entries there are.
+    /// The number of entries.
     pub fn len(&self) -> usize {
         self.cell.entries.borrow().len()
     }
@@ -93,17 +93,17 @@ impl Map {
         self.len() == 0
     }
 
-    /// The value of a key. A key whose value is nil is there: `Some(Value::Nil)`.
+    /// The value of a key. A key with a nil value exists: `Some(Value::Nil)`.
     pub fn get(&self, key: &[u8]) -> Option<Value> {
         self.cell.entries.borrow().get(key).cloned()
     }
 
-    /// Whether the key is there.
+    /// Whether the key exists.
     pub fn has(&self, key: &[u8]) -> bool {
         self.cell.entries.borrow().contains_key(key)
     }
 
-    /// Puts a value in, and gives the one that it replaces. Fails on a nil map, with Go's words.
+    /// Inserts a value, and returns the one that it replaces. Fails on a nil map, with Go's words.
     pub fn insert(&self, key: Str, value: Value) -> Result<Option<Value>, Error> {
         if self.cell.is_nil {
             return Err(Error::new("assignment to entry in nil map"));
@@ -115,7 +115,7 @@ impl Map {
         Ok(old)
     }
 
-    /// Takes a value out.
+    /// Removes a key and returns its value.
     pub fn remove(&self, key: &[u8]) -> Option<Value> {
         let old = self.cell.entries.borrow_mut().remove(key);
         if old.is_some() {
@@ -124,7 +124,7 @@ impl Map {
         old
     }
 
-    /// Takes all values out: how a map that holds itself is freed.
+    /// Removes all values, which frees a map that contains itself.
     pub fn clear(&self) {
         let entries = std::mem::take(&mut *self.cell.entries.borrow_mut());
         text::shrink(ENTRY * entries.len());
@@ -135,23 +135,22 @@ impl Map {
         self.cell.entries.borrow().keys().cloned().collect()
     }
 
-    /// The entries in the order of their keys, as they are now: the map may be changed while they are looked
-    /// at.
+    /// The current entries in the order of their keys. The map may be changed while a caller reads them.
     pub fn entries(&self) -> Vec<(Str, Value)> {
         self.cell.entries.borrow().iter().map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
-    /// The entries themselves. Nothing may be put into the map or taken out while they are held.
+    /// The entries themselves. The map must not be changed while they are borrowed.
     pub fn borrow(&self) -> Ref<'_, BTreeMap<Str, Value>> {
         self.cell.entries.borrow()
     }
 
-    /// Whether both are one map in memory.
+    /// Whether both are the same map in memory.
     pub fn is_same(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.cell, &other.cell)
     }
 
-    /// The values, where nobody else holds this map.
+    /// The values, if nobody else holds this map.
     pub(super) fn into_items(self) -> Option<Vec<Value>> {
         let cell = Rc::try_unwrap(self.cell).ok()?;
         let entries = std::mem::take(&mut *cell.entries.borrow_mut());

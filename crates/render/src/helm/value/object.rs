@@ -1,5 +1,5 @@
-//! Values of Go types with fields and methods, such as `time.Time` and `.Capabilities`, and what methods and
-//! functions take, as their Go sources declare it.
+//! Values of Go types with fields and methods, such as `time.Time` and `.Capabilities`, and the parameters of
+//! methods and functions as their Go sources declare them.
 
 use std::any::Any;
 use std::fmt;
@@ -10,15 +10,15 @@ use super::text::Str;
 use super::{GoKind, Value};
 use crate::helm::error::Error;
 
-/// What a method may still use of the render that calls it.
+/// The remaining budget of the render that calls a method.
 pub trait Allowance {
-    /// Asks for room before a string of this many bytes is made.
+    /// Reserves room for a string of this many bytes before it is made.
     fn room(&mut self, bytes: usize) -> Result<(), Error>;
 }
 
-/// A value of a Go type that templates see through its fields, its methods and its text only.
+/// A value of a Go type that templates only see through its fields, its methods and its text.
 ///
-/// One type implements it for each Go type. A pointer and what it points to are two Go types with different
+/// Each Go type has one type that implements this. A pointer and its target are two Go types with different
 /// methods.
 pub trait GoObject: fmt::Debug {
     /// Go's name of the type, such as `*semver.Version`.
@@ -27,17 +27,17 @@ pub trait GoObject: fmt::Debug {
     /// Go's kind: [`Kind::Ptr`], [`Kind::Struct`], or a number's for types such as `time.Duration`.
     fn kind(&self) -> GoKind;
 
-    /// The number, where the kind is one of a whole number.
+    /// The number, if the kind is one of a whole number.
     fn number(&self) -> Option<i64> {
         None
     }
 
-    /// What `String()` or `Error()` gives, where the type has one: it is what is printed.
+    /// The result of `String()` or `Error()`, if the type has one; this is what `print` shows.
     fn text(&self) -> Option<Vec<u8>> {
         None
     }
 
-    /// What `GoString()` gives, where the type has one: what `%#v` prints.
+    /// The result of `GoString()`, if the type has one; this is what `%#v` shows.
     fn go_text(&self) -> Option<Vec<u8>> {
         None
     }
@@ -47,28 +47,27 @@ pub trait GoObject: fmt::Debug {
         Vec::new()
     }
 
-    /// All fields as `%v` shows them, those included that are not exported.
+    /// All fields as `%v` shows them, including unexported ones.
     fn shown(&self) -> Vec<(&'static str, Value)> {
         self.fields()
     }
 
-    /// What `encoding/json` makes of it, where that is not an object of its fields.
+    /// The result of `encoding/json`, if that is not an object of its fields.
     fn json(&self) -> Option<Value> {
         None
     }
 
-    /// What a method takes; `None` where there is no such method.
+    /// The parameters of a method; `None` if there is no such method.
     fn method(&self, _name: &str) -> Option<Signature> {
         None
     }
 
-    /// Calls a method. The arguments fit what [`Object::method`] says.
+    /// Calls a method with arguments that fit its signature.
     fn call(&self, name: &str, _args: Args<'_>, _allowance: &mut dyn Allowance) -> Result<Value, Error> {
         Err(Error::new(format!("{} has no method {name}", self.type_name())))
     }
 
-    /// What `deepCopy` makes of a pointer, where that is another value: fields that are not exported are not
-    /// copied.
+    /// The result of `deepCopy` for a pointer, if that is another value: unexported fields are not copied.
     fn copied(&self) -> Option<Value> {
         None
     }
@@ -76,8 +75,8 @@ pub trait GoObject: fmt::Debug {
     /// Go's `==` for two values of this type.
     fn equals(&self, other: &dyn GoObject) -> bool;
 
-    /// The value as it is kept in an interface, where that differs: a struct that is reached through a
-    /// pointer has the pointer's methods, and the copy in an interface has not.
+    /// The value inside an interface, if that differs: a struct behind a pointer has the pointer's methods,
+    /// and its copy in an interface does not.
     fn detached(&self) -> Option<Value> {
         None
     }
@@ -86,16 +85,16 @@ pub trait GoObject: fmt::Debug {
     fn as_any(&self) -> &dyn Any;
 }
 
-/// The arguments that a function or a method takes, as its Go source declares them.
+/// The parameters of a function or a method, as its Go source declares them.
 #[derive(Debug, Clone, Copy)]
 pub struct Signature {
-    /// The types of the arguments that must be there.
+    /// The types of the required parameters.
     pub fixed: &'static [Type],
-    /// The type of each further one, where there may be more.
+    /// The type of each further argument, if there may be more.
     pub rest: Option<Type>,
 }
 
-/// The declared type of an argument. It decides which values are refused and which number a literal is.
+/// The declared type of a parameter. It decides which values are refused and which type a literal has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Type {
     /// `interface {}`
@@ -106,7 +105,7 @@ pub enum Type {
     Int,
     /// `int64`: [`Value::Int64`].
     Int64,
-    /// `uint32`: [`Value::Uint64`]. No function gives one, so only a literal fits.
+    /// `uint32`: [`Value::Uint64`]. No function returns one, so only a literal fits.
     Uint32,
     /// `float64`
     Float64,
@@ -143,7 +142,7 @@ impl Type {
         }
     }
 
-    /// Go's zero of the type where nil may stand for it.
+    /// Go's zero value of the type, if nil may stand for it.
     pub fn zero_of_nil(self) -> Option<Value> {
         match self {
             Self::Any => Some(Value::Nil),
@@ -155,7 +154,7 @@ impl Type {
         }
     }
 
-    /// The value as an argument of this type: `None` where Go cannot assign it.
+    /// The value as an argument of this type; `None` if Go cannot assign it.
     pub fn assign(self, value: &Value) -> Option<Value> {
         let fits = match (self, value) {
             (Self::Any, Value::Object(object)) => return object.detached().or_else(|| Some(value.clone())),
@@ -181,18 +180,18 @@ impl Type {
     }
 }
 
-/// The arguments of a call, checked against the signature. What is asked for with a type that the signature
-/// does not say is the zero of that type.
+/// The arguments of a call, checked against the signature. An argument that is read as another type than
+/// declared is the zero value of that type.
 #[derive(Clone, Copy)]
 pub struct Args<'a>(&'a [Value]);
 
 impl<'a> Args<'a> {
-    /// Arguments that fit the signature of who gets them.
+    /// Arguments that fit the signature of the called function.
     pub fn new(values: &'a [Value]) -> Self {
         Self(values)
     }
 
-    /// How many there are.
+    /// The number of arguments.
     pub fn len(self) -> usize {
         self.0.len()
     }
@@ -202,12 +201,12 @@ impl<'a> Args<'a> {
         self.0.is_empty()
     }
 
-    /// All from the one with this index on.
+    /// All arguments from this index on.
     pub fn rest(self, from: usize) -> &'a [Value] {
         self.0.get(from..).unwrap_or(&[])
     }
 
-    /// An argument as it is.
+    /// An argument in its own type.
     pub fn value(self, index: usize) -> &'a Value {
         self.0.get(index).unwrap_or(&Value::Nil)
     }

@@ -1,4 +1,4 @@
-//! Values that hold each other are freed, and what they hold is counted.
+//! Values that hold each other are freed, and their content is counted.
 
 use super::*;
 

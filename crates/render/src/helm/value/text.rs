@@ -9,29 +9,29 @@ use std::ops::Deref;
 use std::rc::Rc;
 
 thread_local! {
-    /// What the values of this thread hold, in bytes. Values are `Rc`, so that they live on one thread.
+    /// The memory of this thread's values, in bytes. Values are `Rc`, so they live on one thread.
     static LIVE: Cell<usize> = const { Cell::new(0) };
 }
 
-/// How many bytes the strings, lists and maps of this thread hold now.
+/// The bytes that the strings, lists and maps of this thread hold now.
 pub fn live() -> usize {
     LIVE.with(Cell::get)
 }
 
-/// Counts bytes that something besides the values holds, such as a parsed template.
+/// Counts bytes outside of values, such as those of a parsed template.
 pub(in crate::helm) fn grow(bytes: usize) {
     LIVE.with(|live| live.set(live.get().saturating_add(bytes)));
 }
 
-/// Gives back what [`grow`] counted.
+/// Returns bytes that [`grow`] has counted.
 pub(in crate::helm) fn shrink(bytes: usize) {
     LIVE.with(|live| live.set(live.get().saturating_sub(bytes)));
 }
 
-/// What a string takes besides its bytes.
+/// The size of a string without its bytes.
 const OVERHEAD: usize = 56;
 
-/// A string of Go. It need not be UTF-8: a file's bytes and what `b64dec` gives are kept as they are.
+/// A string of Go. It need not be UTF-8: the bytes of a file and the result of `b64dec` are kept unchanged.
 #[derive(Clone)]
 pub struct Str(Rc<Owned>);
 
@@ -49,17 +49,18 @@ impl Str {
         &self.0.0
     }
 
-    /// The text. What is not UTF-8 becomes U+FFFD: for messages and for functions that work on characters.
+    /// The text, for messages and for functions that work on characters. Bytes that are no UTF-8 become
+    /// U+FFFD.
     pub fn lossy(&self) -> std::borrow::Cow<'_, str> {
         String::from_utf8_lossy(&self.0.0)
     }
 
-    /// The text, where it is UTF-8.
+    /// The text, if it is UTF-8.
     pub fn utf8(&self) -> Option<&str> {
         std::str::from_utf8(&self.0.0).ok()
     }
 
-    /// Whether both are one string in memory.
+    /// Whether both are the same string in memory.
     pub fn is_same(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.0, &other.0)
     }

@@ -45,7 +45,7 @@ pub(in crate::helm) fn table(values: &Map, path: &[u8]) -> Result<Map, Error> {
     Ok(table)
 }
 
-/// The value at a path, which is no map.
+/// The value at a path, if it is no map.
 pub(in crate::helm) fn path_value(values: &Map, path: &[u8]) -> Result<Value, Error> {
     if path.is_empty() {
         return Err(Error::new("YAML path cannot be empty"));

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use crate::helm::error::Error;
 use crate::helm::value::{Map, MapType, Value};
 
-/// A JSON value as Go's decoder gives it to templates: each number is a `float64`.
+/// A JSON value as Go's decoder passes it to templates: each number is a `float64`.
 pub(in crate::helm) fn value_of(json: &Json) -> Value {
     match json {
         Json::Null => Value::Nil,
@@ -18,7 +18,7 @@ pub(in crate::helm) fn value_of(json: &Json) -> Value {
     }
 }
 
-/// Reads values: all documents of a file, later ones over earlier ones.
+/// Reads values: all documents of a file, with later ones laid over earlier ones.
 pub(in crate::helm) fn load_values(text: &[u8]) -> Result<Map, Error> {
     let mut values = Map::new(MapType::Any);
     for document in documents(text)? {
@@ -56,7 +56,7 @@ fn documents(text: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
     let mut documents = Vec::new();
     let mut document = Vec::new();
     let mut lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
-    // What stands behind the last line feed is a line only where it is not empty.
+    // The text behind the last line feed is only a line if it is not empty.
     if lines.last().is_some_and(|line| line.is_empty()) {
         lines.pop();
     }
@@ -84,7 +84,7 @@ fn documents(text: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
     Ok(documents)
 }
 
-/// A map of both, where the second one wins; maps within both are merged.
+/// A merged map, in which the second one wins; maps inside both are merged.
 pub(in crate::helm) fn merge_maps(a: &Map, b: &Map) -> Result<Map, Error> {
     let out = Map::new(MapType::Any);
     for (key, value) in a.entries() {

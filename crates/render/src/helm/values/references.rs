@@ -1,7 +1,7 @@
-//! `spec.values` and `spec.valuesFrom` of a HelmRelease, put together by the algorithm of Flux's chartutil.
+//! `spec.values` and `spec.valuesFrom` of a HelmRelease, combined by the algorithm of Flux's chartutil.
 //!
-//! A reference with a target path writes into maps that the inline values may share with the result, and
-//! whether they share one decides who wins. So this shares what Flux's code shares, and is no simpler than
+//! A reference with a target path writes into maps that the inline values may share with the result, and the
+//! winner depends on that sharing. So this code shares the same maps as Flux's code, and is no simpler than
 //! that.
 
 use std::collections::BTreeMap;
@@ -21,21 +21,21 @@ pub struct ValuesReference {
     pub kind: String,
     /// The object's name.
     pub name: String,
-    /// The key in it; `values.yaml` where none is said.
+    /// The key in the object; `values.yaml` by default.
     pub key: Option<String>,
-    /// Where a single value is written to, as `--set` writes a path; empty where the key holds a values file.
+    /// The path of a single value in the notation of `--set`; empty if the key holds a values file.
     pub target_path: String,
     /// Whether the object or its key may be missing.
     pub optional: bool,
-    /// Whether the value is a text as it stands.
+    /// Whether the value is a literal text.
     pub literal: bool,
 }
 
 /// Finds the data of a `ConfigMap` or `Secret` by its kind and name.
 pub type Find<'f> = dyn Fn(&str, &str) -> Option<BTreeMap<String, Vec<u8>>> + 'f;
 
-/// The values of a HelmRelease. `namespace` is where its objects are. `origins` learns where each value
-/// stands.
+/// The values of a HelmRelease. `namespace` is the namespace of the referenced objects. `origins` receives
+/// the origin of each value.
 pub(super) fn resolve(
     inline: &Json,
     references: &[ValuesReference],
@@ -65,7 +65,7 @@ pub(super) fn resolve(
         if reference.write(&alone, &data).is_ok() {
             origins.add(origin, &alone);
         }
-        // A list that was changed in place is changed for the inline values too.
+        // A list that was changed in place also changes for the inline values.
         replace(&values, &changed)?;
     }
     origins.add("spec.values", &values);
@@ -85,7 +85,7 @@ impl ValuesReference {
         ))
     }
 
-    /// The value of the key; none where it is missing and may be.
+    /// The value of the key; `None` if it is missing and optional.
     fn data(&self, namespace: &str, find: &Find<'_>) -> Result<Option<Vec<u8>>, Error> {
         let resource = match &*self.kind {
             "ConfigMap" => "configmaps",
@@ -147,7 +147,7 @@ fn read_values(data: &[u8]) -> Result<Map, Error> {
     }
 }
 
-/// Puts the new lists in the places of the old ones.
+/// Replaces old lists by new ones.
 fn replace(map: &Map, changed: &Changed) -> Result<(), Error> {
     if changed.is_empty() {
         return Ok(());

@@ -7,17 +7,17 @@ use crate::helm::go::quote::{quote, quote_char};
 use crate::helm::go::unicode::is_space;
 use crate::helm::value::{List, ListType, Map, MapType, Str, Value};
 
-/// The highest place in a list.
+/// The highest index of a list.
 const MAX_INDEX: i64 = 65_536;
-/// How many names a path may have.
+/// The most names of a path.
 const MAX_NESTED: usize = 30;
 
 /// Reads the content of a file that `--set-file` names.
 pub type ReadFile<'f> = dyn FnMut(&str) -> Result<Vec<u8>, String> + 'f;
 
-/// What a value is.
+/// The type of a value.
 pub enum ValueKind<'f> {
-    /// `--set`: whole numbers, truths and null, and else a text.
+    /// `--set`: whole numbers, booleans and null; any other value is a text.
     Typed,
     /// `--set-string`: a text.
     Text,
@@ -27,16 +27,16 @@ pub enum ValueKind<'f> {
     File(&'f mut ReadFile<'f>),
 }
 
-/// Writes what `line` says into `values`.
+/// Writes the value in `line` into `values`.
 pub fn set(line: &str, values: &Map, kind: ValueKind<'_>) -> Result<(), Error> {
     set_telling(line, values, kind).map(|_| ())
 }
 
-/// Lists of which an item was replaced, each with what it became. In Go both are one list, so that whoever
-/// else holds the list sees the new item; a list that grew is another one.
+/// Lists of which an item was replaced, each with its new list. In Go both are one list, so that other
+/// holders of the list see the new item; a list that has grown is a new one.
 pub(super) type Changed = Vec<(List, List)>;
 
-/// Writes what `line` says into `values`, and tells which lists were changed in place.
+/// Writes the value in `line` into `values`, and returns the lists that were changed in place.
 pub(super) fn set_telling(line: &str, values: &Map, kind: ValueKind<'_>) -> Result<Changed, Error> {
     let mut parser = Parser { text: line.chars().collect(), at: 0, kind, changed: Vec::new() };
     loop {
@@ -48,10 +48,10 @@ pub(super) fn set_telling(line: &str, values: &Map, kind: ValueKind<'_>) -> Resu
     }
 }
 
-/// Why the reading of a key stopped.
+/// Why reading a key stopped.
 struct Stop {
     message: String,
-    /// The text ended. What was read until then counts.
+    /// The text has ended. The part before the end counts.
     at_end: bool,
 }
 
@@ -85,8 +85,8 @@ impl Parser<'_> {
         Ok(next)
     }
 
-    /// The text up to one of these characters, and that character; none where the text ends first. A
-    /// backslash takes the meaning from what follows it.
+    /// The text up to one of these characters, and that character; `None` if the text ends first. A backslash
+    /// escapes the next character.
     fn until(&mut self, stops: &str) -> (String, Option<char>) {
         let mut read = String::new();
         while let Ok(next) = self.next() {
@@ -197,7 +197,7 @@ impl Parser<'_> {
         }
     }
 
-    /// What stands behind an index.
+    /// The text behind an index.
     fn item(&mut self, list: &mut Vec<Value>, index: i64, depth: usize) -> Done<()> {
         if index < 0 {
             return Err(Stop::new(format!("negative {index} index not allowed")));
@@ -255,7 +255,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Goes past blanks and a comma: whether nothing else comes before that comma or the end.
+    /// Skips blanks and a comma. Returns whether only blanks come before that comma or the end.
     fn is_empty(&mut self) -> bool {
         while let Ok(next) = self.next() {
             if next == ',' {
@@ -269,7 +269,7 @@ impl Parser<'_> {
         true
     }
 
-    /// A JSON value; none where there is nothing.
+    /// A JSON value; `None` at the end of the text.
     fn json(&mut self) -> Done<Option<Value>> {
         if self.is_empty() {
             return Ok(None);
@@ -318,7 +318,7 @@ impl Parser<'_> {
     }
 }
 
-/// What stands behind `=`.
+/// The value behind `=`.
 enum Found {
     End,
     NoList,

@@ -11,27 +11,27 @@ use crate::helm::go::layout;
 use crate::helm::go::quote::quote;
 use crate::helm::go::time::Time;
 
-/// What is asked for.
+/// The content of a requested certificate.
 #[derive(Debug, Clone, Default)]
 pub struct CertificateTemplate {
     /// The name of the subject.
     pub common_name: Vec<u8>,
-    /// The addresses it is for.
+    /// The addresses that it is valid for.
     pub addresses: Vec<IpAddr>,
-    /// The names of hosts it is for.
+    /// The host names that it is valid for.
     pub hosts: Vec<Vec<u8>>,
-    /// For how many days it holds.
+    /// The number of days that it is valid.
     pub days: i64,
     /// Whether it may sign others.
     pub is_authority: bool,
 }
 
-/// What of the certificate that signs shows in the one that is signed.
+/// The parts of a signing certificate that appear in the signed one.
 #[derive(Debug, Clone)]
 pub struct Issuer {
     /// Its subject.
     subject: Vec<u8>,
-    /// The identifier of its key, where it has one.
+    /// The identifier of its key, if it has one.
     key_id: Option<Vec<u8>>,
     /// Its public key.
     public_info: Vec<u8>,
@@ -47,7 +47,7 @@ const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 const SERVER_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
 const CLIENT_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02];
 
-/// The subject, the issuer's part and the key of a certificate that was read.
+/// The subject, key identifier and public key of a parsed certificate.
 pub fn parse(data: &[u8]) -> Option<Issuer> {
     let mut outer = DerReader(data);
     let mut certificate = outer.sequence()?;
@@ -80,7 +80,7 @@ pub fn parse(data: &[u8]) -> Option<Issuer> {
     Some(Issuer { subject, key_id, public_info })
 }
 
-/// Makes a certificate for a key. Without an issuer it signs itself. Fails with Go's words.
+/// Creates a certificate for a key. Without an issuer it is self-signed. Errors have Go's words.
 pub fn create(
     context: &mut RenderContext<'_>,
     template: &CertificateTemplate,
@@ -160,7 +160,7 @@ fn extensions(
     subject: &[u8],
     authority_id: Option<Vec<u8>>,
 ) -> Result<Vec<Vec<u8>>, String> {
-    // Digital signature and key encipherment, and the signing of certificates.
+    // The usage is digital signature and key encipherment, or, for an authority, certificate signing too.
     let usage: &[u8] = if template.is_authority { &[2, 0xa4] } else { &[5, 0xa0] };
     let constraints = if template.is_authority { sequence(&[value(0x01, &[0xff])]) } else { sequence(&[]) };
     let mut extensions = vec![
@@ -190,7 +190,7 @@ fn extensions(
         });
     }
     if !names.is_empty() {
-        // A certificate without a subject is known by these names only.
+        // A certificate without a subject has only these names.
         let is_critical = subject == sequence(&[]);
         extensions.push(extension(SUBJECT_ALT_NAME, is_critical, &sequence(&names)));
     }

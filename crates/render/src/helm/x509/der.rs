@@ -24,7 +24,7 @@ pub fn sequence(parts: &[Vec<u8>]) -> Vec<u8> {
 /// An `INTEGER` that is not negative, from its bytes.
 pub fn integer(bytes: &[u8]) -> Vec<u8> {
     let digits = &bytes[bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len())..];
-    // A leading bit would make it negative.
+    // A leading one bit would make it negative.
     let needs_zero = digits.first().is_none_or(|first| first & 0x80 != 0);
     value(0x02, &[if needs_zero { &[0][..] } else { &[] }, digits].concat())
 }
@@ -49,14 +49,14 @@ pub fn null() -> Vec<u8> {
     value(0x05, &[])
 }
 
-/// A value that was read.
+/// A parsed value.
 #[derive(Debug, Clone, Copy)]
 pub struct Element<'d> {
     /// Its tag.
     pub tag: u8,
-    /// What is in it.
+    /// Its content.
     pub content: &'d [u8],
-    /// All of it.
+    /// Its bytes with tag and length.
     pub whole: &'d [u8],
 }
 
@@ -65,7 +65,7 @@ pub struct Element<'d> {
 pub struct DerReader<'d>(pub &'d [u8]);
 
 impl<'d> DerReader<'d> {
-    /// The next value, whatever it is.
+    /// The next value of any type.
     pub fn any(&mut self) -> Option<Element<'d>> {
         let data = self.0;
         let tag = *data.first()?;
@@ -83,7 +83,7 @@ impl<'d> DerReader<'d> {
         Some(Element { tag, content, whole })
     }
 
-    /// The next value, where it has this tag. Otherwise nothing is read.
+    /// The next value, if it has this tag. Otherwise nothing is read.
     pub fn take(&mut self, tag: u8) -> Option<Element<'d>> {
         let before = self.0;
         let element = self.any().filter(|element| element.tag == tag);

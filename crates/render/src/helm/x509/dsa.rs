@@ -17,11 +17,11 @@ pub struct DsaKey {
 
 /// Bits of p and of q.
 const SIZES: (usize, usize) = (2048, 256);
-/// How many steps a test of a large number for being prime counts for.
+/// The steps that a primality test of a large number counts for.
 const TEST_STEPS: usize = 20_000;
 
 impl DsaKey {
-    /// A new key. Fails where the render has done enough work.
+    /// A new key. Fails if the render's budget is spent.
     pub fn new(context: &mut RenderContext<'_>) -> Result<Self, Error> {
         let one = BigUint::from(1_u8);
         let q = loop {

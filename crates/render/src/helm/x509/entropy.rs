@@ -2,7 +2,7 @@
 
 use crate::helm::context::RenderContext;
 
-/// The render's entropy as a source of random numbers for the libraries of keys.
+/// The render's entropy as a random number generator for the key libraries.
 pub struct Entropy<'c, 'i>(pub &'c mut RenderContext<'i>);
 
 impl rsa::rand_core::RngCore for Entropy<'_, '_> {

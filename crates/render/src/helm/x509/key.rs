@@ -26,7 +26,7 @@ pub enum PrivateKey {
     P521(p521::SecretKey),
     /// Ed25519
     Ed25519(Box<ed25519_dalek::SigningKey>),
-    /// DSA, which signs no certificate
+    /// DSA, which signs no certificates
     Dsa(Box<DsaKey>),
 }
 
@@ -41,11 +41,11 @@ const ECDSA_SHA384: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03];
 const ECDSA_SHA512: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x04];
 const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 
-/// How many steps making an RSA key of 2048 bits counts for.
+/// The steps that the making of a 2048-bit RSA key counts for.
 const RSA_STEPS: usize = 1_000_000;
 
 impl PrivateKey {
-    /// A new RSA key. Fails where the render has done enough work.
+    /// A new RSA key. Fails if the render's budget is spent.
     pub fn rsa(context: &mut RenderContext<'_>, size: usize) -> Result<Self, crate::helm::error::Error> {
         context.spend(RSA_STEPS * (size / 2048).pow(3))?;
         let key = RsaPrivateKey::new(&mut Entropy(context), size);
@@ -66,7 +66,7 @@ impl PrivateKey {
         Self::Ed25519(Box::new(ed25519_dalek::SigningKey::from_bytes(&seed)))
     }
 
-    /// Reads the first block of PEM in a text. Fails with sprig's words.
+    /// Reads the first PEM block in a text. Errors have sprig's words.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
         let block = pem::decode(text).ok_or("no PEM data in input")?;
         if block.label == "PRIVATE KEY" {
@@ -109,14 +109,14 @@ impl PrivateKey {
         Some(Self::Ed25519(Box::new(ed25519_dalek::SigningKey::from_bytes(&seed))))
     }
 
-    /// A key of SEC 1. The curve stands in it, or is known from around it.
+    /// A SEC 1 key. It names its curve, or the curve is known from its surroundings.
     fn from_sec1(data: &[u8], curve: Option<&[u8]>) -> Option<Self> {
         let mut reader = DerReader(data).sequence()?;
         reader.take(0x02)?;
         let secret = reader.take(0x04)?.content;
         let named = reader.take(0xa0).and_then(|parameters| DerReader(parameters.content).take(0x06));
         let curve = named.map(|named| named.content).or(curve)?;
-        // Go takes keys that are shorter or longer than the curve's numbers by zeros.
+        // Go accepts keys with more or fewer leading zeros than the curve's numbers have.
         let digits = &secret[secret.iter().position(|byte| *byte != 0).unwrap_or(secret.len())..];
         let padded = |size: usize| {
             let zeros = size.checked_sub(digits.len())?;
@@ -132,7 +132,7 @@ impl PrivateKey {
         p521::SecretKey::from_slice(&secret).ok().map(Self::P521)
     }
 
-    /// The key in PEM, in the form that sprig chooses for its kind.
+    /// The key in PEM, in sprig's format for its kind.
     pub fn to_pem(&self) -> String {
         match self {
             Self::Rsa(key) => {
@@ -156,7 +156,7 @@ impl PrivateKey {
         }
     }
 
-    /// What the certificate holds of the public key.
+    /// The public key in the form that a certificate holds.
     pub fn public_point(&self) -> Vec<u8> {
         match self {
             Self::Rsa(key) => {
@@ -184,7 +184,7 @@ impl PrivateKey {
         sequence(&[algorithm, bits(&self.public_point())])
     }
 
-    /// The algorithm that it signs with; `None` where it signs nothing.
+    /// The algorithm of its signatures; `None` if it signs nothing.
     pub fn signature_algorithm(&self) -> Option<Vec<u8>> {
         Some(match self {
             Self::Rsa(_) => sequence(&[oid(SHA256_WITH_RSA), null()]),
@@ -196,7 +196,7 @@ impl PrivateKey {
         })
     }
 
-    /// Signs a message. `None` where the key cannot sign: an RSA key may be too small.
+    /// Signs a message; `None` if the key cannot sign: an RSA key may be too small.
     pub fn sign(&self, context: &mut RenderContext<'_>, message: &[u8]) -> Option<Vec<u8>> {
         Some(match self {
             Self::Rsa(key) => key.sign(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(message)).ok()?,
@@ -219,7 +219,7 @@ impl PrivateKey {
     }
 }
 
-/// A key of a curve in the form of SEC 1, as `x509.MarshalECPrivateKey`.
+/// An elliptic curve key in SEC 1, as `x509.MarshalECPrivateKey` writes it.
 fn sec1(secret: &[u8], curve: &[u8], public: &[u8]) -> Vec<u8> {
     sequence(&[integer(&[1]), octets(secret), value(0xa0, &oid(curve)), value(0xa1, &bits(public))])
 }

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// What stands between the lines of a block, and what these call it.
+/// The content of a block, and the label in its first and last line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
     /// Such as `CERTIFICATE`.
@@ -23,7 +23,7 @@ pub fn encode(label: &str, data: &[u8]) -> String {
     out + &format!("-----END {label}-----\n")
 }
 
-/// The first block of a text. What stands before it is skipped, and so are headers.
+/// The first block of a text. Text before it and headers are skipped.
 pub fn decode(text: &[u8]) -> Option<Block> {
     let text = String::from_utf8_lossy(text);
     let mut rest: &str = &text;

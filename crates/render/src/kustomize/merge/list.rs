@@ -1,23 +1,23 @@
-//! Lists whose elements are told apart by keys, or, without keys, by their own text: what finds elements in
-//! them and puts elements into them, in kyaml's words (`associative_sequence.go`).
+//! Lists whose elements are told apart by keys or, without keys, by their own text. The functions find
+//! elements in such lists and put elements into them, under kyaml's names (`associative_sequence.go`).
 
 use serde_json::Value;
 
 use super::nodes::{MergeNodeId, NodeKind, Nodes};
 
-/// The values of an element's merge keys, empty where one is absent.
+/// The values of an element's merge keys; empty for an absent key.
 pub(super) type MergeKeyValues = Vec<String>;
 
-/// An element that has no keys, because it is no mapping.
+/// An element that is no mapping, and so has no keys.
 pub(super) struct Unkeyed {
-    /// The key that was looked for.
+    /// The key that it should have.
     pub(super) key: String,
-    /// What the element is.
+    /// The type of the element.
     pub(super) found: &'static str,
 }
 
 impl Nodes {
-    /// Puts the elements of `from` behind or in place of those of `to`.
+    /// Puts the elements of `from` behind those of `to`, or in their place.
     pub(super) fn append_list(
         &mut self,
         to: MergeNodeId,
@@ -48,8 +48,8 @@ impl Nodes {
         Ok(())
     }
 
-    /// kyaml's `ElementSetter`: replaces the elements that match, appends when none does, removes them when
-    /// there is no element to set. Null and empty elements go on the way.
+    /// kyaml's `ElementSetter`: replaces the matching elements, appends the element if none matches, and
+    /// removes them if there is no element to set. Null and empty elements are removed too.
     pub(super) fn set_element(
         &mut self,
         list: MergeNodeId,
@@ -82,7 +82,7 @@ impl Nodes {
     }
 
     fn matches(&self, item: MergeNodeId, keys: &[String], values: &[String]) -> Result<bool, Unkeyed> {
-        // A key without a value is as the one before it, and no key at all matches nothing.
+        // A key without a value counts as the one before it, and an element without any key matches nothing.
         let mut matched = false;
         for (at, key) in keys.iter().enumerate() {
             if let Some(value) = values.get(at) {
@@ -127,7 +127,7 @@ impl Nodes {
         })
     }
 
-    /// The values of the keys in all elements, those of the patch first, each once.
+    /// The key values of all elements, each once, those of the patch first.
     pub(super) fn key_values(
         &self,
         [dest, origin]: [Option<MergeNodeId>; 2],
@@ -148,7 +148,7 @@ impl Nodes {
         field.map(|field| self.text(field).into_owned()).unwrap_or_default()
     }
 
-    /// The texts of the elements, those of the patch first, each once.
+    /// The texts of the elements, each once, those of the patch first.
     pub(super) fn scalars(&self, [dest, origin]: [Option<MergeNodeId>; 2]) -> Vec<MergeKeyValues> {
         let mut all: Vec<MergeKeyValues> = Vec::new();
         for &item in [origin, dest].into_iter().flatten().flat_map(|list| self.items(list)) {
@@ -160,7 +160,7 @@ impl Nodes {
         all
     }
 
-    /// What the patch states about elements that it does not delete, before the merge changes it.
+    /// The elements of the patch that it does not delete, before the merge changes them.
     pub(super) fn stated(&self, origin: Option<MergeNodeId>, keys: &[String]) -> Vec<Value> {
         let items = origin.map(|list| self.items(list)).unwrap_or_default();
         let stated = items.iter().map(|item| self.value(*item));
@@ -170,7 +170,7 @@ impl Nodes {
     }
 }
 
-/// The keys and values of elements that a patch stated and that are in no element of the result.
+/// The keys and values of the patch's elements that are missing in the result.
 pub(super) fn lost(stated: &[Value], result: &Value, keys: &[String]) -> Vec<String> {
     let Value::Array(result) = result else { return Vec::new() };
     let lost = stated.iter().filter(|element| !result.iter().any(|found| holds(found, element)));
@@ -181,7 +181,7 @@ pub(super) fn lost(stated: &[Value], result: &Value, keys: &[String]) -> Vec<Str
     lost.map(named).collect()
 }
 
-/// Whether all scalars that `element` states are so in `found`.
+/// Whether `found` has all scalars of `element`.
 fn holds(found: &Value, element: &Value) -> bool {
     let Value::Object(fields) = element else { return found == element };
     fields.iter().filter(|(_, value)| !value.is_object() && !value.is_array() && !value.is_null()).all(
@@ -191,7 +191,7 @@ fn holds(found: &Value, element: &Value) -> bool {
     )
 }
 
-/// Elements whose keys differ only where one of them is absent are taken for one, which gets all of them.
+/// Unites elements whose keys differ only because one of them is absent; the united element has all keys.
 pub(super) fn unite(all: &mut [MergeKeyValues]) {
     for first in 0..all.len() {
         for second in 0..all.len() {
@@ -216,7 +216,7 @@ fn united(first: &MergeKeyValues, second: &MergeKeyValues) -> Option<MergeKeyVal
     common.then_some(values)
 }
 
-/// The keys that some element states, with the values of one element; all keys where none is stated.
+/// The keys that at least one element sets, with the values of one element; all keys if none is set.
 pub(super) fn used_keys(
     all: &[MergeKeyValues],
     values: &[String],

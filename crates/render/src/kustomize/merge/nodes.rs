@@ -1,8 +1,7 @@
-//! The nodes that a merge works on. kyaml's nodes are shared by reference between an object and its patch,
-//! and what a merge does to one shows in the other; indexes into one arena keep that.
+//! The nodes that a merge works on. kyaml's nodes are shared by reference between an object and its patch, so
+//! a merge that changes one changes the other. Indexes into one arena keep that behaviour.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use serde_json::{Map, Value};
@@ -12,12 +11,12 @@ use lockgate_base::model::yaml::{
     reprinted,
 };
 
-/// How an object or a patch is written, as far as its value does not tell.
+/// The notation of an object or a patch, as far as its value does not show it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Written<'w> {
-    /// Of scalars.
+    /// The notation of scalars.
     pub(crate) texts: &'w [WrittenAs],
-    /// Of strings.
+    /// The styles of strings.
     pub(crate) styles: &'w Styles,
 }
 
@@ -26,15 +25,15 @@ pub(super) type MergeNodeId = usize;
 
 /// One node.
 pub(super) enum Node {
-    /// The names are shared, because a merge holds on to many of them while it changes the mapping.
+    /// The names are shared, because a merge keeps many of them while it changes the mapping.
     Map(Vec<(Rc<str>, MergeNodeId)>),
     List(Vec<MergeNodeId>),
-    /// Anything but null.
+    /// Any scalar but null.
     Scalar(Value),
     Null,
 }
 
-/// What kind of node it is, null aside.
+/// The type of a node that is not null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NodeKind {
     Map,
@@ -43,7 +42,7 @@ pub(super) enum NodeKind {
 }
 
 impl NodeKind {
-    /// How messages name it.
+    /// The name in messages.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Map => "a mapping",
@@ -56,12 +55,14 @@ impl NodeKind {
 /// All nodes of a merge.
 #[derive(Default)]
 pub(crate) struct Nodes {
-    nodes: Vec<Node>,
-    /// How those are written whose values do not tell.
-    marks: HashMap<MergeNodeId, Mark>,
+    all: Vec<Node>,
+    /// The notation of each node, if its value does not show it.
+    marks: Vec<Mark>,
+    /// Whether any node has a mark.
+    has_marks: bool,
 }
 
-/// How a node is written.
+/// The notation of a node; empty if its value shows it.
 #[derive(Default)]
 struct Mark {
     style: Option<TextStyle>,
@@ -71,13 +72,20 @@ struct Mark {
 impl Nodes {
     /// Drops all nodes and keeps their memory.
     pub(super) fn clear(&mut self) {
-        self.nodes.clear();
+        self.all.clear();
         self.marks.clear();
+        self.has_marks = false;
     }
 
     pub(super) fn add(&mut self, node: Node) -> MergeNodeId {
-        self.nodes.push(node);
-        self.nodes.len() - 1
+        self.all.push(node);
+        self.marks.push(Mark::default());
+        self.all.len() - 1
+    }
+
+    fn mark(&mut self, id: MergeNodeId, mark: Mark) {
+        self.marks[id] = mark;
+        self.has_marks = true;
     }
 
     pub(super) fn read(&mut self, value: &Value, written: Written<'_>) -> MergeNodeId {
@@ -85,7 +93,7 @@ impl Nodes {
         self.read_at(value, &texts, 0, written.styles)
     }
 
-    /// Reads a value `depth` steps inside, to which these texts and styles belong.
+    /// Reads a value `depth` steps inside, with its texts and styles.
     fn read_at(&mut self, value: &Value, texts: &[&WrittenAs], depth: usize, styles: &Styles) -> MergeNodeId {
         let node = match value {
             Value::Null => Node::Null,
@@ -119,25 +127,25 @@ impl Nodes {
             return self.add(node);
         }
         let (node, form) = match (node, form) {
-            // A merge puts the text itself into another style.
+            // A merge writes the text itself in another style.
             (Node::Scalar(Value::String(_)), Some(Form::Text(text))) if style == Some(TextStyle::Folded) => {
                 (Node::Scalar(text.as_str().into()), None)
             }
-            // It is a string only once it is printed.
+            // It becomes a string only when it is printed.
             (Node::Scalar(Value::String(text)), form) if form.is_some() && text.is_empty() => {
                 (Node::Null, form)
             }
             other => other,
         };
         let id = self.add(node);
-        self.marks.insert(id, Mark { style, form: form.cloned() });
+        self.mark(id, Mark { style, form: form.cloned() });
         id
     }
 
-    /// The value of a node, with what it does not tell.
+    /// The value of a node, with the details of its notation.
     pub(super) fn value_as_written(&self, id: MergeNodeId) -> (Value, Vec<WrittenAs>, Styles) {
         let mut texts = Vec::new();
-        if self.marks.is_empty() {
+        if !self.has_marks {
             return (self.value(id), texts, Styles::Told);
         }
         let (value, styles) = self.write_at(id, &mut Vec::new(), false, &mut texts);
@@ -151,9 +159,9 @@ impl Nodes {
         in_flow: bool,
         texts: &mut Vec<WrittenAs>,
     ) -> (Value, Styles) {
-        let form = self.marks.get(&id).and_then(|mark| mark.form.as_ref());
+        let form = self.marks[id].form.as_ref();
         let begins = form == Some(&Form::Flow);
-        match &self.nodes[id] {
+        match &self.all[id] {
             Node::Null | Node::Scalar(_) => self.write_scalar(id, way, in_flow, texts),
             Node::List(items) => {
                 if begins && !in_flow {
@@ -195,11 +203,9 @@ impl Nodes {
         in_flow: bool,
         texts: &mut Vec<WrittenAs>,
     ) -> (Value, Styles) {
-        let mark = self.marks.get(&id);
-        let form = mark.and_then(|mark| mark.form.as_ref());
-        let style = mark.and_then(|mark| mark.style);
+        let Mark { style, form } = &self.marks[id];
         if let (Node::Scalar(Value::String(text)), Some(TextStyle::Folded), false) =
-            (&self.nodes[id], style, in_flow)
+            (&self.all[id], *style, in_flow)
         {
             let printed = reprinted(text);
             if printed != *text {
@@ -210,7 +216,7 @@ impl Nodes {
         if let Some(form) = form {
             note(texts, way, form.clone());
         }
-        match &self.nodes[id] {
+        match &self.all[id] {
             Node::Scalar(Value::String(text)) => {
                 let told = |style: TextStyle| {
                     style != TextStyle::Folded && is_usually_quoted(text) == style.makes_strings()
@@ -224,7 +230,7 @@ impl Nodes {
     }
 
     pub(super) fn value(&self, id: MergeNodeId) -> Value {
-        match &self.nodes[id] {
+        match &self.all[id] {
             Node::Null => Value::Null,
             Node::Scalar(value) => value.clone(),
             Node::List(items) => items.iter().map(|item| self.value(*item)).collect(),
@@ -238,12 +244,12 @@ impl Nodes {
     }
 
     pub(super) fn get(&self, id: MergeNodeId) -> &Node {
-        &self.nodes[id]
+        &self.all[id]
     }
 
     /// `None` for null.
     pub(super) fn kind(&self, id: MergeNodeId) -> Option<NodeKind> {
-        match &self.nodes[id] {
+        match &self.all[id] {
             Node::Map(_) => Some(NodeKind::Map),
             Node::List(_) => Some(NodeKind::List),
             Node::Scalar(_) => Some(NodeKind::Scalar),
@@ -252,21 +258,21 @@ impl Nodes {
     }
 
     pub(super) fn is_null(&self, id: MergeNodeId) -> bool {
-        matches!(self.nodes[id], Node::Null)
+        matches!(self.all[id], Node::Null)
     }
 
-    /// Absent or null.
+    /// Whether a node is absent or null.
     pub(super) fn is_missing(&self, id: Option<MergeNodeId>) -> bool {
         id.is_none_or(|id| self.is_null(id))
     }
 
     pub(super) fn is_empty_map(&self, id: MergeNodeId) -> bool {
-        matches!(&self.nodes[id], Node::Map(entries) if entries.is_empty())
+        matches!(&self.all[id], Node::Map(entries) if entries.is_empty())
     }
 
     /// The text of a scalar, by which keys are compared: 80 equals `"80"`. Collections have none.
     pub(super) fn text(&self, id: MergeNodeId) -> Cow<'_, str> {
-        match (&self.nodes[id], self.written_text(id)) {
+        match (&self.all[id], self.written_text(id)) {
             (Node::Map(_) | Node::List(_), _) => Cow::Borrowed(""),
             (_, Some(text)) => Cow::Borrowed(text),
             (Node::Scalar(Value::String(text)), None) => Cow::Borrowed(text),
@@ -275,61 +281,61 @@ impl Nodes {
         }
     }
 
-    /// The text of a scalar as it is written, where its value does not tell.
+    /// The text of a scalar in its notation, if its value does not show it.
     fn written_text(&self, id: MergeNodeId) -> Option<&str> {
-        match self.marks.get(&id)?.form.as_ref()? {
+        match self.marks[id].form.as_ref()? {
             Form::Text(text) => Some(text),
             Form::Flow | Form::Untagged => None,
         }
     }
 
-    /// Whether it is null because nothing is written there.
+    /// Whether it is null because its notation is empty.
     pub(super) fn is_unwritten(&self, id: MergeNodeId) -> bool {
         self.is_null(id) && self.written_text(id).is_some_and(str::is_empty)
     }
 
     pub(super) fn field(&self, id: MergeNodeId, name: &str) -> Option<MergeNodeId> {
-        match &self.nodes[id] {
+        match &self.all[id] {
             Node::Map(entries) => entries.iter().find(|(key, _)| **key == *name).map(|(_, id)| *id),
             _ => None,
         }
     }
 
-    /// The entries of a mapping; none of anything else.
+    /// The entries of a mapping; none for any other node.
     pub(super) fn entries(&self, id: MergeNodeId) -> &[(Rc<str>, MergeNodeId)] {
-        match &self.nodes[id] {
+        match &self.all[id] {
             Node::Map(entries) => entries,
             _ => &[],
         }
     }
 
-    /// The elements of a list; none of anything else.
+    /// The elements of a list; none for any other node.
     pub(super) fn items(&self, id: MergeNodeId) -> &[MergeNodeId] {
-        match &self.nodes[id] {
+        match &self.all[id] {
             Node::List(items) => items,
             _ => &[],
         }
     }
 
     pub(super) fn set_items(&mut self, id: MergeNodeId, items: Vec<MergeNodeId>) {
-        if let Node::List(old) = &mut self.nodes[id] {
+        if let Node::List(old) = &mut self.all[id] {
             *old = items;
         }
     }
 
     pub(super) fn clear_field(&mut self, id: MergeNodeId, name: &str) {
-        if let Node::Map(entries) = &mut self.nodes[id]
+        if let Node::Map(entries) = &mut self.all[id]
             && let Some(at) = entries.iter().position(|(key, _)| **key == *name)
         {
             entries.remove(at);
         }
     }
 
-    /// Sets a field. A scalar gets the style of the one whose place it takes, and so may become a string.
+    /// Sets a field. A scalar gets the style of the one that it replaces, and so may become a string.
     pub(super) fn set_field(&mut self, id: MergeNodeId, name: &str, value: MergeNodeId) {
         self.quote_words(value);
         let Some(old) = self.field(id, name) else {
-            if let Node::Map(entries) = &mut self.nodes[id] {
+            if let Node::Map(entries) = &mut self.all[id] {
                 entries.push((name.into(), value));
             }
             return;
@@ -338,29 +344,29 @@ impl Nodes {
             return;
         }
         self.take_style(value, old);
-        if let Node::Map(entries) = &mut self.nodes[id]
+        if let Node::Map(entries) = &mut self.all[id]
             && let Some(entry) = entries.iter_mut().find(|(key, _)| **key == *name)
         {
             entry.1 = value;
         }
     }
 
-    /// Gives an empty collection the style of the one that is merged into it.
+    /// Gives an empty collection the style of the collection that is merged into it.
     pub(super) fn take_style_when_empty(&mut self, id: MergeNodeId, from: MergeNodeId) {
-        if matches!(&self.nodes[id], Node::Map(entries) if entries.is_empty())
-            || matches!(&self.nodes[id], Node::List(items) if items.is_empty())
+        if matches!(&self.all[id], Node::Map(entries) if entries.is_empty())
+            || matches!(&self.all[id], Node::List(items) if items.is_empty())
         {
             self.take_flow(id, from);
         }
     }
 
-    /// Puts quotes around a string without any that YAML 1.1 takes for something else, as kyaml does with
-    /// each field that it sets.
+    /// Puts quotes around an unquoted string that YAML 1.1 takes for another type, as kyaml does with each
+    /// field that it sets.
     fn quote_words(&mut self, id: MergeNodeId) {
-        if let Some(mark) = self.marks.get_mut(&id)
-            && mark.style == Some(TextStyle::Plain)
+        let mark = &mut self.marks[id];
+        if mark.style == Some(TextStyle::Plain)
             && mark.form.is_none()
-            && let Node::Scalar(Value::String(text)) = &self.nodes[id]
+            && let Node::Scalar(Value::String(text)) = &self.all[id]
             && gets_quotes(text)
         {
             mark.style = None;
@@ -368,52 +374,53 @@ impl Nodes {
     }
 
     fn take_style(&mut self, id: MergeNodeId, from: MergeNodeId) {
-        let style = match &self.nodes[from] {
+        let style = match &self.all[from] {
             Node::Scalar(Value::String(text)) => {
                 let usual = if is_usually_quoted(text) { TextStyle::Quoted } else { TextStyle::Plain };
-                self.marks.get(&from).and_then(|mark| mark.style).unwrap_or(usual)
+                self.marks[from].style.unwrap_or(usual)
             }
             _ => TextStyle::Plain,
         };
-        match &self.nodes[id] {
+        match &self.all[id] {
             Node::Map(_) | Node::List(_) => return self.take_flow(id, from),
             Node::Null => return,
             Node::Scalar(Value::String(_)) if self.written_text(id).is_none() => {}
-            // What is no string becomes one by quotes, and stays what it is without them.
+            // Quotes make a string of another type, and without them it keeps its type.
             Node::Scalar(_) if !style.makes_strings() => return,
             Node::Scalar(_) => {
                 let text = self.text(id).into_owned();
-                self.nodes[id] = Node::Scalar(text.into());
+                self.all[id] = Node::Scalar(text.into());
             }
         }
-        self.marks.insert(id, Mark { style: Some(style), form: None });
+        self.mark(id, Mark { style: Some(style), form: None });
     }
 
     fn take_flow(&mut self, id: MergeNodeId, from: MergeNodeId) {
         let is_flow = |mark: &Mark| mark.form == Some(Form::Flow);
-        if self.marks.get(&from).is_some_and(is_flow) {
-            self.marks.entry(id).or_default().form = Some(Form::Flow);
-        } else if let Some(mark) = self.marks.get_mut(&id).filter(|mark| is_flow(mark)) {
-            mark.form = None;
+        if is_flow(&self.marks[from]) {
+            self.marks[id].form = Some(Form::Flow);
+            self.has_marks = true;
+        } else if is_flow(&self.marks[id]) {
+            self.marks[id].form = None;
         }
     }
 
-    /// A scalar as it is when its text is written without quotes.
+    /// A scalar with the value that its text has without quotes.
     pub(super) fn add_plain(&mut self, text: &str) -> MergeNodeId {
         let value = plain_value(text, Dialect::V3).unwrap_or_else(|_| Value::String(text.to_owned()));
         self.add(if value.is_null() { Node::Null } else { Node::Scalar(value) })
     }
 }
 
-/// Whether kyaml puts a string in quotes when it sets it: one that is something else as a document of YAML
-/// 1.1, be it a comment or a mapping.
+/// Whether kyaml quotes a string when it sets it: a string that YAML 1.1 would read as another type, or as a
+/// comment or a mapping.
 pub(crate) fn gets_quotes(text: &str) -> bool {
     !text.is_empty()
         && !text.contains('\n')
         && first_document(text, Dialect::V2).is_ok_and(|document| !document.value.is_string())
 }
 
-/// Whether a scalar was written with another text than the one that it has by now.
+/// Whether the noted text of a scalar no longer fits its value.
 fn is_stale(form: &Form, value: &Value) -> bool {
     match form {
         Form::Text(text) => {
@@ -423,7 +430,7 @@ fn is_stale(form: &Form, value: &Value) -> bool {
     }
 }
 
-/// The texts of what lies behind one step, of those `depth` steps inside.
+/// The texts behind one step, among those `depth` steps inside.
 fn behind<'t>(
     texts: &[&'t WrittenAs],
     depth: usize,

@@ -1,4 +1,4 @@
-//! What a merge does, in small. `tests/oracle` compares some hundred patches with the real kustomize.
+//! Small merges. `tests/oracle` compares some hundred patches with the real kustomize.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

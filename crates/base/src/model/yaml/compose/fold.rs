@@ -1,12 +1,12 @@
-//! What becomes of scalars that go-yaml prints and reads again, as kustomize does with every resource.
+//! The changes to scalars that go-yaml prints and reads again, as kustomize does with every resource.
 
 use serde_json::Value;
 
 use crate::model::yaml::{PathStep, WrittenAs};
 
-/// A text that was read from a folded scalar, as it is after it was printed in that style and read again. The
-/// printer puts an empty line behind each line that is not indented, also where the next one is and its line
-/// feed stays anyway.
+/// The text of a folded scalar after it was printed in that style and read again. The printer puts an empty
+/// line behind each line that is not indented, even if the next line is indented and its line feed stays
+/// anyway.
 pub(in crate::model::yaml) fn printed(text: &str) -> String {
     if !is_block(text) {
         return text.to_owned();
@@ -14,8 +14,8 @@ pub(in crate::model::yaml) fn printed(text: &str) -> String {
     read(&print(text), &Chomp::of(text))
 }
 
-/// Gives the scalars in a value that was read in block style what they are in a flow collection, where an
-/// alias repeats it. The ways of the texts begin with the innermost step.
+/// Changes the scalars of a value that was read in block style to their values in a flow collection, where an
+/// alias repeats it. The paths of the texts begin with the innermost step.
 pub(super) fn quote(value: &mut Value, texts: &[WrittenAs]) {
     for written in texts {
         let field = written.way.iter().rev().try_fold(&mut *value, |at, step| match step {
@@ -31,16 +31,16 @@ pub(super) fn quote(value: &mut Value, texts: &[WrittenAs]) {
     }
 }
 
-/// Whether the printer keeps to a block scalar; otherwise it takes quotes, which change nothing.
+/// Whether the printer keeps a block scalar; otherwise it uses quotes, which change nothing.
 fn is_block(text: &str) -> bool {
     let printable =
         |c: char| matches!(c, '\t' | '\n' | ' '..='~' | '\u{a0}'..='\u{2027}' | '\u{202a}'..='\u{fffd}');
     text.contains('\n') && !text.contains(" \n") && !text.ends_with(' ') && text.chars().all(printable)
 }
 
-/// The content as it is printed, without its indentation.
+/// The printed content, without its indentation.
 fn print(text: &str) -> String {
-    // It looks at how the whole text begins and not at the next line.
+    // The printer looks at the beginning of the whole text and not at the next line.
     let starts_blank = text.trim_start_matches('\n').chars().next().is_none_or(is_blank);
     let mut out = String::with_capacity(text.len() + 8);
     let (mut breaks, mut indented) = (true, true);
@@ -61,7 +61,7 @@ fn print(text: &str) -> String {
     out
 }
 
-/// What line feeds at the end count.
+/// The treatment of line feeds at the end.
 #[derive(PartialEq, Eq)]
 enum Chomp {
     Strip,
@@ -83,7 +83,7 @@ impl Chomp {
 
 fn read(lines: &str, chomp: &Chomp) -> String {
     let mut out = String::with_capacity(lines.len());
-    // Empty lines that were not yet taken in, and whether there was a line before them, and an indented one.
+    // Empty lines that are not added yet, and whether there was a line before them, and an indented one.
     let (mut empty, mut any, mut indented) = (0, false, false);
     for line in lines.split_terminator('\n') {
         let Some(first) = line.chars().next() else {

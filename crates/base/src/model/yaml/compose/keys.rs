@@ -1,9 +1,9 @@
-//! What a scalar is as a key.
+//! The value of a scalar that is a key.
 
 use crate::model::yaml::Dialect;
 use crate::model::yaml::scalar::{Scalar, Tag, float_key, is_text, resolve};
 
-/// How a key is to be treated.
+/// The treatment of a key.
 pub(super) enum KeyRule {
     /// A string.
     Text(String),
@@ -13,8 +13,8 @@ pub(super) enum KeyRule {
     Dropped,
 }
 
-/// kyaml reads the top of a resource into a map of strings, so that any scalar is a key there; below, a key
-/// that is not a string has no way into JSON. A quoted `<<` disappears when kyaml takes merge keys out.
+/// kyaml reads the top of a resource into a map of strings, so any scalar is a key there. Below, a key that
+/// is not a string cannot become JSON. A quoted `<<` disappears when kyaml removes merge keys.
 pub(super) fn key_v3(text: String, tag: Option<Tag>, depth: usize) -> Result<KeyRule, String> {
     match tag {
         None if is_text(Dialect::V3, &text) => return Ok(KeyRule::Text(text)),
@@ -33,7 +33,7 @@ pub(super) fn key_v3(text: String, tag: Option<Tag>, depth: usize) -> Result<Key
     }
 }
 
-/// sigs.k8s.io/yaml resolves a key as it does a value and prints it again.
+/// sigs.k8s.io/yaml resolves a key like a value and prints it again.
 pub(super) fn key_v2(text: String, tag: Option<Tag>) -> Result<KeyRule, String> {
     if tag == Some(Tag::Merge) && text == "<<" {
         return Ok(KeyRule::Merge);

@@ -1,4 +1,4 @@
-//! A node that was composed, what its value does not tell, and what a merge key makes of it.
+//! A composed node: its value, the details that the value does not show, and the effect of merge keys on it.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::model::yaml::document::{PathStep, Styles, TextStyle, WrittenAs, YamlError};
 use crate::model::yaml::scalar::Tag;
 
-/// A node that was composed, and what it takes to copy it.
+/// A composed node, with everything that is needed to copy it.
 #[derive(Clone)]
 pub(super) struct ComposedNode {
     pub(super) content: NodeContent,
@@ -21,10 +21,11 @@ pub(super) struct ComposedNode {
     pub(super) notes: Notes,
 }
 
-/// What the values in a collection do not tell. Almost always empty, so that it is kept small.
+/// The details that the values in a collection do not show. They are almost always empty, so the type is kept
+/// small.
 #[derive(Clone, Default)]
 pub(super) struct Notes {
-    /// The texts of scalars, their ways from the innermost step outwards.
+    /// The texts of scalars, with their paths from the innermost step outwards.
     pub(super) texts: Vec<WrittenAs>,
     /// The styles of strings, by their positions.
     pub(super) styles: Vec<(u32, Styles)>,
@@ -46,14 +47,14 @@ pub(super) enum NodeContent {
     Collection(Value),
 }
 
-/// Where a node stands, both from 1.
+/// The place of a node; line and column count from 1.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     pub(super) line: usize,
     pub(super) column: usize,
-    /// Nothing is written there, and the node is null by that.
+    /// The text is empty there, which makes the node null.
     pub(super) empty: bool,
-    /// It ends where the text does, on a line that no line feed ends.
+    /// The node ends where the text does, on a line without a line feed.
     pub(super) to_the_end: bool,
 }
 
@@ -67,11 +68,11 @@ pub(super) fn scalar(text: Cow<'_, str>, tag: Option<Tag>, place: Place, style: 
 /// A mapping that a merge key names.
 struct Source<'n> {
     map: &'n Map<String, Value>,
-    /// Its place in the list of the merge key.
+    /// The index in the list of the merge key.
     at: Option<usize>,
 }
 
-/// The mappings that a merge key names; those named first win.
+/// The mappings that a merge key names; earlier ones win.
 fn merge_sources(node: &ComposedNode) -> Result<Vec<Source<'_>>, YamlError> {
     let wrong = || node.place.error("a merge key needs a mapping or a list of mappings");
     match &node.content {
@@ -85,7 +86,7 @@ fn merge_sources(node: &ComposedNode) -> Result<Vec<Source<'_>>, YamlError> {
     }
 }
 
-/// V2: entries of a merge replace what stands before it, and are replaced by what follows.
+/// V2: entries of a merge replace earlier entries, and are replaced by later ones.
 pub(super) fn merge_over(map: &mut Map<String, Value>, node: &ComposedNode) -> Result<(), YamlError> {
     for source in merge_sources(node)?.into_iter().rev() {
         for (key, value) in source.map {

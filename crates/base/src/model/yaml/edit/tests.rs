@@ -1,4 +1,4 @@
-//! What an edit keeps, and how it lays a text out.
+//! The parts of a text that an edit keeps, and the layout of the result.
 
 use super::*;
 

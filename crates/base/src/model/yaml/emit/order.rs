@@ -15,7 +15,8 @@ pub(super) fn sorted(map: &Map<String, Value>, is_v3: bool) -> Vec<(&String, &Va
     merge_sort(entries, &|a, b| is_before(a.0, b.0))
 }
 
-/// The order of go-yaml v2 has circles (`a9`, `a10`, `a1b`), for which the library's own sorts may panic.
+/// A merge sort, because the order of go-yaml v2 has cycles (`a9`, `a10`, `a1b`), for which the library's own
+/// sorts may panic.
 fn merge_sort<T: Copy>(mut items: Vec<T>, is_before: &dyn Fn(&T, &T) -> bool) -> Vec<T> {
     let mut width = 1;
     while width < items.len() {
@@ -55,7 +56,7 @@ fn compare(a: &str, b: &str, is_v3: bool) -> Ordering {
             return if letter_a == in_number { Ordering::Less } else { Ordering::Greater };
         }
     }
-    // A zero is not a leading one where another digit stands before it.
+    // A zero is not a leading one if another digit stands before it.
     let mut digits = common.bytes().rev().take_while(u8::is_ascii_digit);
     let begun = (first_a == '0' || first_b == '0') && digits.any(|digit| digit != b'0');
     let (number_a, length_a) = number(rest_a, begun);
@@ -63,7 +64,7 @@ fn compare(a: &str, b: &str, is_v3: bool) -> Ordering {
     number_a.cmp(&number_b).then(length_a.cmp(&length_b)).then(first_a.cmp(&first_b))
 }
 
-/// The number that the digits at the beginning of a text make, and how many they are.
+/// The number that the digits at the beginning of a text make, and the number of these digits.
 fn number(text: &str, begun: bool) -> (i64, usize) {
     let digits = text.bytes().take_while(u8::is_ascii_digit);
     digits.fold((i64::from(begun), 0), |(number, length), digit| {
@@ -71,7 +72,7 @@ fn number(text: &str, begun: bool) -> (i64, usize) {
     })
 }
 
-/// Go's `unicode.IsLetter`, as near as Rust's own tables come to it.
+/// Go's `unicode.IsLetter`, as closely as Rust's own tables allow.
 fn is_letter(c: char) -> bool {
     c.is_ascii_alphabetic() || (!c.is_ascii() && c.is_alphabetic() && !c.is_numeric())
 }

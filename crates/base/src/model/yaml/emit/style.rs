@@ -1,22 +1,22 @@
-//! Which style a string is printed in: what libyaml's emitter finds out about its characters, and what the
-//! text would mean without quotes.
+//! Chooses the style in which a string is printed, from libyaml's analysis of its characters and from the
+//! meaning that the text would have without quotes.
 
 use crate::model::yaml::document::Dialect;
 use crate::model::yaml::scalar::is_text;
 
-/// Whose quotes a printer writes.
+/// The rules by which a printer quotes strings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Words {
-    /// The quotes of go-yaml v2: around what it would not read back as a string.
+    /// The quotes of go-yaml v2: around texts that it would not read back as strings.
     V2,
     /// The quotes of go-yaml v3.
     V3,
-    /// The quotes that all readers of YAML 1.1 and 1.2 need: around what any of them would not read back as a
-    /// string.
+    /// The quotes that all readers of YAML 1.1 and 1.2 need: around texts that any of them would not read
+    /// back as strings.
     Any,
 }
 
-/// How a string is written.
+/// The style of a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EmitStyle {
     Plain,
@@ -25,7 +25,7 @@ pub(super) enum EmitStyle {
     Literal,
 }
 
-/// Whether go-yaml v3 prints a string in quotes or as a block where nothing says otherwise, as kyaml does.
+/// Whether go-yaml v3 by default prints a string in quotes or as a block, as kyaml does.
 pub fn is_usually_quoted(text: &str) -> bool {
     of(text, Words::V3, false) != EmitStyle::Plain
 }
@@ -37,12 +37,15 @@ pub(in crate::model::yaml) fn is_quoted_when_plain(text: &str) -> bool {
     if is_simple { Words::V3.take_for_other(text) } else { is_usually_quoted(text) }
 }
 
-/// The style of a string, which is a key before a colon or stands elsewhere in a block.
+/// The style of a string that is a key before a colon or stands elsewhere in a block.
 pub(super) fn of(text: &str, words: Words, is_simple_key: bool) -> EmitStyle {
-    if is_word(text) {
+    if is_phrase(text) {
         return if words.take_for_other(text) { EmitStyle::Double } else { EmitStyle::Plain };
     }
-    // Most texts are ASCII, which is taken apart faster by its bytes.
+    if !is_simple_key && is_prose(text) {
+        return EmitStyle::Literal;
+    }
+    // Most texts are ASCII, and an analysis of their bytes is faster.
     let analysis = if text.is_ascii() {
         Analysis::of(text, text.bytes().map(char::from), words)
     } else {
@@ -61,22 +64,36 @@ pub(super) fn of(text: &str, words: Words, is_simple_key: bool) -> EmitStyle {
     }
 }
 
-/// Whether a text is one of the most frequent kind, in which no sign has a meaning: names, kinds, versions,
-/// paths.
-fn is_word(text: &str) -> bool {
+/// Whether a text is of the most frequent kind, in which no sign has a special meaning: names, kinds,
+/// versions, paths, and most sentences.
+fn is_phrase(text: &str) -> bool {
+    let is_plain = |b: &u8| matches!(b, b' '..=b'~') && !matches!(b, b':' | b'#');
     text.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/'))
+        && !text.ends_with(' ')
+        // Checking all bytes of a chunk takes less time than stopping at the first.
+        && text.as_bytes().chunks(32).all(|some| some.iter().fold(true, |all, b| all & is_plain(b)))
+}
+
+/// Whether a text has several lines in which no sign has a special meaning.
+fn is_prose(text: &str) -> bool {
+    text.contains('\n')
+        && !text.ends_with(' ')
+        && text
+            .as_bytes()
+            .chunks(32)
+            .all(|some| some.iter().fold(true, |all, byte| all & matches!(byte, b'\n' | b' '..=b'~')))
+        && !text.contains(" \n")
 }
 
 impl Words {
-    /// Whether a text without quotes is taken for something else than a string.
+    /// Whether a text without quotes is taken for another type than a string.
     fn take_for_other(self, text: &str) -> bool {
         match self {
-            // Both libraries know a merge key by where it stands.
+            // Both libraries recognise a merge key by its place.
             Self::V2 | Self::V3 if text == "<<" => false,
             Self::V2 => !is_text(Dialect::V2, text) || is_base_60(text),
             Self::V3 => {
-                // The words of YAML 1.1 for true and false, which v2 itself takes for them.
+                // v2 itself reads the words of YAML 1.1 for true and false as such.
                 !is_text(Dialect::V3, text) || is_base_60(text) || !is_text(Dialect::V2, text)
             }
             Self::Any => {
@@ -99,9 +116,13 @@ impl Words {
 /// read.
 fn is_base_60(text: &str) -> bool {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    // Most texts end here.
+    if !unsigned.starts_with(|c: char| c.is_ascii_digit()) {
+        return false;
+    }
     let Some((whole, rest)) = unsigned.split_once(':') else { return false };
     let is_digit = |b: u8| b.is_ascii_digit() || b == b'_';
-    if !whole.starts_with(|c: char| c.is_ascii_digit()) || !whole.bytes().all(is_digit) {
+    if !whole.bytes().all(is_digit) {
         return false;
     }
     let (places, fraction) = rest.split_once('.').unwrap_or((rest, ""));
@@ -113,7 +134,7 @@ fn is_base_60(text: &str) -> bool {
     places.split(':').all(is_place) && fraction.bytes().all(is_digit)
 }
 
-/// What libyaml's emitter finds out about a string, for a value outside of flow collections.
+/// The result of libyaml's analysis of a string, for a value outside of flow collections.
 struct Analysis {
     line_feeds: bool,
     fits_plain: bool,
@@ -130,7 +151,7 @@ impl Analysis {
         let mut previous: Option<char> = None;
         let mut chars = chars.peekable();
         while let Some(c) = chars.next() {
-            // Most signs are letters, which mean nothing.
+            // Most signs are letters, which have no special meaning.
             if c.is_ascii_alphanumeric() {
                 previous = Some(c);
                 continue;
@@ -149,7 +170,7 @@ impl Analysis {
             if c == '\t' && words == Words::V3 {
                 tabs = true;
             } else if c != '\n' {
-                // Some readers take the rarer line breaks for such and some do not.
+                // Some readers take the rarer line breaks for line breaks and some do not.
                 special |= !is_printable(c) || (words == Words::Any && is_break(c));
             }
             line_feeds |= c == '\n';
@@ -171,22 +192,23 @@ impl Analysis {
     }
 }
 
-/// What libyaml takes for the end of a line.
+/// Whether libyaml takes a character for the end of a line.
 pub(super) fn is_break(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// What libyaml's emitter prints as it is. What lies beyond four hexadecimal digits it does not.
+/// Whether libyaml's emitter prints a character as it is. It does not for characters beyond four hexadecimal
+/// digits.
 fn is_printable(c: char) -> bool {
     matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}') && c != '\u{feff}'
 }
 
-/// What double quotes do not hold as it is.
+/// Whether a character is escaped in double quotes.
 pub(super) fn is_escaped(c: char) -> bool {
     !is_printable(c) || is_break(c) || matches!(c, '"' | '\\')
 }
 
-/// Writes a character as double quotes hold it.
+/// Writes the escape of a character for double quotes.
 pub(super) fn escape(c: char, put: &mut dyn FnMut(char)) {
     put('\\');
     let short = match c {

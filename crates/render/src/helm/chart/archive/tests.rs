@@ -1,4 +1,4 @@
-//! Archives that mean harm, each refused with helm's words, and what is read of honest ones.
+//! Hostile archives, each refused with helm's words, and the files that are read from honest ones.
 
 use std::io::Write as _;
 
@@ -57,7 +57,7 @@ fn names_that_lead_elsewhere_are_refused() {
         ("Chart.yaml/x", "chart yaml not in base directory"),
     ];
     for (name, message) in cases {
-        // What stands at the root of a disk is within a folder without a name.
+        // A path from the root of a disk lies in a folder without a name.
         let expected = if name == "/etc/passwd" { "Chart.yaml file is missing" } else { message };
         assert_eq!(refusal(&archive(&[(name, "x")])), expected, "{name}");
     }

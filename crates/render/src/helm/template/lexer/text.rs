@@ -56,7 +56,7 @@ pub(super) fn leading_space(text: &[u8]) -> usize {
     text.iter().position(|byte| !is_space_byte(*byte)).unwrap_or(text.len())
 }
 
-/// Where `needle`, which is not empty, begins in `text`.
+/// The place of `needle`, which is not empty, in `text`.
 pub(in crate::helm::template) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
     let mut from = 0;
     while let Some(at) = text[from..].iter().position(|byte| *byte == needle[0]) {
@@ -68,7 +68,7 @@ pub(in crate::helm::template) fn find(text: &[u8], needle: &[u8]) -> Option<usiz
     None
 }
 
-/// Go's `%#U`. The end of the text is -1 there.
+/// Go's `%#U`, in which the end of the text is -1.
 pub(super) fn code_point(character: Option<char>) -> String {
     match character {
         None => "U+FFFFFFFFFFFFFFFF".into(),

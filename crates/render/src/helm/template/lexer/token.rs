@@ -1,6 +1,6 @@
 //! The tokens of a template.
 
-/// What a token is.
+/// The type of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::helm::template) enum TokenKind {
     Error,
@@ -87,6 +87,6 @@ pub(in crate::helm::template) struct Item {
     pub(in crate::helm::template) end: usize,
     /// The line where it begins, from 1.
     pub(in crate::helm::template) line: usize,
-    /// Of an error.
+    /// The message of an error token.
     pub(in crate::helm::template) message: Option<String>,
 }

@@ -37,7 +37,7 @@ impl Parser<'_> {
         }
     }
 
-    /// The variables that the pipeline sets, and whether they were there before.
+    /// The variables that the pipeline sets, and whether it only assigns to existing ones.
     fn declarations(&mut self, context: &str, declared: &mut Vec<NodeId>) -> Parsed<bool> {
         loop {
             let variable = self.peek_non_space();
@@ -45,7 +45,7 @@ impl Parser<'_> {
                 return Ok(false);
             }
             self.next();
-            // "$x foo" is known to be no declaration only at "foo", so the space goes back as well.
+            // Only "foo" shows that "$x foo" is no declaration, so the space is put back as well.
             let after = self.peek();
             let next = self.peek_non_space();
             let is_comma = next.kind == TokenKind::Char && self.value(&next) == b",";
@@ -120,7 +120,7 @@ impl Parser<'_> {
         Ok(self.source.add(pos, TemplatePart::Command(arguments)))
     }
 
-    /// A term and the fields behind it; none where no term begins.
+    /// A term and the fields behind it; `None` if no term begins here.
     fn operand(&mut self) -> Parsed<Option<NodeId>> {
         let Some(node) = self.term()? else { return Ok(None) };
         let first = self.peek();
@@ -132,8 +132,7 @@ impl Parser<'_> {
             let item = self.next();
             more.push(Str::from(&self.source.text[item.pos + 1..item.end]));
         }
-        // Go makes a new node of a field or variable with more fields, whose place is that of the second
-        // field.
+        // Go creates a new node for a field or variable with more fields, at the place of the second field.
         match &mut self.source.node_mut(node).part {
             TemplatePart::Field(fields) | TemplatePart::Variable { fields, .. } => {
                 fields.extend(more);

@@ -1,4 +1,4 @@
-//! Who wins where inline values and references write to one place, as probed with Flux's own code.
+//! The winner where inline values and references write to one place, as probed with Flux's own code.
 
 use serde_json::json;
 

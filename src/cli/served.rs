@@ -1,31 +1,31 @@
-//! What a release of Kubernetes serves no more of that which is built.
+//! The built objects whose version a release of Kubernetes no longer serves.
 
 use serde_json::Value;
 
-use super::super::input::warn;
-use super::super::output::CommandError;
+use super::input::warn;
+use super::output::CommandError;
 use lockgate_base::model::Object;
 use lockgate_core::plan::removed;
 use lockgate_render::helm::chart::capabilities::KubeVersion;
 
 /// Reads a version of Kubernetes as helm does.
-pub(super) fn kube_version(version: &str) -> Result<KubeVersion, CommandError> {
+pub(in crate::cli) fn kube_version(version: &str) -> Result<KubeVersion, CommandError> {
     KubeVersion::parse(version)
         .map_err(|error| CommandError::usage(format!("invalid kube version '{version}': {error}")))
 }
 
-/// A release, where one is named.
-pub(super) struct KubeRelease(Option<u32>);
+/// A release of Kubernetes, if one is named.
+pub(in crate::cli) struct KubeRelease(Option<u32>);
 
 impl KubeRelease {
     /// Reads `--kube-version`.
-    pub(super) fn named(version: Option<&str>) -> Result<Self, CommandError> {
+    pub(in crate::cli) fn named(version: Option<&str>) -> Result<Self, CommandError> {
         let version = version.map(kube_version).transpose()?;
         Ok(Self(version.and_then(|version| version.minor.parse().ok())))
     }
 
-    /// Warns of the objects in versions that the release serves no more.
-    pub(super) fn warn<'v>(&self, objects: impl Iterator<Item = &'v Value>) {
+    /// Warns about objects in versions that the release no longer serves.
+    pub(in crate::cli) fn warn<'v>(&self, objects: impl Iterator<Item = &'v Value>) {
         let Some(minor) = self.0 else { return };
         let gone = objects.filter_map(|value| {
             let object = Object::parse(value.clone()).ok()?;

@@ -1,0 +1,50 @@
+//! What the agent's pod refers to on the cluster, and what of its Deployment others have set: looked up, and
+//! put in place, before the Deployment is.
+
+use super::manifests::Installation;
+use super::memory::Flags;
+use super::pod::{self, RegistryLogin};
+use super::problem::Problem;
+use super::wait;
+use super::yielding::yielding;
+use crate::cluster::objects::Objects;
+use lockgate_base::model::Object;
+
+/// The installation with what an earlier run has left on the cluster of files that only that run had; the
+/// Secrets of its logins are there afterwards, and hold logins.
+pub(crate) async fn resolved(
+    objects: &Objects,
+    installation: &Installation,
+) -> Result<Installation, Problem> {
+    let mut installation = installation.clone();
+    let namespace = &installation.namespace;
+    for login in &installation.pod.logins {
+        let secret = login.secret(namespace)?;
+        let subject = secret.id().subject();
+        if login.file.is_some() {
+            let put = wait::through_discovery(objects, &secret).await;
+            put.map_err(|failure| Problem::cluster(&subject, failure))?;
+        }
+        let live = objects.get(&secret).await.map_err(|failure| Problem::cluster(&subject, failure))?;
+        let name = format!("{namespace}/{}", login.name);
+        RegistryLogin::check(live.as_ref()).map_err(|reason| Problem::Login { name, reason })?;
+    }
+    if installation.pod.authorities.is_none() {
+        let map = pod::authorities(namespace, "")?;
+        let live =
+            objects.get(&map).await.map_err(|failure| Problem::cluster(map.id().subject(), failure))?;
+        installation.pod.authorities = live.as_ref().and_then(pod::read_authorities);
+    }
+    Ok(installation)
+}
+
+/// The Deployment without what others have set on it, and what that is.
+pub(crate) async fn yielded(
+    objects: &Objects,
+    deployment: &Object,
+    flags: &Flags,
+) -> Result<(Object, Vec<String>), Problem> {
+    let live = objects.get(deployment).await;
+    let live = live.map_err(|failure| Problem::cluster(deployment.id().subject(), failure))?;
+    yielding(deployment, live.as_ref(), flags)
+}

@@ -1,0 +1,148 @@
+//! What others have set on the agent's Deployment and bootstrap leaves to them: how many replicas, which
+//! nodes, how much of them. A flag that is given goes before it.
+
+use serde_json::Value;
+
+use super::memory::Flags;
+use super::problem::Problem;
+use crate::cluster::objects::MANAGER;
+use lockgate_base::model::Object;
+
+/// A field of the Deployment, and the flag that sets it.
+struct Field {
+    path: &'static [&'static str],
+    flag: Option<&'static str>,
+}
+
+/// Below the pod's template.
+macro_rules! pod {
+    ($($name:literal),+) => { &["spec", "template", "spec", $($name),+] };
+}
+
+/// A resource of the agent's container.
+macro_rules! resource {
+    ($list:literal, $name:literal) => {
+        pod!("containers", "agent", "resources", $list, $name)
+    };
+}
+
+/// The fields that may be another's. All others say how the agent runs, and are bootstrap's own.
+const FIELDS: [Field; 10] = [
+    Field { path: &["spec", "replicas"], flag: None },
+    Field { path: pod!("tolerations"), flag: Some("toleration") },
+    Field { path: pod!("nodeSelector"), flag: Some("node-selector") },
+    Field { path: pod!("priorityClassName"), flag: None },
+    Field { path: pod!("terminationGracePeriodSeconds"), flag: None },
+    Field { path: pod!("dnsConfig"), flag: None },
+    Field { path: resource!("requests", "cpu"), flag: Some("cpu-request") },
+    Field { path: resource!("requests", "memory"), flag: Some("memory-request") },
+    Field { path: resource!("limits", "cpu"), flag: Some("cpu-limit") },
+    Field { path: resource!("limits", "memory"), flag: Some("memory-limit") },
+];
+
+/// The Deployment without what others have set on the live one, and which fields these are, each with who
+/// has.
+pub(crate) fn yielding(
+    wanted: &Object,
+    live: Option<&Object>,
+    flags: &Flags,
+) -> Result<(Object, Vec<String>), Problem> {
+    let Some(live) = live else { return Ok((wanted.clone(), Vec::new())) };
+    let is_flagged = |field: &&Field| field.flag.is_some_and(|flag| flags.contains_key(flag));
+    let foreign = FIELDS.iter().filter(|field| !is_flagged(field));
+    let foreign: Vec<(&Field, &str)> =
+        foreign.filter_map(|field| Some((field, owner(live, field.path)?))).collect();
+    let edited = wanted.clone().edit(|value| foreign.iter().for_each(|(field, _)| remove(value, field.path)));
+    let told = foreign.iter().map(|(field, owner)| format!("{} ({owner})", field.path.join(".")));
+    Ok((edited.map_err(|error| Problem::Embedded(error.to_string()))?, told.collect()))
+}
+
+/// Another field manager that has the field.
+fn owner<'o>(live: &'o Object, path: &[&str]) -> Option<&'o str> {
+    let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array)?;
+    entries.iter().find_map(|entry| {
+        let manager = entry["manager"].as_str().filter(|manager| *manager != MANAGER)?;
+        let is_of_status = entry["subresource"] == "status";
+        (!is_of_status && has(&entry["fieldsV1"], path)).then_some(manager)
+    })
+}
+
+/// Whether a set of fields has one, or one below it.
+fn has(fields: &Value, path: &[&str]) -> bool {
+    let Some((name, rest)) = path.split_first() else { return true };
+    let item = format!("k:{{\"name\":\"{name}\"}}");
+    fields.get(format!("f:{name}")).or_else(|| fields.get(&item)).is_some_and(|below| has(below, rest))
+}
+
+fn remove(value: &mut Value, path: &[&str]) {
+    match path {
+        [] => {}
+        [name] => {
+            if let Some(fields) = value.as_object_mut() {
+                fields.shift_remove(*name);
+            }
+        }
+        [name, rest @ ..] => match value {
+            Value::Array(items) => {
+                items.iter_mut().filter(|item| item["name"] == *name).for_each(|item| remove(item, rest));
+            }
+            _ => {
+                if let Some(below) = value.get_mut(*name) {
+                    remove(below, rest);
+                }
+            }
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn deployment(managed: Value) -> Object {
+        let container = json!({"name": "agent", "image": "i", "resources": {
+            "requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {"memory": "256Mi"}}});
+        let mut value = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "lockgate", "namespace": "n"},
+            "spec": {"replicas": 1, "template": {"spec": {"tolerations": [], "containers": [container]}}},
+        });
+        value["metadata"]["managedFields"] = managed;
+        Object::parse(value).unwrap()
+    }
+
+    #[test]
+    fn what_others_have_set_is_left_to_them_unless_a_flag_says_otherwise() {
+        let by = |manager: &str, fields: Value| json!({"manager": manager, "operation": "Update", "fieldsV1": fields});
+        let limits = json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"agent\"}":
+            {"f:image": {}, "f:resources": {"f:limits": {"f:memory": {}}}}}}}}});
+        let scaled = json!({"f:spec": {"f:replicas": {}}});
+        let live =
+            deployment(json!([by("edit", limits), by("autoscaler", scaled.clone()), by(MANAGER, scaled)]));
+        let wanted = deployment(json!([]));
+        let (left, told) = yielding(&wanted, Some(&live), &Flags::new()).unwrap();
+        assert_eq!(
+            told,
+            [
+                "spec.replicas (autoscaler)",
+                "spec.template.spec.containers.agent.resources.limits.memory (edit)"
+            ]
+        );
+        assert_eq!(left.pointer("/spec/replicas"), None);
+        let container = left.pointer("/spec/template/spec/containers/0").unwrap();
+        assert_eq!(
+            container["resources"],
+            json!({"requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {}})
+        );
+        assert_eq!(container["image"], "i", "the image is bootstrap's own");
+        assert!(left.pointer("/spec/template/spec/tolerations").is_some());
+        let flags = Flags::from([("memory-limit".to_owned(), "1Gi".to_owned())]);
+        let (left, told) = yielding(&wanted, Some(&live), &flags).unwrap();
+        assert_eq!(
+            (told.len(), left.pointer("/spec/template/spec/containers/0/resources/limits/memory")),
+            (1, Some(&json!("256Mi")))
+        );
+        assert_eq!(yielding(&wanted, None, &flags).unwrap().0, wanted);
+    }
+}

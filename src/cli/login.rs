@@ -1,0 +1,108 @@
+//! How the agent is to read the repository: with a deploy key, or with what it signs in with over https.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::output::CommandError;
+use super::token::given_token;
+use crate::bootstrap::github::GithubCredentials;
+use crate::bootstrap::login::{Login, LoginPlan};
+use lockgate_base::model::Secret;
+
+/// Where the password for a server of any kind is looked for.
+pub(super) const PASSWORD_VARIABLE: &str = "GIT_PASSWORD";
+/// How the tokens of installations begin, which end within the hour.
+const INSTALLATION: &str = "ghs_";
+
+/// How the agent signs in at GitHub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum Auth {
+    /// With a key of its own that reads the one repository
+    #[default]
+    DeployKey,
+    /// As the GitHub App of --app-id, over https: where deploy keys are forbidden
+    App,
+    /// With the token that bootstrap is given, over https; it is stored in the cluster
+    Token,
+}
+
+/// What is needed for https alone.
+#[derive(Args, Clone)]
+pub(super) struct HttpsArguments {
+    /// The certificates of the authorities that vouch for the host over https beside the usual ones, PEM
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+}
+
+/// With whom and what the agent signs in at a server of any kind over https.
+#[derive(Args)]
+pub(super) struct PasswordArguments {
+    /// The user for an https:// address
+    #[arg(long, value_name = "NAME", default_value = "git")]
+    username: String,
+    /// Read the user's password or token from the first line of standard input; without a flag it is that of
+    /// GIT_PASSWORD
+    #[arg(long, conflicts_with = "token_file")]
+    token_stdin: bool,
+    /// Read the user's password or token from the first line of a file
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+impl PasswordArguments {
+    /// With what the agent signs in, if with anything.
+    pub(super) fn login(&self) -> Result<Option<Login>, CommandError> {
+        let given = given_token(self.token_file.as_deref(), self.token_stdin, PASSWORD_VARIABLE)?;
+        Ok(given.map(|(password, _)| Login::User { name: self.username.clone(), password }))
+    }
+
+    /// Whether a flag says where the password is.
+    pub(super) const fn is_given(&self) -> bool {
+        self.token_stdin || self.token_file.is_some()
+    }
+}
+
+impl HttpsArguments {
+    /// Whether there are any.
+    pub(super) const fn is_given(&self) -> bool {
+        self.ca_file.is_some()
+    }
+
+    /// The plan for a Secret.
+    pub(super) fn plan(
+        &self,
+        secret: &str,
+        login: Option<Login>,
+        (is_app, replace): (bool, bool),
+    ) -> Result<LoginPlan, CommandError> {
+        let read = |file: &PathBuf| {
+            let read = std::fs::read(file);
+            read.map_err(|error| CommandError::usage(format!("{}: {error}", file.display())))
+        };
+        let authorities = self.ca_file.as_ref().map(read).transpose()?;
+        Ok(LoginPlan { secret: secret.into(), is_app, login, authorities, api: None, replace })
+    }
+}
+
+/// With what the agent is to sign in at GitHub, of what bootstrap signs in with itself.
+pub(super) fn login(auth: Auth, credentials: &GithubCredentials) -> Result<Option<Login>, CommandError> {
+    match (auth, credentials) {
+        (Auth::App, GithubCredentials::App { id, installation, private_key }) => {
+            Ok(Some(Login::App { id: *id, installation: *installation, key: private_key.clone() }))
+        }
+        (Auth::Token, GithubCredentials::Token(token)) => {
+            if token.expose().starts_with(INSTALLATION) {
+                let message =
+                    "--auth token stores the token, and one of an App's installation ends within the hour";
+                return Err(CommandError::usage(message).hint("use --auth app"));
+            }
+            Ok(Some(Login::User { name: "git".into(), password: Secret::new(token.expose().clone()) }))
+        }
+        (Auth::Token, GithubCredentials::App { .. }) => {
+            let message = "--auth token stores a token, and a GitHub App signs in with its key";
+            Err(CommandError::usage(message).hint("use --auth app"))
+        }
+        (Auth::DeployKey, _) | (Auth::App, GithubCredentials::Token(_)) => Ok(None),
+    }
+}

@@ -1,0 +1,92 @@
+//! Why an object is not well, where it does not say so itself: by its pods, and by the events about them and
+//! about it. What may not be read is left out.
+
+use serde_json::Value;
+
+use super::client::{ApiRequest, JSON};
+use super::handle::Cluster;
+use super::path::encode;
+use lockgate_base::model::Object;
+use lockgate_core::health::{Health, newest_refusal, pod_trouble};
+use lockgate_core::pipeline::ports::{ObjectReference, Unhealthy};
+
+/// Kinds whose trouble is told by their pods.
+const WITH_PODS: [&str; 5] = ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"];
+/// Kinds that are looked into by themselves.
+const ALONE: [&str; 2] = ["Pod", "PersistentVolumeClaim"];
+/// How many pods of a workload are looked at.
+const PODS: usize = 20;
+
+/// Whether there is more to find out about an object that is not well.
+pub(super) fn has_cause(one: &Unhealthy) -> bool {
+    let kind = one.id.kind.as_str();
+    WITH_PODS.contains(&kind) || ALONE.contains(&kind)
+}
+
+impl Cluster {
+    /// Adds to an object that is not well what can be found out about it.
+    pub(super) async fn explain(&self, reference: &ObjectReference, one: &mut Unhealthy) {
+        let Some(object) = self.whole(reference).await else { return };
+        if one.id.kind == "Pod" {
+            let events = self.events(&object).await;
+            if let Some(trouble) = pod_trouble(&object, &events) {
+                one.health = told(&one.health, trouble.text);
+            }
+            return;
+        }
+        one.cause = self.in_pods(&object).await;
+        if one.cause.is_none() {
+            one.cause = newest_refusal(&self.events(&object).await);
+        }
+    }
+
+    async fn whole(&self, reference: &ObjectReference) -> Option<Object> {
+        let resource = self.shared.discovery.any(&self.shared.client, reference).await.ok()?;
+        self.live(&resource, reference, JSON).await.ok()?
+    }
+
+    /// What the pods of a workload say: the one whose trouble explains most.
+    async fn in_pods(&self, workload: &Object) -> Option<String> {
+        let labels = workload.pointer("/spec/selector/matchLabels")?.as_object()?;
+        let selector: Vec<String> =
+            labels.iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?))).collect();
+        let query = format!("limit={PODS}&labelSelector={}", encode(&selector.join(",")));
+        let pods = self.listed(workload, "pods", "Pod", &query).await;
+        let is_staying = |pod: &&Object| pod.text("/metadata/deletionTimestamp").is_none();
+        let troubled = pods.iter().filter(is_staying).filter_map(|pod| Some((pod, pod_trouble(pod, &[])?)));
+        let age = |pod: &Object| pod.text("/metadata/creationTimestamp").unwrap_or_default().to_owned();
+        let (pod, _) = troubled.max_by_key(|(pod, trouble)| (trouble.kind, age(pod)))?;
+        let trouble = pod_trouble(pod, &self.events(pod).await)?;
+        (!trouble.is_start()).then(|| trouble.of(pod))
+    }
+
+    /// The events about an object.
+    async fn events(&self, object: &Object) -> Vec<Object> {
+        let Some(uid) = object.text("/metadata/uid") else { return Vec::new() };
+        let query = format!("fieldSelector={}", encode(&format!("involvedObject.uid={uid}")));
+        self.listed(object, "events", "Event", &query).await
+    }
+
+    /// Objects of a kind of the core group, in the namespace of another.
+    async fn listed(&self, beside: &Object, plural: &str, kind: &str, query: &str) -> Vec<Object> {
+        let namespace = encode(beside.namespace().unwrap_or_default()).into_owned();
+        let path = format!("/api/v1/namespaces/{namespace}/{plural}?{query}");
+        let Ok(mut reply) = self.client.send(ApiRequest::get(path, JSON)).await else { return Vec::new() };
+        let items = reply.body.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take);
+        let typed = |mut item: Value| {
+            item["apiVersion"] = "v1".into();
+            item["kind"] = kind.into();
+            Object::parse(item).ok()
+        };
+        items.unwrap_or_default().into_iter().filter_map(typed).collect()
+    }
+}
+
+/// The same health in other words.
+fn told(health: &Health, text: String) -> Health {
+    match health {
+        Health::InProgress(_) => Health::InProgress(text),
+        Health::Failed(_) => Health::Failed(text),
+        Health::Current | Health::Terminating(_) | Health::NotFound => health.clone(),
+    }
+}
