@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use lockgate_base::model::KindId;
 use lockgate_git::Fetcher;
-use lockgate_git::helm::Helm;
+use lockgate_git::helm::HelmHost;
 
 pub(crate) use adapter::{Adapter, Ask, FetchAnswer, NoUpstream, Upstream};
 pub(crate) use held::Held;
@@ -42,8 +42,12 @@ impl Sources {
 
     /// HelmRepositories as well, and the charts of these, of the registry and of GitRepositories.
     #[must_use]
-    pub fn and_helm(mut self, helm: Helm, oci: Arc<dyn Fetcher<lockgate_git::oci::OciRequest>>) -> Self {
-        self.0.push(Arc::new(helm_chart::HelmCharts::new(helm.clone(), oci)));
+    pub fn and_helm(
+        mut self,
+        helm: Arc<dyn HelmHost>,
+        oci: Arc<dyn Fetcher<lockgate_git::oci::OciRequest>>,
+    ) -> Self {
+        self.0.push(Arc::new(helm_chart::HelmCharts::new(Arc::clone(&helm), oci)));
         self.0.push(Arc::new(helm_repository::HelmRepositories(helm)));
         self
     }

@@ -138,7 +138,8 @@ async fn begin(shared: &Shared, key: &Ref, seen: SeenObject<Source>) -> SeenObje
     let context = context(shared, key, &seen, &source.status);
     let Some(status) = verdict::fetching(&context) else { return seen };
     let subject = Subject::of(key, &source.metadata);
-    if let Ok(version) = shared.reporter.status(&subject, 0, &source.status, &status).await {
+    let known = shared.world.version::<Source>(key);
+    if let Ok(version) = shared.reporter.status(&subject, known, &source.status, &status).await {
         shared.world.wrote::<Source>(key, version, |object| object.status = status.into_inner());
     }
     shared.world.source(key).map_or(seen, |(seen, _)| seen)
@@ -286,7 +287,8 @@ async fn report(shared: &Shared, key: &Ref, seen: &SeenObject<Source>, found: &F
     if *said.status != previous {
         log(key, &said);
     }
-    match shared.reporter.status(&subject, 0, &previous, &said.status).await {
+    let known = shared.world.version::<Source>(key);
+    match shared.reporter.status(&subject, known, &previous, &said.status).await {
         Ok(version) => {
             let Said { status, notices, next } = said;
             let is_true = |ready: &Condition| ready.status == ConditionStatus::True;

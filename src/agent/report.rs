@@ -102,8 +102,8 @@ impl Reporter {
     /// Writes what differs between a status and the one that the verdict made of it, in one request; none
     /// where nothing does. Where earlier ones were not accepted, what differs from any of them is written as
     /// well. Returns the object's resourceVersion afterwards, 0 without a request. `version` is the one that
-    /// is known, 0 for none: another inventory is written only on top of the one that is known, so that a
-    /// holder of the lease that has been asleep brings back none.
+    /// is known, 0 for none: a status is written only on top of what is known, so that neither a holder of
+    /// the lease that has been asleep nor a request that was held up on its way brings an older one back.
     pub(super) async fn status<S: Serialize + PartialEq>(
         &self,
         subject: &Subject,
@@ -145,8 +145,7 @@ impl Reporter {
         managed: &Value,
         mut operations: Vec<Value>,
     ) -> Result<u64, ReportError> {
-        let is_of_inventory = |operation: &Value| operation["path"] == path_of(INVENTORY);
-        if version == 0 || !operations.iter().any(is_of_inventory) {
+        if version == 0 {
             return self.edit(subject, PatchedPart::Status, &operations).await;
         }
         let mut version = version.to_string();
@@ -413,7 +412,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_inventory_is_written_only_on_top_of_the_one_that_is_known() {
+    async fn a_status_is_written_only_on_top_of_what_is_known() {
         let entries = |ids: &[&str]| json!({"entries": ids.iter().map(|id| json!({"id": id, "v": "v1"})).collect::<Vec<_>>()});
         let status = |ids: &[&str]| json!({"lastAppliedRevision": "r", "inventory": entries(ids)});
         let live = |uid: &str, ids: &[&str]| json!({"metadata": {"name": "apps", "uid": uid, "resourceVersion": "7"}, "status": status(ids)});
@@ -428,7 +427,8 @@ mod tests {
             (5, more(), live("u", &["a", "c"]), false, "another holder of the lease has built more"),
             (5, more(), live("v", &["a"]), false, "it is another object"),
             (0, more(), live("v", &["a"]), false, "it is another object, and no version is known"),
-            (5, told(), live("u", &["c"]), true, "anything else is for one writer to say"),
+            (5, told(), live("u", &["a"]), true, "somebody wrote something else, and this is no inventory"),
+            (5, told(), live("u", &["c"]), false, "another holder of the lease says what it does"),
             (5, told(), live("v", &["c"]), false, "it is another object"),
         ];
         for (version, operations, before, is_written, why) in cases {

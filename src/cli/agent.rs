@@ -123,7 +123,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let of_fetches = FetchMemory::of(memory / FOR_FETCHES);
     let (git, oci, helm) =
         (git.sharing(&of_fetches), Arc::new(oci.sharing(&of_fetches)), helm.sharing(&of_fetches));
-    let sources = Sources::of_git(Arc::new(git)).and_oci(oci.clone()).and_helm(helm, oci);
+    let sources = Sources::of_git(Arc::new(git)).and_oci(oci.clone()).and_helm(Arc::new(helm), oci);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
     let runtime =
         runtime.map_err(|error| CommandError::failed(format!("the runtime does not start: {error}")))?;

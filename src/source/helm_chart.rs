@@ -14,7 +14,7 @@ use lockgate_core::api::{
 };
 use lockgate_core::verdict::{FetchCause, Fetched as Failed};
 use lockgate_git::Fetcher;
-use lockgate_git::helm::Helm;
+use lockgate_git::helm::HelmHost;
 use lockgate_git::oci::OciRequest;
 use making::{not_of, told};
 use pull::ChartPuller;
@@ -23,7 +23,7 @@ use pull::ChartPuller;
 pub(super) struct HelmCharts(ChartPuller);
 
 impl HelmCharts {
-    pub(super) fn new(helm: Helm, oci: Arc<dyn Fetcher<OciRequest>>) -> Self {
+    pub(super) fn new(helm: Arc<dyn HelmHost>, oci: Arc<dyn Fetcher<OciRequest>>) -> Self {
         Self(ChartPuller { helm, oci })
     }
 }

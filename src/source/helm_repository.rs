@@ -8,11 +8,11 @@ use super::held::Held;
 use lockgate_base::model::{KindId, Revision};
 use lockgate_core::api::{HelmRepository, HelmRepositorySpec};
 use lockgate_core::verdict::{self, Content};
-use lockgate_git::helm::{Access, Helm, IndexRequest, Indexed, Listed, Site, SiteLogin};
+use lockgate_git::helm::{Access, HelmHost, IndexRequest, Indexed, Listed, Site, SiteLogin};
 use lockgate_git::{SourceError, Tls};
 
 /// The kind, and where its indexes are.
-pub(super) struct HelmRepositories(pub(super) Helm);
+pub(super) struct HelmRepositories(pub(super) Arc<dyn HelmHost>);
 
 impl Adapter for HelmRepositories {
     fn kind(&self) -> KindId {

@@ -3,5 +3,5 @@
 mod site;
 mod fetch;
 
-pub use fetch::{Access, Archive, ArchiveRequest, Helm, IndexRequest, Indexed, Listed};
+pub use fetch::{Access, Archive, ArchiveRequest, Asking, Helm, HelmHost, IndexRequest, Indexed, Listed};
 pub use site::{Site, SiteLogin};

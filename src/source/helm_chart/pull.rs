@@ -13,14 +13,14 @@ use lockgate_base::model::version::Version;
 use lockgate_base::tree::Tree;
 use lockgate_core::api::{HelmChartSpec, HelmRepositorySpec, RepositoryType};
 use lockgate_core::verdict::{FetchCause, Fetched as Failed};
-use lockgate_git::helm::{Access, Archive, ArchiveRequest, Helm, IndexRequest, Listed};
+use lockgate_git::helm::{Access, Archive, ArchiveRequest, HelmHost, IndexRequest, Listed};
 use lockgate_git::oci::{self, CHART, PullSecret, Repository, SignatureKeys};
 use lockgate_git::{FailureClass, FetchFinding, Fetcher, SourceError, Tls};
 use lockgate_render::helm::chart::package::chart_folder;
 
 /// What pulls charts.
 pub(super) struct ChartPuller {
-    pub(super) helm: Helm,
+    pub(super) helm: Arc<dyn HelmHost>,
     pub(super) oci: Arc<dyn Fetcher<oci::OciRequest>>,
 }
 

@@ -10,19 +10,32 @@ use crate::people::files;
 use crate::platform::revision;
 use crate::world::{Inner, World};
 
-/// The host as one agent reaches it, and the folder in which its machine keeps what was fetched.
+/// The hosts of sources as one agent reaches them, and the folder in which its machine keeps what was
+/// fetched.
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) world: World,
     pub(crate) agent: &'static str,
 }
 
+impl Host {
+    /// Reaches a host after a while, unless it is gone.
+    pub(crate) async fn reach(&self) -> Result<(), SourceError> {
+        let delay = self.world.inner().chance.millis(2_000);
+        tokio::time::sleep(delay + Duration::from_millis(1)).await;
+        self.world.thawed(self.agent).await;
+        let inner = self.world.inner();
+        if inner.hosts_are_down || inner.cut_off.contains(self.agent) {
+            return Err(SourceError::Connect { host: "git.example.com:443".into(), cause: "refused".into() });
+        }
+        Ok(())
+    }
+}
+
 impl Fetcher for Host {
     fn fetch(&self, request: GitRequest) -> Fetching<'_> {
         Box::pin(async move {
-            let delay = self.world.inner().chance.millis(2_000);
-            tokio::time::sleep(delay + Duration::from_millis(1)).await;
-            self.world.thawed(self.agent).await;
+            self.reach().await?;
             self.world.inner().fetch(self.agent, &request)
         })
     }
@@ -30,9 +43,6 @@ impl Fetcher for Host {
 
 impl Inner {
     fn fetch(&mut self, agent: &'static str, request: &GitRequest) -> Result<FetchFinding, SourceError> {
-        if self.git_is_down || self.cut_off.contains(agent) {
-            return Err(SourceError::Connect { host: "git.example.com:443".into(), cause: "refused".into() });
-        }
         let folder = self.folders.entry(agent).or_default();
         if std::mem::take(&mut folder.is_lost) {
             folder.commits.clear();

@@ -14,6 +14,7 @@ mod world;
 mod clock;
 mod people;
 mod git;
+mod registry;
 mod notes;
 mod line;
 mod step;

@@ -14,11 +14,16 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::laws::Who;
+use crate::people;
 use crate::server::{Answer, Refused, Request, Server, Watch};
 use crate::world::{Trouble, World};
 
 /// How often the server says where a watch stands.
 const BOOKMARK: Duration = Duration::from_mins(1);
+/// What stands in the path of the agent's kinds.
+const OWN_KINDS: &str = ".toolkit.fluxcd.io/";
+/// How many milliseconds a request may be late at most.
+const SLOW: u64 = 30_000;
 /// After how long the server ends a watch.
 const WATCH_LIFE: Duration = Duration::from_secs(290);
 
@@ -74,6 +79,7 @@ impl tower::Service<http::Request<Body>> for Line {
         Box::pin(async move {
             let request = read(request).await?;
             let fate = line.sent(&request);
+            let who = Who::Agent(line.agent, line.world.time());
             let (answer, answered) = oneshot::channel();
             // What was sent arrives, whatever becomes of who sent it.
             tokio::spawn(async move {
@@ -81,7 +87,7 @@ impl tower::Service<http::Request<Body>> for Line {
                     return;
                 }
                 sleep(fate.before).await;
-                let Some(reply) = line.arrive(&request, fate.trouble) else { return };
+                let Some(reply) = line.arrive(who, &request, fate.trouble) else { return };
                 sleep(fate.after).await;
                 line.world.thawed(line.agent).await;
                 if line.world.inner().cut_off.contains(line.agent) {
@@ -128,12 +134,19 @@ impl Line {
         let weather = inner.weather.get(self.agent).filter(|weather| time < weather.until).cloned();
         let trouble =
             weather.filter(|weather| inner.chance.happens(weather.percent)).map(|weather| weather.trouble);
-        let longest = if trouble == Some(Trouble::Slow) { 30_000 } else { 40 };
-        Fate { is_sent, trouble, before: inner.chance.millis(longest), after: inner.chance.millis(longest) }
+        let longest = if trouble == Some(Trouble::Slow) { SLOW } else { 40 };
+        let stalled = inner.stalled(self.agent, request, time);
+        let before = stalled.unwrap_or_default() + inner.chance.millis(longest);
+        Fate { is_sent, trouble, before, after: inner.chance.millis(longest) }
     }
 
     /// A request reaches the server; `None` where it or its answer is lost.
-    fn arrive(&self, request: &Request, trouble: Option<Trouble>) -> Option<http::Response<Reply>> {
+    fn arrive(
+        &self,
+        who: Who<'static>,
+        request: &Request,
+        trouble: Option<Trouble>,
+    ) -> Option<http::Response<Reply>> {
         if self.world.inner().cut_off.contains(self.agent) {
             return None;
         }
@@ -147,16 +160,25 @@ impl Line {
                 return Some(whole(code, &body));
             }
             Some(Trouble::Twice) if !request.path.contains("watch=true") => {
-                self.world.answer(Who::Agent(self.agent), request);
+                self.world.answer(who, request);
+            }
+            Some(Trouble::Again) if request.is_write() => self.repeat(who, request.clone()),
+            Some(Trouble::Raced) if request.is_write() && request.method != "POST" => {
+                people::race(&self.world, request);
             }
             _ => {}
         }
-        let answer = self.world.answer(Who::Agent(self.agent), request);
+        let answer = self.world.answer(who, request);
         if trouble == Some(Trouble::LostAfter) {
             return None;
         }
         Some(match answer {
-            Answer::Body(code, body) => whole(code, &body),
+            Answer::Body(code, body) => {
+                if request.path.contains(OWN_KINDS) {
+                    self.show(&body);
+                }
+                whole(code, &body)
+            }
             Answer::Watch(watch) => {
                 let (sender, receiver) = mpsc::unbounded_channel();
                 tokio::spawn(self.clone().pump(*watch, sender));
@@ -165,14 +187,39 @@ impl Line {
         })
     }
 
+    /// The agent is shown an object, or a list of some.
+    fn show(&self, body: &Value) {
+        let time = self.world.time();
+        let mut inner = self.world.inner();
+        let items = body["items"].as_array().map_or(std::slice::from_ref(body), Vec::as_slice);
+        items.iter().for_each(|object| inner.laws.memory.show(self.agent, object, time));
+    }
+
+    /// Lets a request arrive once more, unless that would make anew what has gone meanwhile: no client can do
+    /// anything about that.
+    fn repeat(&self, who: Who<'static>, request: Request) {
+        let world = self.world.clone();
+        let delay = world.inner().chance.millis(SLOW);
+        tokio::spawn(async move {
+            sleep(delay).await;
+            let is_there = world.inner().server.is_there(&request.path);
+            if is_there {
+                world.tell(|| format!("once more: {} {}", request.method, request.path));
+                world.answer(who, &request);
+            }
+        });
+    }
+
     /// Shows what a watch has to show, each event a while after it happened.
     async fn pump(self, mut watch: Watch, sender: mpsc::UnboundedSender<Bytes>) {
-        let cuts = self.world.inner().cuts;
+        let (cuts, changes) = {
+            let mut inner = self.world.inner();
+            (inner.cuts, inner.changed(&watch))
+        };
         let end = Instant::now() + WATCH_LIFE;
         let mut bookmark = Instant::now() + BOOKMARK;
-        let line = |event: String| Bytes::from(event + "\n");
         loop {
-            let mut changed = pin!(self.world.changed.notified());
+            let mut changed = pin!(changes.notified());
             // From here on no change is missed.
             changed.as_mut().enable();
             let (event, delay, is_cut_off) = {
@@ -189,7 +236,13 @@ impl Line {
             if let Some(event) = event {
                 sleep(delay).await;
                 self.world.thawed(self.agent).await;
-                if is_cut_off || self.world.inner().cuts != cuts || sender.send(line(event)).is_err() {
+                if is_cut_off || self.world.inner().cuts != cuts {
+                    return;
+                }
+                if let Some(object) = event.change.object().filter(|_| watch.is_of_the_agent()) {
+                    self.show(object);
+                }
+                if sender.send(event.line().into()).is_err() {
                     return;
                 }
                 continue;
@@ -201,7 +254,7 @@ impl Line {
                 () = sleep_until(end) => return,
                 () = sleep_until(bookmark) => {
                     bookmark += BOOKMARK;
-                    if sender.send(line(Server::bookmark(&watch))).is_err() {
+                    if sender.send(Server::bookmark(&watch).into()).is_err() {
                         return;
                     }
                 }
@@ -219,8 +272,9 @@ fn response(code: u16, body: Reply) -> http::Response<Reply> {
 
 fn whole(code: u16, body: &Value) -> http::Response<Reply> {
     let text = match body {
-        Value::String(text) => text.clone(),
-        body => body.to_string(),
+        Value::String(text) => text.clone().into_bytes(),
+        // Not by way of a formatter, which takes twice the time.
+        body => serde_json::to_vec(body).unwrap_or_default(),
     };
     let mut response = response(code, Reply::Once(Some(Bytes::from(text))));
     if code == 429 {

@@ -1,5 +1,7 @@
 //! What people do: commits, edits of live objects, and what they ask of the agent.
 
+mod hands;
+
 use serde_json::{Value, json};
 
 use lockgate_base::keys::LEASE;
@@ -9,6 +11,10 @@ use crate::platform::{APPS, HOME, INPUTS, Platform, input};
 use crate::server::Key;
 use crate::subject::{self, SUBJECTS, Subject, owner};
 use crate::world::World;
+
+pub(crate) use hands::{
+    ask, ask_no_more, clear_managers, disown, drop_lease, hold, let_go, race, strip, touch_lease,
+};
 
 const MERGE: &str = "application/merge-patch+json";
 const JSON: &str = "application/json";
@@ -156,15 +162,14 @@ pub(crate) fn patch_subject(world: &World, salt: u64, patch: impl Fn(&dyn Subjec
 
 /// Resumes all that is suspended.
 pub(crate) fn resume(world: &World) {
-    let is_suspended = |object: &Value| object.pointer("/spec/suspend") == Some(&Value::Bool(true));
-    let keys: Vec<Key> = {
-        let inner = world.inner();
-        let suspended = inner.server.objects().filter(|(_, object)| is_suspended(object));
-        suspended.map(|(key, _)| key.clone()).collect()
-    };
-    for key in keys {
-        let path = format!("{}?fieldManager=flux", path_of(world, &key));
-        world.person("PATCH", &path, MERGE, &json!({"spec": {"suspend": null}}));
+    let is_suspended = |_: &Key, object: &Value| object.pointer("/spec/suspend") == Some(&Value::Bool(true));
+    for path in hands::paths(world, is_suspended) {
+        world.person(
+            "PATCH",
+            &format!("{path}?fieldManager=flux"),
+            MERGE,
+            &json!({"spec": {"suspend": null}}),
+        );
     }
 }
 
@@ -212,9 +217,14 @@ pub(crate) fn restore_inputs(world: &World) {
     }
 }
 
-/// Someone takes the lease by force.
+/// Where the lease is.
+fn lease() -> String {
+    format!("/apis/coordination.k8s.io/v1/namespaces/{HOME}/leases/{LEASE}")
+}
+
+/// Someone takes the lease by force, or renews it after that.
 pub(crate) fn steal(world: &World) {
-    let path = format!("/apis/coordination.k8s.io/v1/namespaces/{HOME}/leases/{LEASE}");
+    let path = lease();
     let renewed =
         format!("{}Z", crate::moment::stamp(world.time()).trim_end_matches('Z').to_owned() + ".000000");
     let taken = json!({"metadata": {"annotations": {"lockgate.dev/holder": null}},

@@ -1,6 +1,7 @@
 //! The platform that people keep in Git: Kustomizations and their objects, and the files that they are
 //! written to.
 
+mod pushed;
 mod thing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::server::Key;
 
+pub(crate) use pushed::{ARCHIVE, CHART, artifact, chart_version, index, index_revision};
 pub(crate) use thing::{Form, Thing, definition_name};
 
 /// Where everything of the agent is.
@@ -39,6 +41,10 @@ pub(crate) struct Unit {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Platform {
     pub(crate) units: BTreeMap<String, Unit>,
+    /// Which artifact is tagged in the registry, where a pipeline has pushed it.
+    pub(crate) artifact: u64,
+    /// The number of the newest version of the chart that the Helm repository has.
+    pub(crate) charts: u64,
 }
 
 impl Platform {
@@ -63,23 +69,28 @@ impl Platform {
         self.units.iter().filter(holds).map(|(name, _)| name).collect()
     }
 
-    /// Whether nothing in Git keeps a Kustomization from becoming ready.
-    pub(crate) fn can_be_ready(&self, name: &str) -> bool {
+    /// Whether nothing in Git keeps a Kustomization from becoming ready. `stuck` are those that are refused
+    /// for what is on the cluster.
+    pub(crate) fn can_be_ready(&self, name: &str, stuck: &BTreeSet<String>) -> bool {
         let Some(unit) = self.units.get(name) else { return false };
-        let is_broken = unit.wait && unit.things.values().any(|thing| thing.broken);
+        let is_broken = stuck.contains(name) || unit.wait && unit.things.values().any(|thing| thing.broken);
         // What stands in a namespace, or is of a kind, that another brings can be applied once that has.
         let is_there = |within: &String| {
             self.things().filter(|(_, thing, _)| *thing == within).any(|(holder, ..)| {
-                holder == name || !self.depends(holder, name) && self.comes_up(holder, &mut BTreeSet::new())
+                holder == name
+                    || !self.depends(holder, name) && self.comes_up(holder, stuck, &mut BTreeSet::new())
             })
         };
         !is_broken
             && unit.things.values().filter_map(|thing| thing.within.as_ref()).all(is_there)
-            && unit.depends_on.iter().all(|dependency| self.can_be_ready(dependency))
+            && unit.depends_on.iter().all(|dependency| self.can_be_ready(dependency, stuck))
     }
 
     /// Whether all that a Kustomization depends on, and itself, needs nothing of others.
-    fn comes_up(&self, name: &str, seen: &mut BTreeSet<String>) -> bool {
+    fn comes_up(&self, name: &str, stuck: &BTreeSet<String>, seen: &mut BTreeSet<String>) -> bool {
+        if stuck.contains(name) {
+            return false;
+        }
         if !seen.insert(name.to_owned()) {
             return true;
         }
@@ -88,7 +99,7 @@ impl Platform {
             thing.within.as_ref().is_none_or(|within| unit.things.contains_key(within)) && !thing.broken
         };
         unit.things.values().all(needs)
-            && unit.depends_on.iter().all(|dependency| self.comes_up(dependency, seen))
+            && unit.depends_on.iter().all(|dependency| self.comes_up(dependency, stuck, seen))
     }
 }
 

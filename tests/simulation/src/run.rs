@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockgate::tested::{AgentConfig, Client, Sources, run_agent};
+use lockgate_base::keys::{PRUNE, RECONCILE};
 use lockgate_core::pipeline::workers::{Ended, Work, Workers};
 use lockgate_core::plan::DriftPolicy;
 use lockgate_core::quarantine::Marks;
@@ -33,6 +34,8 @@ const SETTLED_WITHIN: Duration = Duration::from_mins(15);
 const QUIET: (Duration, Duration) = (Duration::from_mins(2), Duration::from_mins(10));
 /// How often it is looked whether all is as it must be.
 const LOOK: Duration = Duration::from_secs(10);
+/// How often another that has taken the lease renews it.
+const RENEWED: Duration = Duration::from_secs(5);
 /// How many requests a Kustomization may cost in that time, and how many the two agents besides: the holder
 /// of the lease renews it each 5 s, and the other looks at it each 2 s.
 const MOST_REQUESTS: (u64, u64) = (100, 800);
@@ -108,7 +111,15 @@ struct Stage {
 enum Later {
     Start(usize),
     Reach(usize),
-    GitUp,
+    HostsUp,
+    /// Who has taken the lease renews it, up to a moment.
+    Renew(Duration),
+}
+
+/// All kinds of sources, as one agent reaches them.
+fn sources(world: &World, agent: &'static str) -> Sources {
+    let host = Arc::new(Host { world: world.clone(), agent });
+    Sources::of_git(host.clone()).and_oci(host.clone()).and_helm(host.clone(), host)
 }
 
 impl Stage {
@@ -141,7 +152,7 @@ impl Stage {
             watch_namespace: None,
             pod: Some(agent.name.into()),
             listen: Vec::new(),
-            sources: Sources::of_git(Arc::new(Host { world: self.world.clone(), agent: agent.name })),
+            sources: sources(&self.world, agent.name),
             clock: agent.clock.clone(),
             workers: Arc::new(InPlace(self.world.clone())),
             marks: Arc::clone(&agent.marks) as Arc<dyn Marks>,
@@ -220,8 +231,17 @@ impl Stage {
                 self.world.inner().cut_off.remove(self.agents[agent].name);
                 self.world.tell(|| format!("{} is reached again", self.agents[agent].name));
             }
-            Some((_, Later::GitUp)) => self.world.inner().git_is_down = false,
+            Some((_, Later::HostsUp)) => self.world.inner().hosts_are_down = false,
+            Some((_, Later::Renew(until))) => self.steal(until),
             None => {}
+        }
+    }
+
+    /// Another takes the lease, and renews it up to a moment.
+    fn steal(&mut self, until: Duration) {
+        people::steal(&self.world);
+        if self.world.time() < until {
+            self.after(RENEWED, Later::Renew(until));
         }
     }
 
@@ -235,6 +255,13 @@ impl Stage {
             Step::Delete(salt) => people::delete(&world, *salt),
             Step::DeleteHouse(salt) => people::delete_house(&world, *salt),
             Step::DeleteSubject(salt) => people::delete_subject(&world, *salt),
+            Step::ClearManagers(salt) => people::clear_managers(&world, *salt),
+            Step::Hold(salt) => people::hold(&world, *salt),
+            Step::LetGo => people::let_go(&world),
+            Step::Strip(salt) => people::strip(&world, *salt),
+            Step::Disown(salt) => people::disown(&world, *salt),
+            Step::Protect(salt) => people::ask(&world, *salt, PRUNE),
+            Step::LeaveAlone(salt) => people::ask(&world, *salt, RECONCILE),
             Step::Edit(salt) => people::patch_subject(&world, *salt, |subject, chance| subject.edit(chance)),
             Step::Input(salt) => people::change_input(&world, *salt),
             Step::Suspend(salt) => {
@@ -252,14 +279,17 @@ impl Stage {
                 world.cut_watches();
             }
             Step::CutWatches => world.cut_watches(),
-            Step::GitDown(span) => {
-                world.inner().git_is_down = true;
-                self.after(*span, Later::GitUp);
+            Step::HostsDown(span) => {
+                world.inner().hosts_are_down = true;
+                self.after(*span, Later::HostsUp);
             }
-            Step::Steal => people::steal(&world),
+            Step::Steal(span) => self.steal(world.time() + *span),
+            Step::TouchLease => people::touch_lease(&world),
+            Step::DropLease => people::drop_lease(&world),
             Step::Weather(agent, ..)
             | Step::CutOff(agent, _)
             | Step::Freeze(agent, _)
+            | Step::Stall(agent, ..)
             | Step::Kill(agent, ..)
             | Step::End(agent, _)
             | Step::LoseFolder(agent)
@@ -282,6 +312,7 @@ impl Stage {
                 self.after(span, Later::Reach(agent));
             }
             Step::Freeze(_, span) => drop(world.inner().frozen.insert(name, until(span))),
+            Step::Stall(_, writes, span) => drop(world.inner().stalls.insert(name, (writes, span))),
             Step::Kill(_, left, is_sent, pause) => {
                 world.inner().dooms.insert(name, Doom { left, is_sent, pause });
             }
@@ -300,10 +331,13 @@ impl Stage {
     /// People and faults stop.
     fn calm(&mut self) {
         self.world.tell(|| "calm");
+        self.later.retain(|_, later| !matches!(later, Later::Renew(_)));
         while !self.later.is_empty() {
             self.do_later();
         }
         people::resume(&self.world);
+        people::let_go(&self.world);
+        people::ask_no_more(&self.world);
         people::restore_inputs(&self.world);
         let mut inner = self.world.inner();
         inner.server.denied.clear();
@@ -311,8 +345,9 @@ impl Stage {
         inner.late.clear();
         inner.cut_off.clear();
         inner.frozen.clear();
+        inner.stalls.clear();
         inner.dooms.clear();
-        inner.git_is_down = false;
+        inner.hosts_are_down = false;
     }
 
     /// What is not yet as it must be; of that the first alone while it is waited for.

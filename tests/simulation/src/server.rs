@@ -21,6 +21,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub use controllers::{BROKEN, Task, Waiting};
+pub use read::Event;
 pub use status::Refused;
 pub use store::{Change, Key};
 pub use write::sorted;
@@ -71,6 +72,18 @@ pub struct Watch {
     since: u64,
 }
 
+impl Watch {
+    /// Group and plural of what it shows.
+    pub fn kind(&self) -> (&str, &str) {
+        (&self.selection.group, &self.selection.plural)
+    }
+
+    /// Whether it shows objects of the agent's kinds.
+    pub fn is_of_the_agent(&self) -> bool {
+        self.selection.group.ends_with(".toolkit.fluxcd.io")
+    }
+}
+
 /// The server.
 #[derive(Debug, Default)]
 pub struct Server {
@@ -115,7 +128,7 @@ impl Server {
         };
         let is_object = object["kind"] != "Status";
         let partial = is_object && read::is_partial(&request.accept);
-        Ok(Answer::Body(code, if partial { Arc::new(read::partial(&object)) } else { object }))
+        Ok(Answer::Body(code, if partial { Arc::new(store::partial(&object)) } else { object }))
     }
 
     fn read(
@@ -141,8 +154,8 @@ impl Server {
         Ok(Answer::Watch(Box::new(Watch { selection, kind, since })))
     }
 
-    /// The next event of a watch, as text; `None` where there is none yet.
-    pub fn next_event(&self, watch: &mut Watch) -> Option<String> {
+    /// The next event of a watch; `None` where there is none yet.
+    pub fn next_event(&self, watch: &mut Watch) -> Option<Event> {
         let log = self.store.log();
         let begin = log.partition_point(|change| change.version <= watch.since);
         for change in &log[begin..] {
@@ -154,7 +167,7 @@ impl Server {
         None
     }
 
-    /// A bookmark of where a watch stands.
+    /// A bookmark of where a watch stands, as a line of its answer.
     pub fn bookmark(watch: &Watch) -> String {
         Selection::bookmark(&watch.kind, watch.since)
     }
@@ -167,6 +180,14 @@ impl Server {
     /// An object as it is.
     pub fn get(&self, key: &Key) -> Option<&Value> {
         self.store.get(key).map(|object| &**object)
+    }
+
+    /// Whether the object of a path is there.
+    pub fn is_there(&self, path: &str) -> bool {
+        let route = Route::parse(path).filter(|route| !route.name.is_empty());
+        route.is_some_and(|route| {
+            self.store.get(&Key::new(&route.group, &route.plural, &route.namespace, &route.name)).is_some()
+        })
     }
 
     /// All objects, in the order of their keys.

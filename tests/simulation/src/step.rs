@@ -34,6 +34,20 @@ pub(crate) enum Step {
     Edit(u64),
     /// Someone changes or deletes an object outside of Git whose values builds take.
     Input(u64),
+    /// Someone clears what is kept of who has set the fields of a live object.
+    ClearManagers(u64),
+    /// Someone puts a finalizer on a live object.
+    Hold(u64),
+    /// Someone takes it off all that have it.
+    LetGo,
+    /// Someone takes the finalizers off an object of the agent's kinds.
+    Strip(u64),
+    /// Someone takes the owner's labels off a live object.
+    Disown(u64),
+    /// Someone asks for a live object not to be pruned.
+    Protect(u64),
+    /// Someone asks for a live object to be left alone.
+    LeaveAlone(u64),
     /// Someone suspends an object of the agent's kinds.
     Suspend(u64),
     /// Someone resumes all.
@@ -67,10 +81,17 @@ pub(crate) enum Step {
     SetClock(usize, i64),
     /// An agent's machine has been suspended for so long.
     Suspended(usize, Duration),
-    /// The Git host is gone for a while.
-    GitDown(Duration),
-    /// Another takes the lease by force, and does not renew it.
-    Steal,
+    /// The hosts of sources are gone for a while.
+    HostsDown(Duration),
+    /// An agent stands still for a while from its so-manieth write from now on, which arrives only after
+    /// that.
+    Stall(usize, u64, Duration),
+    /// Another takes the lease by force, and renews it for a while.
+    Steal(Duration),
+    /// Someone writes to the lease, and leaves its holder as it is.
+    TouchLease,
+    /// Someone deletes the lease.
+    DropLease,
 }
 
 impl fmt::Display for Step {
@@ -124,34 +145,51 @@ fn step(chance: &mut Chance, agents: usize) -> Step {
     let salt = chance.number();
     let agent = chance.index(agents);
     let seconds = |chance: &mut Chance, most: u64| Duration::from_millis(chance.below(most * 1000));
-    match chance.below(100) {
-        0..26 => Step::Commit(salt),
-        26..28 => Step::Rewrite(salt),
-        28..30 => Step::MoveBack,
-        30..37 => Step::Drift(salt),
-        37..41 => Step::Delete(salt),
-        41..43 => Step::DeleteHouse(salt),
-        43..45 => Step::DeleteSubject(salt),
-        45..46 => Step::Edit(salt),
-        46..50 => Step::Input(salt),
-        50..52 => Step::Suspend(salt),
-        52..53 => Step::Resume,
-        53..55 => Step::Annotate(salt),
-        55..56 => Step::Deny(salt),
-        56..57 => Step::Allow,
-        57..69 => Step::Weather(agent, trouble(chance), 5 + chance.below(60), seconds(chance, 90)),
-        69..72 => Step::CutOff(agent, seconds(chance, 60)),
-        72..75 => Step::Freeze(agent, seconds(chance, 60)),
-        75..82 => Step::Kill(agent, 1 + chance.below(40), chance.happens(50), seconds(chance, 20)),
-        82..85 => Step::End(agent, seconds(chance, 20)),
-        85..87 => Step::LoseFolder(agent),
-        87..88 => Step::LateWatches(agent, seconds(chance, 90)),
-        88..90 => Step::CutWatches,
-        90..92 => Step::Compact,
-        92..94 => Step::SetClock(agent, i64::try_from(chance.below(7200)).unwrap_or(0) - 3600),
-        94..96 => Step::Suspended(agent, seconds(chance, 60)),
-        96..98 => Step::GitDown(seconds(chance, 120)),
-        _ => Step::Steal,
+    match chance.below(120) {
+        0..30 => Step::Commit(salt),
+        30..32 => Step::Rewrite(salt),
+        32..34 => Step::MoveBack,
+        34..56 => touch(chance, salt),
+        56..58 => Step::DeleteSubject(salt),
+        58..59 => Step::Edit(salt),
+        59..62 => Step::Input(salt),
+        62..64 => Step::Suspend(salt),
+        64..65 => Step::Resume,
+        65..67 => Step::Annotate(salt),
+        67..68 => Step::Deny(salt),
+        68..69 => Step::Allow,
+        69..83 => Step::Weather(agent, trouble(chance), 5 + chance.below(60), seconds(chance, 90)),
+        83..86 => Step::CutOff(agent, seconds(chance, 60)),
+        86..88 => Step::Freeze(agent, seconds(chance, 60)),
+        88..91 => Step::Stall(agent, 1 + chance.below(30), seconds(chance, 60)),
+        91..97 => Step::Kill(agent, 1 + chance.below(40), chance.happens(50), seconds(chance, 20)),
+        97..100 => Step::End(agent, seconds(chance, 20)),
+        100..102 => Step::LoseFolder(agent),
+        102..104 => Step::LateWatches(agent, seconds(chance, 90)),
+        104..106 => Step::CutWatches,
+        106..108 => Step::Compact,
+        108..110 => Step::SetClock(agent, i64::try_from(chance.below(7200)).unwrap_or(0) - 3600),
+        110..112 => Step::Suspended(agent, seconds(chance, 60)),
+        112..114 => Step::HostsDown(seconds(chance, 120)),
+        114..116 => Step::Steal(seconds(chance, 60)),
+        116..118 => Step::TouchLease,
+        _ => Step::DropLease,
+    }
+}
+
+/// What someone does to a live object.
+fn touch(chance: &mut Chance, salt: u64) -> Step {
+    match chance.below(22) {
+        0..7 => Step::Drift(salt),
+        7..11 => Step::Delete(salt),
+        11..13 => Step::DeleteHouse(salt),
+        13..15 => Step::ClearManagers(salt),
+        15..17 => Step::Hold(salt),
+        17 => Step::LetGo,
+        18 => Step::Strip(salt),
+        19 => Step::Disown(salt),
+        20 => Step::Protect(salt),
+        _ => Step::LeaveAlone(salt),
     }
 }
 
@@ -160,6 +198,8 @@ fn trouble(chance: &mut Chance) -> Trouble {
         Trouble::LostBefore,
         Trouble::LostAfter,
         Trouble::Twice,
+        Trouble::Again,
+        Trouble::Raced,
         Trouble::Slow,
         Trouble::Refused(409),
         Trouble::Refused(429),

@@ -3,10 +3,17 @@
 //! each other.
 
 mod commit;
+mod end;
+mod hands;
 mod kustomization;
 mod source;
+mod git_repository;
+mod oci_repository;
+mod helm_repository;
+mod helm_chart;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lockgate_core::api::KindInfo;
@@ -17,7 +24,9 @@ use crate::platform::{HOME, Platform};
 use crate::server::{Change, Key, Server};
 
 pub(crate) use commit::first;
-pub(crate) use kustomization::{held, owner, too_early, unnamed};
+pub(crate) use end::stuck;
+pub(crate) use hands::{HELD, TOUCHED, foreign, meddled, misplaced, stale, taken_off};
+pub(crate) use kustomization::{before_dependents, held, owner, too_early, unnamed};
 
 /// A kind of the agent's: what of it is in Git, what people do to it, and what must become of it.
 pub(crate) trait Subject: Sync {
@@ -44,12 +53,23 @@ pub(crate) trait Subject: Sync {
 }
 
 /// All kinds that take part.
-pub(crate) const SUBJECTS: [&dyn Subject; 2] = [&kustomization::Kustomizations, &source::Sources];
+pub(crate) const SUBJECTS: [&dyn Subject; 5] = [
+    &kustomization::Kustomizations,
+    &git_repository::GitRepositories,
+    &oci_repository::OciRepositories,
+    &helm_repository::HelmRepositories,
+    &helm_chart::HelmCharts,
+];
 
 /// A change that an agent has made to an object of its kinds.
 pub(crate) struct Told<'t> {
     pub(crate) change: &'t Change,
     pub(crate) time: Duration,
+    pub(crate) agent: &'t str,
+    /// When the agent sent the request.
+    pub(crate) sent: Duration,
+    /// Which agent wrote the lease last.
+    pub(crate) holder: Option<String>,
     pub(crate) commits: &'t [Platform],
     pub(crate) server: &'t Server,
 }
@@ -65,6 +85,15 @@ pub(crate) struct End<'e> {
     pub(crate) memory: &'e Memory,
     /// Whether the first problem will do.
     pub(crate) is_brief: bool,
+    /// The Kustomizations that hold what was changed and cannot be, and may not be made anew.
+    pub(crate) stuck: BTreeSet<String>,
+}
+
+impl End<'_> {
+    /// Whether nothing keeps a Kustomization from becoming ready.
+    fn can_be_ready(&self, name: &str) -> bool {
+        self.platform.can_be_ready(name, &self.stuck)
+    }
 }
 
 /// What happened before, as far as laws ask for it.
@@ -76,17 +105,78 @@ pub(crate) struct Memory {
     pub(crate) applied: BTreeMap<String, BTreeSet<String>>,
     /// Kustomizations that did not prune once.
     pub(crate) unpruned: BTreeSet<String>,
-    /// When somebody other than an agent last changed an object.
+    /// When a person last changed an object, or a controller deleted it.
     pub(crate) touched: BTreeMap<Key, Duration>,
+    /// Objects of which nobody knows any more who has set their fields.
+    pub(crate) unmanaged: BTreeSet<Key>,
+    /// Objects that somebody has asked once to be left alone, or not to be pruned.
+    pub(crate) spared: BTreeSet<Key>,
+    /// Which agent was shown an object of the agent's kinds first when, by the object's uid; and when it was
+    /// shown that the object is being deleted.
+    pub(crate) shown: BTreeMap<(String, String), Duration>,
+    pub(crate) shown_leaving: BTreeMap<(String, String), Duration>,
+    /// Which agent has changed the inventory of an object last.
+    pub(crate) inventoried: BTreeMap<Key, String>,
     /// When the specification of an object of the agent's kinds was last changed, other than by its creation.
     pub(crate) respecified: BTreeMap<Key, Duration>,
 }
 
 impl Memory {
+    /// A person or a controller has changed an object.
+    pub(crate) fn met(&mut self, change: &Change, is_person: bool, time: Duration) {
+        let Change { key, before, after, .. } = change;
+        if is_person || after.is_none() {
+            self.touched.insert(key.clone(), time);
+        }
+        let is_managed = |object: &Value| object["metadata"].get("managedFields").is_some();
+        match (before, after) {
+            (Some(before), Some(after)) if is_managed(before) && !is_managed(after) => {
+                self.unmanaged.insert(key.clone());
+            }
+            (_, None) => drop(self.unmanaged.remove(key)),
+            _ => {}
+        }
+        if after.as_ref().is_some_and(|after| hands::is_spared(after)) {
+            self.spared.insert(key.clone());
+        }
+        // Without the agent's finalizer nothing of what it held is pruned.
+        let is_held = |object: &Arc<Value>| object["metadata"].get("finalizers").is_some();
+        if is_person && of(key).is_some() && !after.as_ref().is_some_and(is_held) {
+            self.unpruned.insert(key.name.clone());
+        }
+    }
+
+    /// An agent has changed an object.
+    pub(crate) fn wrote(&mut self, change: &Change, agent: &str) {
+        let inventory = |object: &Option<Arc<Value>>| object.as_ref()?.pointer("/status/inventory").cloned();
+        if change.after.is_none() {
+            self.unmanaged.remove(&change.key);
+            self.inventoried.remove(&change.key);
+        } else if of(&change.key).is_some() && inventory(&change.before) != inventory(&change.after) {
+            self.inventoried.insert(change.key.clone(), agent.to_owned());
+        }
+    }
+
+    /// An agent is shown an object of the agent's kinds.
+    pub(crate) fn show(&mut self, agent: &str, object: &Value, time: Duration) {
+        let Some(uid) = object["metadata"]["uid"].as_str() else { return };
+        let what = (agent.to_owned(), uid.to_owned());
+        if object["metadata"].get("deletionTimestamp").is_some() {
+            self.shown_leaving.entry(what.clone()).or_insert(time);
+        }
+        self.shown.entry(what).or_insert(time);
+    }
+
     /// Whether somebody other than an agent has changed an object within the last few minutes.
     pub(crate) fn is_touched(&self, key: &Key, time: Duration) -> bool {
         let recently = |at: &Duration| time.saturating_sub(*at) < Duration::from_mins(5);
         self.touched.get(key).is_some_and(recently)
+    }
+
+    /// The commits that the branch was at since it was at this one first.
+    pub(crate) fn heads_ever_since(&self, commit: Option<usize>) -> &[usize] {
+        let since = self.heads.iter().position(|head| Some(*head) == commit).unwrap_or(0);
+        &self.heads[since..]
     }
 
     /// The commits that the branch was at since it was at this one last.

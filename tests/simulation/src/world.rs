@@ -12,7 +12,7 @@ use crate::chance::Chance;
 use crate::laws::{Laws, Made, Who};
 use crate::moment::stamp;
 use crate::platform::{INPUTS, Platform};
-use crate::server::{Answer, Request, Server, Task, Waiting};
+use crate::server::{Answer, Change, Request, Server, Task, Waiting, Watch};
 
 /// What may go wrong with requests, for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,10 @@ pub(crate) enum Trouble {
     LostAfter,
     /// The request reaches the server twice.
     Twice,
+    /// It reaches the server once more, up to half a minute later.
+    Again,
+    /// Right before it, another write reaches the same object.
+    Raced,
     /// Request and answer take up to half a minute.
     Slow,
     /// The server answers with this code, and does nothing.
@@ -57,7 +61,7 @@ pub(crate) struct Inner {
     pub(crate) parents: Vec<Option<usize>>,
     /// The commit at the head of the branch.
     pub(crate) head: usize,
-    pub(crate) git_is_down: bool,
+    pub(crate) hosts_are_down: bool,
     pub(crate) folders: BTreeMap<&'static str, Folder>,
     /// What the objects outside of Git hold whose values builds take.
     pub(crate) inputs: [u64; INPUTS.len()],
@@ -70,6 +74,8 @@ pub(crate) struct Inner {
     pub(crate) cut_off: BTreeSet<&'static str>,
     /// Agents that stand still up to a moment.
     pub(crate) frozen: BTreeMap<&'static str, Duration>,
+    /// After how many writes an agent will stand still, and for how long.
+    pub(crate) stalls: BTreeMap<&'static str, (u64, Duration)>,
     /// What has happened; `None` where nobody wants to know.
     pub(crate) history: Option<Vec<String>>,
     pub(crate) laws: Laws,
@@ -82,6 +88,9 @@ pub(crate) struct Inner {
     pub(crate) builds: u64,
     /// Changes whose tasks have been given to controllers.
     handed: usize,
+    /// Told when an object of a kind has changed, by its group and plural, or the watches are cut. It wakes
+    /// in the order in which it was asked; a channel of tokio's `watch` module does so by chance.
+    watched: BTreeMap<(String, String), Arc<Notify>>,
 }
 
 /// How an agent is going to end.
@@ -100,9 +109,6 @@ pub(crate) struct Doom {
 pub(crate) struct World {
     inner: Arc<Mutex<Inner>>,
     begin: Instant,
-    /// Told when an object has changed or the watches are cut. It wakes in the order in which it was asked; a
-    /// channel of tokio's `watch` module does so by chance.
-    pub(crate) changed: Arc<Notify>,
     /// Told when an agent is to end now.
     pub(crate) doom: Arc<Notify>,
 }
@@ -116,7 +122,7 @@ impl World {
             commits: vec![platform],
             parents: vec![None],
             head: 0,
-            git_is_down: false,
+            hosts_are_down: false,
             folders: BTreeMap::new(),
             inputs: [0; INPUTS.len()],
             weather: BTreeMap::new(),
@@ -124,18 +130,15 @@ impl World {
             late: BTreeMap::new(),
             cut_off: BTreeSet::new(),
             frozen: BTreeMap::new(),
+            stalls: BTreeMap::new(),
             history: is_told.then(Vec::new),
             dooms: BTreeMap::new(),
             requests: 0,
             builds: 0,
             handed: 0,
+            watched: BTreeMap::new(),
         };
-        Self {
-            inner: Arc::new(Mutex::new(inner)),
-            begin: Instant::now(),
-            changed: Arc::new(Notify::new()),
-            doom: Arc::new(Notify::new()),
-        }
+        Self { inner: Arc::new(Mutex::new(inner)), begin: Instant::now(), doom: Arc::new(Notify::new()) }
     }
 
     /// What is shared. Not to be held across an await.
@@ -191,7 +194,7 @@ impl World {
                 Answer::Watch(_) => 200,
             };
             self.tell(|| {
-                let who = if let Who::Agent(agent) = who { agent } else { "person" };
+                let who = if let Who::Agent(agent, _) = who { agent } else { "person" };
                 let path = request.path.split("fieldManager").next().unwrap_or_default();
                 let body = String::from_utf8_lossy(&request.body);
                 let told = if request.path.contains("/status") { body.as_ref() } else { "" };
@@ -222,8 +225,9 @@ impl World {
 
     /// Ends all watches.
     pub(crate) fn cut_watches(&self) {
-        self.inner().cuts += 1;
-        self.changed.notify_waiters();
+        let mut inner = self.inner();
+        inner.cuts += 1;
+        inner.watched.values().for_each(|watched| watched.notify_waiters());
     }
 
     /// A request of a person, which always gets through.
@@ -265,13 +269,43 @@ impl Inner {
         false
     }
 
-    /// Holds what was changed since there were `known` changes against the laws.
-    fn hold(&mut self, who: Who<'_>, known: usize, is_delete: bool, time: Duration) {
-        let Self { laws, commits, server, .. } = self;
-        let changes = server.changes_since(known);
-        if !changes.is_empty() {
-            laws.made(&Made { who, changes, is_delete, time }, commits, server);
+    /// Lets an agent stand still from a write on, where it is to. Returns how much later that arrives.
+    pub(crate) fn stalled(
+        &mut self,
+        agent: &'static str,
+        request: &Request,
+        time: Duration,
+    ) -> Option<Duration> {
+        let (left, span) = self.stalls.get_mut(agent)?;
+        if !request.is_write() || request.path.contains("/leases") {
+            return None;
         }
+        *left = left.saturating_sub(1);
+        let span = (*left == 0).then_some(*span)?;
+        self.stalls.remove(agent);
+        self.frozen.insert(agent, time + span);
+        Some(span)
+    }
+
+    /// Holds what was changed since there were `known` changes against the laws, and tells the watches.
+    fn hold(&mut self, who: Who<'_>, known: usize, is_delete: bool, time: Duration) {
+        let Self { laws, commits, server, watched, .. } = self;
+        let changes = server.changes_since(known);
+        if changes.is_empty() {
+            return;
+        }
+        laws.made(&Made { who, changes, is_delete, time }, commits, server);
+        for Change { key, .. } in changes.iter().map(|change| &**change) {
+            if let Some(watched) = watched.get(&(key.group.clone(), key.plural.clone())) {
+                watched.notify_waiters();
+            }
+        }
+    }
+
+    /// What tells of changes of a kind.
+    pub(crate) fn changed(&mut self, watch: &Watch) -> Arc<Notify> {
+        let (group, plural) = watch.kind();
+        Arc::clone(self.watched.entry((group.to_owned(), plural.to_owned())).or_default())
     }
 
     /// What controllers have to do about what has changed since they were asked last, and when.

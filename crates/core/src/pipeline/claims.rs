@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::build::{build_spec, supported};
 use super::decide::managed;
 use super::dress::place;
-use super::gather::{ByHand, gather};
+use super::gather::{ByHand, Gathered, gather};
 use super::memo::Memo;
 use super::ports::{ObjectReference, Reads};
 use super::workers::{self, Workers};
@@ -307,8 +307,14 @@ async fn built(
     workers: &dyn Workers,
 ) -> Option<HashSet<ObjectId>> {
     let supported = supported(kustomization).ok()?;
-    let gathered = gather(own, &supported, &ByHand::NOTHING, &mut Redactor::default()).await.ok()?;
-    let (spec, tree) = (kustomization.spec.clone(), snapshot.tree.clone());
+    let (mut spec, tree) = (kustomization.spec.clone(), snapshot.tree.clone());
+    let gathered = gather(own, &supported, &ByHand::NOTHING, &mut Redactor::default()).await;
+    // Where a value is not to be had, it is not reconciled, and yet others must not delete what it is to
+    // hold: hardly any name has a variable in it.
+    let gathered = gathered.unwrap_or_else(|_| {
+        spec.post_build = None;
+        Gathered::none()
+    });
     let memory = workers.memory();
     let build =
         workers::output(workers, move || build_spec(&spec, &tree, gathered, &workers::budget(memory)));

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -80,6 +81,14 @@ pub struct Indexed {
     etag: Option<String>,
 }
 
+impl Indexed {
+    /// Reads an index that is at hand, as YAML or JSON.
+    pub fn read(text: &[u8]) -> Result<Self, IndexError> {
+        let size = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        Ok(Self { index: ChartIndex::read(text)?, digest: Digest::of(text), size, etag: None })
+    }
+}
+
 /// What a request for an index found.
 #[derive(Debug, Clone)]
 pub enum Listed {
@@ -137,6 +146,28 @@ type Place = Arc<tokio::sync::Mutex<Weak<Kept>>>;
 /// What one archive is known by: where it is, to whom it is given, and what is in it. Whoever may not read a
 /// repository gets nothing out of what others have fetched from it.
 type Key = Digest;
+
+/// What a request to a Helm repository will have found.
+pub type Asking<'f, T> = Pin<Box<dyn Future<Output = Result<T, SourceError>> + Send + 'f>>;
+
+/// The port to where Helm repositories are.
+pub trait HelmHost: Send + Sync {
+    /// Asks for an index, within the request's limit by the clock. Dropping the future ends the request.
+    fn index(&self, request: IndexRequest) -> Asking<'_, Listed>;
+
+    /// Asks for an archive, within the request's limit by the clock. Dropping the future ends the request.
+    fn archive(&self, request: ArchiveRequest) -> Asking<'_, Archive>;
+}
+
+impl HelmHost for Helm {
+    fn index(&self, request: IndexRequest) -> Asking<'_, Listed> {
+        Box::pin(Self::index(self, request))
+    }
+
+    fn archive(&self, request: ArchiveRequest) -> Asking<'_, Archive> {
+        Box::pin(Self::archive(self, request))
+    }
+}
 
 /// The adapter for Helm repositories.
 #[derive(Clone)]

@@ -5,9 +5,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use lockgate_base::keys::FORCE;
+
 use super::{APPS, VARIABLE};
 use crate::server::{BROKEN, Key};
 
+/// How the types of Secrets begin that are not the common one.
+const SECRET_TYPE: &str = "simulation.dev/type-";
 /// The group of the kinds that a platform defines.
 const GROUP: &str = "simulation.dev";
 
@@ -19,6 +23,10 @@ pub(crate) struct Thing {
     pub(crate) value: u64,
     /// Whether it never becomes healthy.
     pub(crate) broken: bool,
+    /// What cannot be changed once the object is there.
+    pub(crate) fixed: u64,
+    /// Whether it carries the annotation that has it made anew where that has been changed.
+    pub(crate) forced: bool,
     /// The thing that must be there first: the namespace that it stands in, or the definition of its kind.
     pub(crate) within: Option<String>,
 }
@@ -49,6 +57,11 @@ impl Form {
         matches!(self, Self::ConfigMap | Self::Secret | Self::ServiceAccount)
     }
 
+    /// Whether a field of it cannot be changed, which people change all the same.
+    pub(crate) const fn has_fixed(self) -> bool {
+        matches!(self, Self::Deployment | Self::Secret | Self::Custom)
+    }
+
     /// Whether other things stand in it.
     pub(crate) const fn holds_others(self) -> bool {
         matches!(self, Self::Namespace | Self::Definition)
@@ -56,6 +69,30 @@ impl Form {
 }
 
 impl Thing {
+    /// One in the namespace of all.
+    pub(crate) const fn new(kind: Form, value: u64) -> Self {
+        Self { kind, value, broken: false, fixed: 0, forced: false, within: None }
+    }
+
+    /// What a live object has of what cannot be changed.
+    pub(crate) fn fixed_of(&self, live: &Value) -> u64 {
+        let number = match self.kind {
+            Form::Deployment => live.pointer("/spec/selector/matchLabels/fixed"),
+            Form::Secret => live.get("type"),
+            Form::Custom => return live.pointer("/spec/fixed").and_then(Value::as_u64).unwrap_or_default(),
+            _ => None,
+        };
+        let number = number.and_then(Value::as_str).map(|text| text.trim_start_matches(SECRET_TYPE));
+        number.and_then(|number| number.parse().ok()).unwrap_or_default()
+    }
+
+    /// Whether it is made anew where what cannot be changed is another: by the annotation in Git or on the
+    /// live object, or by `force` of its Kustomization, which means nothing to what holds data of others.
+    pub(crate) fn may_be_made_anew(&self, live: &Value, force: bool) -> bool {
+        let is_forced = live["metadata"]["annotations"].get(FORCE).is_some_and(|said| said == "enabled");
+        self.forced || is_forced || self.kind == Form::Job || force && self.kind != Form::Custom
+    }
+
     /// Group, version, kind and plural.
     fn names(&self) -> (&'static str, &'static str, String, String) {
         let (group, version, kind, plural) = match self.kind {
@@ -110,6 +147,9 @@ impl Thing {
         if self.broken {
             object["metadata"]["annotations"][BROKEN] = "true".into();
         }
+        if self.forced || self.kind == Form::Job {
+            object["metadata"]["annotations"][FORCE] = "enabled".into();
+        }
         if let Some(variable) = variable.filter(|_| self.kind != Form::Definition) {
             object["metadata"]["annotations"][VARIABLE] = variable.into();
         }
@@ -121,25 +161,37 @@ impl Thing {
         let containers = json!([{"name": "main", "image": format!("image:{}", self.value)}]);
         match self.kind {
             Form::ConfigMap => object["data"] = json!({"value": self.value.to_string(), "constant": "x"}),
-            Form::Secret => object["data"] = json!({"value": encoded(&self.value.to_string())}),
+            Form::Secret => {
+                object["data"] = json!({"value": encoded(&self.value.to_string())});
+                if self.fixed > 0 {
+                    object["type"] = format!("{SECRET_TYPE}{}", self.fixed).into();
+                }
+            }
             Form::ServiceAccount | Form::Namespace => {}
             Form::Deployment => {
-                object["spec"] = json!({"replicas": 1, "selector": {"matchLabels": {"app": name}},
-                    "template": {"metadata": {"labels": {"app": name}}, "spec": {"containers": containers}}});
+                let mut labels = json!({"app": name});
+                if self.fixed > 0 {
+                    labels["fixed"] = self.fixed.to_string().into();
+                }
+                object["spec"] = json!({"replicas": 1, "selector": {"matchLabels": labels},
+                    "template": {"metadata": {"labels": labels}, "spec": {"containers": containers}}});
             }
             Form::Job => {
-                object["metadata"]["annotations"]["kustomize.toolkit.fluxcd.io/force"] = "enabled".into();
                 object["spec"] =
                     json!({"template": {"spec": {"restartPolicy": "Never", "containers": containers}}});
             }
             Form::Definition => {
                 let (kind, plural) = defined(name);
-                let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+                let rule = json!({"rule": "self == oldSelf", "message": "value is immutable"});
+                let fixed = json!({"type": "integer", "x-kubernetes-validations": [rule]});
+                let spec = json!({"type": "object", "properties": {"fixed": fixed},
+                    "x-kubernetes-preserve-unknown-fields": true});
+                let schema = json!({"type": "object", "properties": {"spec": spec}});
                 object["spec"] = json!({"group": GROUP, "scope": "Namespaced",
                     "names": {"kind": kind, "plural": plural, "singular": kind.to_lowercase(), "listKind": format!("{kind}List")},
                     "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}]});
             }
-            Form::Custom => object["spec"] = json!({"value": self.value}),
+            Form::Custom => object["spec"] = json!({"value": self.value, "fixed": self.fixed}),
         }
     }
 }

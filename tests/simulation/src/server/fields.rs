@@ -275,7 +275,7 @@ fn names(path: &[String], list: &Value, builtin: bool) -> Vec<String> {
     }
 }
 
-/// Removes a field from an object. What it was the last of stays, empty, where someone holds it.
+/// Removes a field from an object, and with it a map of which it was the last.
 pub(crate) fn remove(at: &mut Vec<String>, value: &mut Value, path: &[String], builtin: bool) {
     let Some((edge, rest)) = path.split_first() else { return };
     if let Some(name) = edge.strip_prefix("f:") {
@@ -288,6 +288,10 @@ pub(crate) fn remove(at: &mut Vec<String>, value: &mut Value, path: &[String], b
         at.push(edge.clone());
         if let Some(child) = value.get_mut(name) {
             remove(at, child, rest, builtin);
+            let is_empty = child.as_object().is_some_and(Map::is_empty);
+            if let Some(map) = value.as_object_mut().filter(|_| is_empty) {
+                map.shift_remove(name);
+            }
         }
         at.pop();
         return;

@@ -19,6 +19,8 @@ pub(crate) struct Kind {
     pub(crate) has_status: bool,
     /// Whether its generation is counted.
     pub(crate) counts: bool,
+    /// Where the value is that its schema lets nobody change, as a JSON pointer.
+    pub(crate) fixed: Option<String>,
 }
 
 impl Kind {
@@ -65,6 +67,15 @@ const SERVED: [(&str, &str, &str, &str, bool, bool, bool, bool); 10] = [
     ),
 ];
 
+/// Where a schema has the rule that a value stays as it is.
+fn fixed_by(schema: &Value, pointer: &str) -> Option<String> {
+    if schema.pointer("/x-kubernetes-validations/0/rule").is_some_and(|rule| rule == "self == oldSelf") {
+        return Some(pointer.to_owned());
+    }
+    let fields = schema["properties"].as_object()?.iter();
+    fields.filter_map(|(name, schema)| fixed_by(schema, &format!("{pointer}/{name}"))).next()
+}
+
 /// The kinds that are served.
 #[derive(Debug, Clone)]
 pub(crate) struct Kinds(Vec<Kind>);
@@ -89,6 +100,12 @@ impl Default for Kinds {
             builtin,
             has_status,
             counts,
+            fixed: match kind {
+                "Deployment" => Some("/spec/selector".into()),
+                "Job" => Some("/spec/template".into()),
+                "Secret" => Some("/type".into()),
+                _ => None,
+            },
         };
         let of_the_agent = |info: &KindInfo| Kind {
             group: info.id.group.into(),
@@ -99,6 +116,7 @@ impl Default for Kinds {
             builtin: false,
             has_status: true,
             counts: true,
+            fixed: None,
         };
         Self(SERVED.iter().map(kind).chain(acted_on().map(of_the_agent)).collect())
     }
@@ -127,6 +145,7 @@ impl Kinds {
             builtin: false,
             has_status: definition.pointer("/spec/versions/0/subresources/status").is_some(),
             counts: true,
+            fixed: fixed_by(&definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"], ""),
         }
     }
 

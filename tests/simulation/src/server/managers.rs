@@ -29,6 +29,9 @@ const UNOWNED: [&str; 9] = [
     "deletionGracePeriodSeconds",
 ];
 
+/// What only a deletion sets, which is recorded as anybody's with all else that nobody manages.
+const LEAVING: [&str; 2] = ["deletionTimestamp", "deletionGracePeriodSeconds"];
+
 /// Who is taken for the writer of all that stands in an object that nobody manages, once it is applied.
 const BEFORE: &str = "before-first-apply";
 
@@ -150,7 +153,7 @@ pub(crate) fn update(
 pub(crate) type Conflicts = Vec<(String, String)>;
 
 /// Applies an object to a live one, which is empty where there is none. Returns the object as it is
-/// afterwards.
+/// afterwards; `None` where it stays as it is.
 pub(crate) fn apply(
     live: &Value,
     applied: &Value,
@@ -158,7 +161,7 @@ pub(crate) fn apply(
     (builtin, has_status): (bool, bool),
     force: bool,
     now: &str,
-) -> Result<Value, Conflicts> {
+) -> Result<Option<Value>, Conflicts> {
     let mut wanted = Fields::of_applied(applied, builtin);
     strip(&mut wanted, writer, has_status);
     let mut all = entries(live);
@@ -166,12 +169,15 @@ pub(crate) fn apply(
         let before = Writer { manager: BEFORE.into(), operation: "Update", ..writer.clone() };
         let (mut fields, _) = Fields::changed(&json!({"metadata": {}}), &bare(live), builtin);
         strip(&mut fields, &before, has_status);
+        for leaving in LEAVING.iter().filter(|leaving| live["metadata"].get(**leaving).is_some()) {
+            fields.insert(&["f:metadata".into(), format!("f:{leaving}")]);
+        }
         all.push(Entry { writer: before, time: now.to_owned(), fields });
     }
     let before = all.iter().find(|entry| entry.writer == *writer).map(|entry| entry.fields.clone());
-    let old = bare(live);
-    let mut merged = old.clone();
-    fields::merge(&mut Vec::new(), &mut merged, &without_unowned(applied), builtin);
+    let mut merged = live.clone();
+    fields::merge(&mut Vec::new(), &mut merged, applied, builtin);
+    keep_unowned(live, &mut merged);
     let mut dropped = before.clone().unwrap_or_default();
     dropped.subtract(&wanted);
     for path in dropped.paths().into_iter().rev() {
@@ -180,7 +186,7 @@ pub(crate) fn apply(
             fields::remove(&mut Vec::new(), &mut merged, &path, builtin);
         }
     }
-    let (mut set, mut removed) = Fields::changed(&old, &merged, builtin);
+    let (mut set, mut removed) = Fields::changed(live, &merged, builtin);
     strip(&mut set, writer, has_status);
     strip(&mut removed, writer, has_status);
     let mut conflicts = Conflicts::new();
@@ -196,7 +202,7 @@ pub(crate) fn apply(
     }
     let is_same = before.as_ref() == Some(&wanted) && set.is_empty() && removed.is_empty();
     if is_same {
-        return Ok(live.clone());
+        return Ok(None);
     }
     // An apply that changes no field of the object leaves the time of its entry as it is, and a new entry
     // without one.
@@ -206,15 +212,17 @@ pub(crate) fn apply(
     all.retain(|entry| entry.writer != *writer);
     all.push(Entry { writer: writer.clone(), time, fields: wanted });
     store(&mut merged, all);
-    Ok(merged)
+    Ok(Some(merged))
 }
 
-fn without_unowned(applied: &Value) -> Value {
-    let mut applied = applied.clone();
-    if let Some(metadata) = applied["metadata"].as_object_mut() {
-        metadata.retain(|name, _| {
-            matches!(name.as_str(), "name" | "namespace") || !UNOWNED.contains(&name.as_str())
-        });
+/// What stands in metadata and belongs to nobody stays as it was, but for the name of what is made.
+fn keep_unowned(live: &Value, merged: &mut Value) {
+    let Some(metadata) = merged["metadata"].as_object_mut() else { return };
+    for name in UNOWNED {
+        match live["metadata"].get(name) {
+            Some(value) => drop(metadata.insert(name.to_owned(), value.clone())),
+            None if matches!(name, "name" | "namespace") => {}
+            None => drop(metadata.shift_remove(name)),
+        }
     }
-    applied
 }

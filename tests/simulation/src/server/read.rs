@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::kinds::Kind;
 use super::route::Route;
-use super::store::{Change, Key};
+use super::store::{Change, Key, partial};
 
 /// What is asked for of a set of objects.
 #[derive(Debug, Clone)]
@@ -52,8 +52,8 @@ impl Selection {
             && self.labels.iter().all(has)
     }
 
-    /// The watch event of a change, as text; `None` where the change is none of what is watched.
-    pub(crate) fn event(&self, change: &Change) -> Option<String> {
+    /// The watch event of a change; `None` where the change is none of what is watched.
+    pub(crate) fn event(&self, change: &Arc<Change>) -> Option<Event> {
         let holds = |object: &Option<Arc<Value>>| {
             object.as_deref().is_some_and(|object| self.holds(&change.key, object))
         };
@@ -63,16 +63,14 @@ impl Selection {
             (true, true) => "MODIFIED",
             (true, false) => "DELETED",
         };
-        // Both are of the version of the change.
-        let object = change.after.as_ref().or(change.before.as_ref())?;
-        let object = if self.metadata { partial(object).to_string() } else { object.to_string() };
-        Some(format!(r#"{{"type":"{kind}","object":{object}}}"#))
+        Some(Event { change: Arc::clone(change), kind, is_partial: self.metadata })
     }
 
     pub(crate) fn bookmark(kind: &Kind, version: u64) -> String {
         json!({"type": "BOOKMARK", "object": {"kind": kind.kind, "apiVersion": kind.api_version(),
             "metadata": {"resourceVersion": version.to_string(), "creationTimestamp": null}}})
         .to_string()
+            + "\n"
     }
 
     pub(crate) fn show(&self, object: &Arc<Value>) -> Arc<Value> {
@@ -105,7 +103,19 @@ pub(crate) fn is_partial(accept: &str) -> bool {
     accept.contains("as=PartialObjectMetadata")
 }
 
-/// Type and metadata alone.
-pub(crate) fn partial(object: &Value) -> Value {
-    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})
+/// What a watch shows of a change.
+#[derive(Debug)]
+pub struct Event {
+    /// The change.
+    pub change: Arc<Change>,
+    kind: &'static str,
+    is_partial: bool,
+}
+
+impl Event {
+    /// A line of the watch's answer.
+    pub fn line(&self) -> String {
+        let object = self.change.text(self.is_partial);
+        format!("{{\"type\":\"{}\",\"object\":{object}}}\n", self.kind)
+    }
 }

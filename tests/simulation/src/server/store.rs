@@ -1,7 +1,7 @@
 //! The objects, and the log of their changes from which watches are served.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Value, json};
 
@@ -36,6 +36,38 @@ pub struct Change {
     pub before: Option<Arc<Value>>,
     /// The object after; `None` where it has gone.
     pub after: Option<Arc<Value>>,
+    /// The object as watches show it, whole and of its metadata alone: several show the same.
+    shown: [OnceLock<String>; 2],
+}
+
+impl Change {
+    fn new(version: u64, key: &Key, before: Option<Arc<Value>>, after: Option<Arc<Value>>) -> Self {
+        Self { version, key: key.clone(), before, after, shown: Default::default() }
+    }
+
+    /// The object as it was left, or was last. Either is of the version of the change.
+    pub fn object(&self) -> Option<&Arc<Value>> {
+        self.after.as_ref().or(self.before.as_ref())
+    }
+
+    /// The object as text, or type and metadata alone.
+    pub(crate) fn text(&self, is_partial: bool) -> &str {
+        self.shown[usize::from(is_partial)].get_or_init(|| match self.object() {
+            Some(object) if is_partial => text(&partial(object)),
+            Some(object) => text(object),
+            None => String::new(),
+        })
+    }
+}
+
+/// A value as JSON.
+pub(crate) fn text(value: &Value) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// Type and metadata alone.
+pub(crate) fn partial(object: &Value) -> Value {
+    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})
 }
 
 /// All objects.
@@ -93,7 +125,7 @@ impl Store {
         let object = Arc::new(object);
         let before = self.objects.insert(key.clone(), Arc::clone(&object));
         let after = Some(Arc::clone(&object));
-        self.log.push(Arc::new(Change { version: self.version, key: key.clone(), before, after }));
+        self.log.push(Arc::new(Change::new(self.version, key, before, after)));
         object
     }
 
@@ -111,8 +143,7 @@ impl Store {
         last["metadata"]["resourceVersion"] = json!(self.version.to_string());
         let last = Arc::new(last);
         let before = Some(Arc::clone(&last));
-        let change = Change { version: self.version, key: key.clone(), before, after: None };
-        self.log.push(Arc::new(change));
+        self.log.push(Arc::new(Change::new(self.version, key, before, None)));
         last
     }
 }

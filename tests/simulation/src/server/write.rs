@@ -93,6 +93,10 @@ impl Server {
         {
             new["metadata"]["managedFields"] = fields.clone();
         }
+        // One empty entry is how they are cleared.
+        if new["metadata"]["managedFields"] == json!([{}]) {
+            set(&mut new["metadata"], "managedFields", None);
+        }
         default(write.kind, &mut new);
         managers::update(old, &mut new, &write.writer("Update"), write.kind.flags(), write.now);
         self.commit(write, Some(old), new).map(|object| (200, object))
@@ -113,8 +117,8 @@ impl Server {
             let mut made = body.clone();
             self.begin(write, &mut made)?;
             let empty = json!({"metadata": {}});
-            let mut applied =
-                managers::apply(&empty, body, &writer, flags, force, write.now).map_err(refused)?;
+            let applied = managers::apply(&empty, body, &writer, flags, force, write.now).map_err(refused)?;
+            let mut applied = applied.unwrap_or(empty);
             for (name, value) in made["metadata"].as_object().into_iter().flatten() {
                 if applied["metadata"].get(name).is_none() {
                     applied["metadata"][name] = value.clone();
@@ -123,7 +127,8 @@ impl Server {
             return self.commit(write, None, applied).map(|object| (201, object));
         };
         check_identity(write, &old, body)?;
-        let mut new = managers::apply(&old, body, &writer, flags, force, write.now).map_err(refused)?;
+        let applied = managers::apply(&old, body, &writer, flags, force, write.now).map_err(refused)?;
+        let Some(mut new) = applied else { return Ok((200, old)) };
         keep_unwritable(write, &old, &mut new);
         self.commit(write, Some(&old), new).map(|object| (200, object))
     }
@@ -209,15 +214,18 @@ impl Server {
                 "Forbidden: field is immutable when `immutable` is set",
             ));
         }
-        let field = match kind.kind.as_str() {
-            "Deployment" => "/spec/selector",
-            "Job" => "/spec/template",
-            "Secret" => "/type",
-            _ => return Ok(()),
-        };
-        if fixed(field) {
+        let Some(field) = &kind.fixed else { return Ok(()) };
+        // A rule about the value before holds where there was one.
+        let has_both = old.pointer(field).is_some() && new.pointer(field).is_some();
+        if fixed(field) && (kind.builtin || has_both) {
             let dotted = field.trim_start_matches('/').replace('/', ".");
-            return Err(Refused::invalid(kind, name, &dotted, "Invalid value: field is immutable"));
+            let what = if kind.builtin { "field" } else { "value" };
+            return Err(Refused::invalid(
+                kind,
+                name,
+                &dotted,
+                &format!("Invalid value: {what} is immutable"),
+            ));
         }
         Ok(())
     }

@@ -42,8 +42,7 @@ fn add_plain(unit: &mut Unit, chance: &mut Chance) -> String {
     let kind = chance.pick(&Form::PLAIN).copied().unwrap_or(Form::ConfigMap);
     let name = format!("thing-{}", chance.below(100_000));
     let broken = matches!(kind, Form::Deployment | Form::Job) && chance.happens(2);
-    let thing = Thing { kind, value: chance.below(1000), broken, within: None };
-    unit.things.insert(name.clone(), thing);
+    unit.things.insert(name.clone(), Thing { broken, ..Thing::new(kind, chance.below(1000)) });
     name
 }
 
@@ -55,7 +54,7 @@ fn add_house(unit: &mut Unit, chance: &mut Chance) -> String {
     } else {
         (Form::Definition, definition_name(number))
     };
-    unit.things.insert(name.clone(), Thing { kind, value: chance.below(1000), broken: false, within: None });
+    unit.things.insert(name.clone(), Thing::new(kind, chance.below(1000)));
     name
 }
 
@@ -63,12 +62,8 @@ fn add_house(unit: &mut Unit, chance: &mut Chance) -> String {
 fn add_within(unit: &mut Unit, within: &str, chance: &mut Chance) {
     let is_namespace = !within.contains('.');
     let kind = if is_namespace { chance.pick(&Form::PLAIN).copied() } else { None };
-    let thing = Thing {
-        kind: kind.unwrap_or(Form::Custom),
-        value: chance.below(1000),
-        broken: false,
-        within: Some(within.to_owned()),
-    };
+    let kind = kind.unwrap_or(Form::Custom);
+    let thing = Thing { within: Some(within.to_owned()), ..Thing::new(kind, chance.below(1000)) };
     unit.things.insert(format!("inner-{}", chance.below(100_000)), thing);
 }
 
@@ -79,12 +74,14 @@ pub(super) fn change(platform: &mut Platform, chance: &mut Chance) -> Option<Str
     let things: Vec<String> = platform.units.get(&name)?.things.keys().cloned().collect();
     let thing = chance.pick(&things)?.clone();
     let told = match chance.below(100) {
-        0..22 => change_thing(platform, &name, &thing, chance),
-        22..32 => drop_thing(platform, &name, &thing),
+        0..18 => change_thing(platform, &name, &thing, chance),
+        18..24 => change_fixed(platform, &name, chance),
+        24..32 => drop_thing(platform, &name, &thing),
         32..44 => move_thing(platform, &name, &other, &thing),
         44..49 => rename_thing(platform, &name, &thing, chance),
         49..53 => share_thing(platform, &name, &other, &thing, chance),
-        53..58 => drop_unit(platform, &name, names.len()),
+        53..56 => drop_unit(platform, &name, names.len()),
+        56..58 => drop_with_dependents(platform, &name),
         58..63 => Some(add_unit(platform, chance)),
         63..67 => rename_unit(platform, &name, chance),
         67..77 => depend(platform, &name, &other),
@@ -103,6 +100,27 @@ fn change_thing(platform: &mut Platform, unit: &str, name: &str, chance: &mut Ch
     thing.value = chance.below(1000);
     thing.broken &= chance.happens(50);
     Some(format!("changes {name} of {unit}"))
+}
+
+/// Changes what cannot be changed of a thing that one Kustomization alone holds. Some may be made anew, by
+/// their own annotation or by their Kustomization's `force`, and some not.
+fn change_fixed(platform: &mut Platform, unit: &str, chance: &mut Chance) -> Option<String> {
+    let all = &platform.units.get(unit)?.things;
+    let names: Vec<String> = all
+        .iter()
+        .filter(|(name, thing)| thing.kind.has_fixed() && platform.holders(&thing.key(name)).len() == 1)
+        .map(|(name, _)| name.clone())
+        .collect();
+    let name = chance.pick(&names)?;
+    let of = platform.units.get_mut(unit)?;
+    let thing = of.things.get_mut(name)?;
+    thing.fixed = chance.below(5);
+    if chance.happens(50) {
+        of.force = true;
+    } else {
+        thing.forced = !chance.happens(10);
+    }
+    Some(format!("changes what cannot be changed of {name} of {unit}"))
 }
 
 /// Drops a thing and what stands in it, unless that leaves a Kustomization with nothing.
@@ -156,7 +174,8 @@ fn share_thing(
     chance: &mut Chance,
 ) -> Option<String> {
     let mut thing = platform.units.get(unit)?.things.get(name)?.clone();
-    if unit == other || !thing.kind.can_be_shared() || platform.units.get(other)?.things.contains_key(name) {
+    let can_be_shared = thing.kind.can_be_shared() && thing.fixed == 0;
+    if unit == other || !can_be_shared || platform.units.get(other)?.things.contains_key(name) {
         return None;
     }
     if chance.happens(30) {
@@ -176,6 +195,19 @@ fn drop_unit(platform: &mut Platform, name: &str, units: usize) -> Option<String
         unit.depends_on.remove(name);
     }
     Some(format!("drops {name}"))
+}
+
+/// Drops a Kustomization and all that depends on it.
+fn drop_with_dependents(platform: &mut Platform, name: &str) -> Option<String> {
+    let names = platform.units.keys();
+    let dropped: Vec<String> =
+        names.filter(|other| *other == name || platform.depends(other, name)).cloned().collect();
+    let houses = |name: &String| platform.units[name].things.values().any(|thing| thing.kind.holds_others());
+    if dropped.len() + 2 > platform.units.len() || dropped.iter().any(houses) {
+        return None;
+    }
+    platform.units.retain(|name, _| !dropped.contains(name));
+    Some(format!("drops {}", dropped.join(", ")))
 }
 
 fn add_unit(platform: &mut Platform, chance: &mut Chance) -> String {

@@ -1,6 +1,5 @@
 //! Kustomizations: what is in Git of them, and the laws about them and about what they hold.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,13 +7,18 @@ use lockgate_core::api::{KindInfo, Kustomization};
 use serde_json::{Value, json};
 
 use super::commit;
+use super::end;
 use super::{End, Memory, Subject, Told, unless_ready};
 use crate::chance::Chance;
-use crate::platform::{Form, HOME, Platform, Thing, Unit, VARIABLE, revision, root, unit_key, variable};
-use crate::server::{Change, Key, Server, sorted};
+use crate::moment::since_begin;
+use crate::platform::{Form, HOME, Platform, Thing, VARIABLE, revision, root, unit_key};
+use crate::server::{Change, Key, Server};
 
 /// The label that names an object's owner.
 const OWNER: &str = "kustomize.toolkit.fluxcd.io/name";
+
+/// `spec.timeout` of all Kustomizations.
+const TIMEOUT: Duration = Duration::from_mins(2);
 
 pub(super) struct Kustomizations;
 
@@ -61,7 +65,9 @@ impl Subject for Kustomizations {
         };
         let (change, name) = (told.change, &told.change.key.name);
         let Some((after, now)) = change.after.as_ref().zip(applied(&change.after)) else { return Vec::new() };
-        if applied(&change.before).as_ref() == Some(&now) {
+        let was_ready = change.before.as_ref().is_some_and(|before| unless_ready(before).is_none());
+        let becomes_ready = !was_ready && unless_ready(after).is_none();
+        if applied(&change.before).as_ref() == Some(&now) && !becomes_ready {
             return Vec::new();
         }
         memory.applied.entry(name.clone()).or_default().insert(now.clone());
@@ -91,31 +97,7 @@ impl Subject for Kustomizations {
     }
 
     fn left_to_do(&self, end: &End<'_>) -> Vec<String> {
-        let mut problems = Vec::new();
-        for (name, unit) in &end.platform.units {
-            if end.is_brief && !problems.is_empty() {
-                return problems;
-            }
-            let Some(object) = end.server.get(&unit_key(name)) else {
-                problems.push(format!("Kustomization {name} is not there"));
-                continue;
-            };
-            if end.platform.can_be_ready(name) {
-                problems.extend(not_ready(name, object, end));
-                problems.extend(inventory_differs(end, (name, unit), object));
-                for (thing_name, thing) in &unit.things {
-                    problems.extend(differs(end, name, (thing_name, thing)));
-                }
-            } else if unit.wait
-                && unit.things.values().any(|thing| thing.broken)
-                && unless_ready(object).is_none()
-            {
-                problems
-                    .push(format!("Kustomization {name} says that it is Ready, and holds what is broken"));
-            }
-        }
-        problems.extend(orphans(end));
-        problems
+        end::left_to_do(end)
     }
 }
 
@@ -205,113 +187,58 @@ pub(crate) fn too_early(change: &Change, server: &Server, memory: &Memory, time:
     ))
 }
 
+/// Law: of Kustomizations that are being deleted, what others depend on goes last, as long as these take
+/// their time.
+pub(crate) fn before_dependents(change: &Change, told: &Told<'_>, memory: &Memory) -> Option<String> {
+    let owner = owner(change.before.as_ref()?)?;
+    let leaves = |object: &Value| {
+        let since = object["metadata"].get("deletionTimestamp").and_then(Value::as_str);
+        since.and_then(since_begin)
+    };
+    leaves(told.server.get(&unit_key(owner))?)?;
+    let is_waited_for = |(key, object): &(&Key, &Value)| {
+        let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
+        let shown = memory.shown_leaving.get(&(told.agent.to_owned(), uid.to_owned()));
+        key.plural == Kustomization::INFO.plural
+            && leaves(object).is_some_and(|since| told.time.saturating_sub(since) < TIMEOUT)
+            && shown.is_some_and(|shown| told.sent.saturating_sub(*shown) > Duration::from_secs(5))
+            && dependencies(object).iter().any(|dependency| dependency == owner)
+    };
+    let (key, _) = told.server.objects().find(is_waited_for)?;
+    Some(format!("{} of {owner} goes before {}, which depends on that", change.key.name, key.name))
+}
+
 /// Law: no object is deleted that a Kustomization holds in its build.
-pub(crate) fn held(who: &str, change: &Change, told: &Told<'_>, memory: &Memory) -> Option<String> {
+pub(crate) fn held(change: &Change, told: &Told<'_>, memory: &Memory) -> Option<String> {
     let before = change.before.as_ref()?;
-    let (owner, key) = (owner(before)?, &change.key);
+    let (who, owner, key) = (told.agent, owner(before)?, &change.key);
+    // What is suspended takes nothing over.
     let stays = |name: &str| {
         let object = told.server.get(&unit_key(name));
-        object.filter(|object| object["metadata"].get("deletionTimestamp").is_none())
+        object.filter(|object| {
+            object["metadata"].get("deletionTimestamp").is_none() && object["spec"]["suspend"] != true
+        })
     };
     let object = told.server.get(&unit_key(owner))?;
     let applied = object.pointer("/status/lastAppliedRevision").and_then(Value::as_str).unwrap_or_default();
     let commit = (0..told.commits.len()).find(|commit| revision(*commit).to_string() == applied);
-    let heads = memory.heads_since(commit);
+    let heads = memory.heads_ever_since(commit);
     if owner == HOME {
         let is_held = heads.iter().all(|head| told.commits[*head].units.contains_key(&key.name));
         return (is_held && stays(owner).is_some())
             .then(|| format!("{who} deletes the Kustomization {}, which is in Git", key.name));
     }
     let holds = |name: &str, head: &usize| {
-        let thing = told.commits[*head].units.get(name).and_then(|unit| unit.things.get(&key.name));
-        // A Job is made anew where it was changed.
-        thing.is_some_and(|thing| thing.key(&key.name) == *key && thing.kind != Form::Job)
+        let unit = told.commits[*head].units.get(name)?;
+        let thing = unit.things.get(&key.name).filter(|thing| thing.key(&key.name) == *key)?;
+        // What has changed that cannot be changed has it made anew.
+        let is_other = thing.kind == Form::Job || thing.fixed_of(before) != thing.fixed;
+        let is_forced = unit.force || object["spec"]["force"] == true;
+        (!is_other || !thing.may_be_made_anew(before, is_forced)).then_some(())
     };
-    let mut holders = told.commits[*heads.last()?].units.keys();
-    let holder = holders.find(|name| stays(name).is_some() && heads.iter().all(|head| holds(name, head)))?;
+    let is_held = |head: &usize| told.commits[*head].units.keys().any(|name| holds(name, head).is_some());
+    let last = heads.last()?;
+    let mut holders = told.commits[*last].units.keys().filter(|name| holds(name, last).is_some());
+    let holder = holders.find(|name| stays(name).is_some() && heads.iter().all(is_held))?;
     Some(format!("{who} deletes {} {} of {owner}, which {holder} holds", key.plural, key.name))
-}
-
-fn not_ready(name: &str, object: &Value, end: &End<'_>) -> Vec<String> {
-    let wanted = revision(end.head).to_string();
-    let mut problems = Vec::new();
-    if let Some(message) = unless_ready(object) {
-        problems.push(format!("Kustomization {name} is not Ready: {message}"));
-    }
-    for field in ["lastAppliedRevision", "lastAttemptedRevision"] {
-        let is = object["status"][field].as_str().unwrap_or("nothing");
-        if is != wanted {
-            problems.push(format!("{field} of Kustomization {name} is {is}, and should be {wanted}"));
-        }
-    }
-    if object.pointer("/status/observedGeneration") != object.pointer("/metadata/generation") {
-        problems.push(format!("Kustomization {name} was not seen in its last generation"));
-    }
-    problems
-}
-
-/// Where an inventory is not what the unit holds, and what it has dropped for others that have yet to take it
-/// over.
-fn inventory_differs(end: &End<'_>, (name, unit): (&str, &Unit), object: &Value) -> Option<String> {
-    let ids = |unit: &Unit| -> BTreeSet<String> {
-        unit.things.iter().map(|(name, thing)| thing.inventory_id(name)).collect()
-    };
-    let expected = ids(unit);
-    let stuck = end.platform.units.iter().filter(|(other, _)| !end.platform.can_be_ready(other));
-    let awaited: BTreeSet<String> = stuck.flat_map(|(_, unit)| ids(unit)).collect();
-    let entries = object.pointer("/status/inventory/entries").and_then(Value::as_array);
-    let told: BTreeSet<String> =
-        entries.into_iter().flatten().filter_map(|entry| Some(entry["id"].as_str()?.to_owned())).collect();
-    let is_right = expected.is_subset(&told) && told.difference(&expected).all(|id| awaited.contains(id));
-    (!is_right).then(|| format!("the inventory of {name} is {told:?}, and should be {expected:?}"))
-}
-
-/// Where a live object is not as Git has it. One that several hold is as one of them has it.
-fn differs(end: &End<'_>, unit: &str, (name, thing): (&String, &Thing)) -> Vec<String> {
-    let key = thing.key(name);
-    let Some(live) = end.server.get(&key) else { return vec![format!("{name} of {unit} is not there")] };
-    if live["metadata"].get("deletionTimestamp").is_some() {
-        return vec![format!("{name} of {unit} is being deleted")];
-    }
-    let holders = end.platform.holders(&key);
-    let all = holders.iter().map(|holder| {
-        let (holder, of) = (holder.as_str(), &end.platform.units[*holder]);
-        let value = of.input.and_then(|input| end.inputs.get(input)).map(|value| variable(*value));
-        let wanted = of.things[name].manifest(name, value.as_deref());
-        let mut problems = Vec::new();
-        if owner(live) != Some(holder) {
-            problems.push(format!("{name} belongs to {:?}, and should to {holder}", owner(live)));
-        }
-        for pointer in ["/metadata/annotations", "/data", "/spec"] {
-            let Some(wanted) = wanted.pointer(pointer) else { continue };
-            let live = live.pointer(pointer);
-            if live.map(sorted) != Some(sorted(wanted)) {
-                problems.push(format!("{name} differs at {pointer}: {live:?}, and should be {wanted:?}"));
-            }
-        }
-        problems
-    });
-    all.min_by_key(Vec::len).unwrap_or_default()
-}
-
-/// What was applied and dropped, and is there still.
-fn orphans(end: &End<'_>) -> Vec<String> {
-    let is_orphan = |(key, object): &(&Key, &Value)| {
-        let Some(owner) = owner(object) else { return false };
-        let is_held = if owner == HOME {
-            end.platform.units.contains_key(&key.name)
-        } else {
-            end.platform.holders(key).iter().any(|holder| *holder == owner)
-        };
-        // What cannot be applied as it is in Git now cannot take away what was there before.
-        let is_stuck = end.platform.units.contains_key(owner) && !end.platform.can_be_ready(owner);
-        // Nor can it take over what another has dropped for it.
-        let mut next = end.platform.holders(key).into_iter();
-        let is_awaited = next.any(|next| !end.platform.can_be_ready(next));
-        !is_held && !is_stuck && !is_awaited && !end.memory.unpruned.contains(owner)
-    };
-    let orphans = end.server.objects().filter(is_orphan);
-    orphans
-        .map(|(key, object)| format!("{} {} of {:?} is an orphan", key.plural, key.name, owner(object)))
-        .collect()
 }

@@ -97,7 +97,7 @@ fn next(chance: &mut Chance, live: &Value, (plural, kind, name): (&str, &str, &s
     if chance.happens(40) {
         object["metadata"]["labels"] = json!({"l": value(chance).trim_end_matches('=')});
     }
-    match chance.below(20) {
+    match chance.below(21) {
         0..3 => request("POST", &format!("{collection}?fieldManager={manager}{dry_run}"), JSON, &object),
         3..10 => {
             let force = if chance.happens(80) { "&force=true" } else { "" };
@@ -140,6 +140,10 @@ fn next(chance: &mut Chance, live: &Value, (plural, kind, name): (&str, &str, &s
         }
         17 => request("DELETE", &path, JSON, &Value::Null),
         18 => Request { accept: METADATA.into(), ..request("GET", &path, JSON, &Value::Null) },
+        19 => {
+            let cleared = json!({"metadata": {"managedFields": [{}]}});
+            request("PATCH", &format!("{path}?fieldManager={manager}{dry_run}"), MERGE, &cleared)
+        }
         _ => request("GET", "/apis/nowhere.dev/v1/things", JSON, &Value::Null),
     }
 }

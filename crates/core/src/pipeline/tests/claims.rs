@@ -1,11 +1,14 @@
 //! Objects that have another owner, or will have.
 
+use std::collections::HashSet;
+
 use serde_json::json;
 
 use super::diary::Diary;
 use super::fake::Fake;
-use super::{inventory_of, kustomization, run};
-use crate::pipeline::remove;
+use super::machine::Here;
+use super::{inventory_of, kustomization, run, snapshot};
+use crate::pipeline::{held, remove};
 use crate::verdict::Common;
 use lockgate_base::keys;
 use lockgate_base::model::Object;
@@ -32,6 +35,15 @@ async fn what_another_holds_is_handed_over() {
         );
         assert!(fake.object("old").is_some() && fake.object("gone").is_none());
     }
+}
+
+/// It takes them over once the value is there.
+#[tokio::test]
+async fn what_lacks_a_value_holds_all_the_same_what_it_builds() {
+    let values = json!({"postBuild": {"substituteFrom": [{"kind": "Secret", "name": "missing"}]}});
+    let next = kustomization(&values, &[]);
+    let held = held(&Fake::with(&["a"]), &next, &snapshot(&["a"]), None, &Here).await;
+    assert_eq!(held, HashSet::from(["n_a__ConfigMap".parse().unwrap()]));
 }
 
 /// What others take values from is no loss of theirs, so that nobody is to take it over.
