@@ -41,7 +41,7 @@ impl Adapter for Git {
             if app.is_some() {
                 return None;
             }
-            let held = Held::Files(self.0.resume(request, revision).await?);
+            let held = Held::Files(self.host.resume(request, revision).await?);
             (held.digest().to_string() == digest).then_some(held)
         })
     }

@@ -192,7 +192,9 @@ impl Line {
         let time = self.world.time();
         let mut inner = self.world.inner();
         let items = body["items"].as_array().map_or(std::slice::from_ref(body), Vec::as_slice);
-        items.iter().for_each(|object| inner.laws.memory.show(self.agent, object, time));
+        for object in items {
+            inner.laws.memory.show(self.agent, object, time);
+        }
     }
 
     /// Lets a request arrive once more, unless that would make anew what has gone meanwhile: no client can do

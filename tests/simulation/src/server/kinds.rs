@@ -72,8 +72,8 @@ fn fixed_by(schema: &Value, pointer: &str) -> Option<String> {
     if schema.pointer("/x-kubernetes-validations/0/rule").is_some_and(|rule| rule == "self == oldSelf") {
         return Some(pointer.to_owned());
     }
-    let fields = schema["properties"].as_object()?.iter();
-    fields.filter_map(|(name, schema)| fixed_by(schema, &format!("{pointer}/{name}"))).next()
+    let mut fields = schema["properties"].as_object()?.iter();
+    fields.find_map(|(name, schema)| fixed_by(schema, &format!("{pointer}/{name}")))
 }
 
 /// The kinds that are served.

@@ -174,7 +174,7 @@ impl Reads for Store {
     async fn observe(&self, objects: &[Object], _: &HashSet<ObjectId>) -> Vec<Observation> {
         let observe = |object: &Object| {
             let dry_run = self.refusal(object, Phase::DryRun).map_or_else(|| Ok(object.clone()), Err);
-            Observation { live: self.object(object.name()), dry_run }
+            Observation::new(self.object(object.name()), dry_run)
         };
         objects.iter().map(observe).collect()
     }
