@@ -1,4 +1,4 @@
-//! The command line: arguments and printing only. One file a command, and one table of them.
+//! The command line: arguments and printing only. There is one file for each command, and one table of them.
 //!
 //! Data goes to standard output, progress to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage, 3
 //! the cluster or GitHub could not be asked, 4 refused for safety.

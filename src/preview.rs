@@ -1,4 +1,4 @@
-//! What the agent would do next, as seen by someone who may only read.
+//! The agent's next changes, computed with read access only.
 
 mod agents;
 mod sources;

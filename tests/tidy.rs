@@ -1,5 +1,5 @@
-//! The rules of the house, which the compiler does not hold. Each is shown to fail by a sample that breaks
-//! it.
+//! The rules of the house that the compiler does not check. A sample that breaks it shows that each rule can
+//! fail.
 
 #[path = "tidy/advisories.rs"]
 mod advisories;

@@ -1,4 +1,4 @@
-//! `make bench`: how long a platform takes from nothing to Ready, and what the agent spends on it, beside the
+//! `make bench`: the time of a platform from nothing to Ready, and the agent's resources for it, beside the
 //! floor of the same objects as bare server-side applies in the same run.
 //!
 //! `BEFORE` names another binary of lockgate, such as one built before a change, which takes its turns too.

@@ -1,4 +1,4 @@
-//! What other Kustomizations hold of that which one of them is about to delete.
+//! The claims of other Kustomizations to objects that one of them is about to delete.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! The main loop of the process that holds the lease: what happened goes into the queue, and what the queue
-//! says is done.
+//! The main loop of the process that holds the lease: it passes signals to the queue, and carries out the
+//! queue's orders.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

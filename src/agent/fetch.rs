@@ -1,4 +1,4 @@
-//! One fetch of one source, from what is known of it to what is reported.
+//! One fetch of one source, from the known object to the reported status.
 
 use std::sync::Arc;
 use std::time::Duration;

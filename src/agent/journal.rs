@@ -1,5 +1,4 @@
-//! What a run of a Kustomization tells while it goes on, and whom it asks: its status, its slot, the other
-//! owners.
+//! The agent's side of a running reconcile: its status, its slot, and the claims of other owners.
 
 use std::sync::Arc;
 use std::time::Instant;

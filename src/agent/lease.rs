@@ -1,9 +1,9 @@
-//! Who may write: one process at a time, by a Lease.
+//! The Lease, which lets one process at a time write.
 //!
-//! The lease runs 15 s and is renewed every 5. A holder that cannot renew stops writing before another may
-//! take over, even if it was asleep in between, since every write asks the [`Fence`] and the fence goes by a
-//! clock that does not sleep. A holder that is known to have ended (its pod or process is gone) is followed
-//! at once.
+//! The lease lasts 15 s and is renewed every 5 s. A holder that cannot renew it stops writing before another
+//! may take over, even if the machine was suspended in between: every write checks the [`Fence`], and its
+//! clock also runs during suspension. If a holder is known to have ended (its pod or process is gone), the
+//! next one takes over at once.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! One reconcile of one Kustomization, from what is known of it to what is reported.
+//! One reconcile of one Kustomization, from the known object to the reported status.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

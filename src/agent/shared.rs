@@ -1,4 +1,4 @@
-//! What the parts of the agent share while it leads.
+//! The state that the parts of the agent share while it leads.
 
 use std::sync::Arc;
 

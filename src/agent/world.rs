@@ -1,7 +1,7 @@
-//! What the agent knows of its own kinds: each object, what was fetched, and what was built from it last.
+//! The agent's knowledge of its own kinds: each object, its fetched revision, and its last build.
 //!
-//! Statuses are written by this process alone, so after a write ours is the newer one until a watch shows a
-//! later version of the object.
+//! Only this process writes statuses, so after a write our copy is the newer one, until a watch shows a later
+//! version of the object.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;

@@ -1,5 +1,5 @@
-//! How the repository's host comes to let the agent in: a Secret with a key, the key at the host, and in the
-//! end no other key of ours there that nobody needs.
+//! Gives the agent access to the repository: a Secret with a key, the key at the host, and in the end no
+//! unused key of ours there.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The deploy key at the repository's host: what it is called, and how it gets there.
+//! The deploy key at the repository's host: its title, and its registration.
 
 use std::time::{Duration, Instant};
 

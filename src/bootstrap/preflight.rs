@@ -1,5 +1,5 @@
-//! What is asked before anything is changed: rights, versions, Flux, the token, the branch and the folder.
-//! All that is wrong is found at once.
+//! The checks before any change: rights, versions, Flux, the token, the branch and the folder. All problems
+//! are found at once.
 
 use serde_json::json;
 

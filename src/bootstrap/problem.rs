@@ -1,5 +1,5 @@
-//! What can go wrong on the way, as data: the cause in one line, the fix in another, and the class that
-//! decides the exit code.
+//! The problems of a run, as data: the cause in one line, the fix in another, and the class that decides the
+//! exit code.
 
 use super::github::GitHubError;
 use super::hosts::AddressError;

@@ -1,4 +1,4 @@
-//! Puts objects on a cluster, and tells what that changed.
+//! Writes objects to a cluster, and reports the changes.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! The Secret with the key: made once, used again by every later run, and never overwritten unasked.
+//! The Secret with the key: created once, reused by every later run, and never overwritten unless the user
+//! asks for it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

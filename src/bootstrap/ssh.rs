@@ -1,4 +1,4 @@
-//! Speaks SSH from this machine: reads a server's host keys, and asks whether it lets a key in.
+//! SSH from this machine: reads a server's host keys, and checks whether it accepts a key.
 //!
 //! libssh2 is used directly and not through libgit2, since a key type can be asked for here, and host keys
 //! and private key are passed in memory.

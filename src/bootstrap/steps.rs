@@ -1,5 +1,5 @@
-//! The steps of a run, in their order. Each may be repeated: what is there already is left as it is, so a run
-//! that was killed is finished by the same command.
+//! The steps of a run, in order. Each may be repeated and does not change what exists already, so the same
+//! command finishes a run that was killed.
 
 use std::time::{Duration, Instant};
 

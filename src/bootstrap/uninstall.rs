@@ -1,9 +1,9 @@
-//! Takes the agent off a cluster. What it applied stays, unless it is to be purged.
+//! Removes the agent from a cluster. The applied objects stay, unless the user asks for a purge.
 //!
-//! A Kustomization that is deleted while an agent runs takes its objects with it. So each is paused before
-//! anything else, since an agent deletes nothing for a paused one; only then are finalizers dropped. Where
-//! Flux is installed too, even with no replica, the kinds and their objects are its own and stay, unless they
-//! are to be taken from it.
+//! A Kustomization that is deleted while an agent runs takes its objects with it. So each is suspended first,
+//! since an agent deletes nothing for a suspended one, and only then are finalizers removed. If Flux is
+//! installed too, even without replicas, the kinds and their objects belong to Flux and stay, unless the user
+//! asks for their removal.
 
 mod registered;
 

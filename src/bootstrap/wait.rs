@@ -1,4 +1,4 @@
-//! Waits, each telling what it waits for and since when, and ending early where waiting on would not help.
+//! Waits, each with its reason and its duration. A wait ends early if more time would not help.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::task::Poll;

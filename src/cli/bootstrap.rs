@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::login::{Auth, HttpsArguments, PASSWORD_VARIABLE, PasswordArguments, login};
+use super::login::{Auth, PASSWORD_VARIABLE, PasswordArguments, login, login_plan};
 use super::memory::{self, Recalled};
 use super::names::object_name;
 use super::output::{self, CommandError};
@@ -135,8 +135,6 @@ struct CommonArguments {
     /// The private key of a pair that is kept elsewhere, which is used instead of one that is made
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    #[command(flatten)]
-    https: HttpsArguments,
     /// The name of the source and the Kustomization; without it the one that the folder's Kustomizations use
     /// (`github`), or flux-system
     #[arg(long, value_name = "NAME", value_parser = object_name)]
@@ -272,7 +270,6 @@ impl GithubArguments {
     fn way(&self, repository: &str, credentials: Option<&GithubCredentials>) -> Result<Way, CommandError> {
         let common = &self.common;
         if self.auth == Auth::DeployKey {
-            common.refuse_https("--auth app and --auth token")?;
             let web = web_address(&self.hub.api_url);
             let host = self.ssh_host.clone().unwrap_or_else(|| host_of(&web));
             let user = if host.contains('@') { String::new() } else { format!("{}@", ssh_user(&host)) };
@@ -290,7 +287,7 @@ impl GithubArguments {
         let login = credentials.map(|credentials| login(self.auth, credentials)).transpose()?.flatten();
         let flags = (self.auth == Auth::App, common.replace_secret);
         let api = (self.hub.api_url != PUBLIC_API).then(|| self.hub.api_url.clone());
-        Ok(Way::Login(url, LoginPlan { api, ..common.https.plan(&common.secret_name, login, flags)? }))
+        Ok(Way::Login(url, LoginPlan { api, ..common.login_plan(login, flags)? }))
     }
 }
 
@@ -299,7 +296,6 @@ impl GitArguments {
         let common = &self.common;
         match address(&self.url)? {
             Address::Ssh(url) => {
-                common.refuse_https("an https:// address")?;
                 if self.password.is_given() {
                     return Err(CommandError::usage(
                         "--token-stdin and --token-file go with an https:// address",
@@ -309,8 +305,7 @@ impl GitArguments {
             }
             Address::Https(url) => {
                 common.refuse_keys("an ssh:// address")?;
-                let plan = common.https.plan(&common.secret_name, login, (false, common.replace_secret))?;
-                Ok(Way::Login(url, plan))
+                Ok(Way::Login(url, common.login_plan(login, (false, common.replace_secret))?))
             }
         }
     }
@@ -388,12 +383,8 @@ impl CommonArguments {
         }
     }
 
-    /// Refuses what is for https alone elsewhere.
-    fn refuse_https(&self, place: &str) -> Result<(), CommandError> {
-        if self.https.is_given() {
-            return Err(CommandError::usage(format!("--ca-file goes with {place}")));
-        }
-        Ok(())
+    fn login_plan(&self, login: Option<Login>, flags: (bool, bool)) -> Result<LoginPlan, CommandError> {
+        login_plan(self.installation.pod.ca_file(), &self.secret_name, login, flags)
     }
 
     fn plan(&self, way: Way, flags: [Flags; 2]) -> Result<Plan, CommandError> {

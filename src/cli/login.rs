@@ -1,6 +1,6 @@
 //! How the agent is to read the repository: with a deploy key, or with what it signs in with over https.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
@@ -25,14 +25,6 @@ pub(super) enum Auth {
     App,
     /// With the token that bootstrap is given, over https; it is stored in the cluster
     Token,
-}
-
-/// What is needed for https alone.
-#[derive(Args, Clone)]
-pub(super) struct HttpsArguments {
-    /// The certificates of the authorities that vouch for the host over https beside the usual ones, PEM
-    #[arg(long, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
 }
 
 /// With whom and what the agent signs in at a server of any kind over https.
@@ -63,26 +55,20 @@ impl PasswordArguments {
     }
 }
 
-impl HttpsArguments {
-    /// Whether there are any.
-    pub(super) const fn is_given(&self) -> bool {
-        self.ca_file.is_some()
-    }
-
-    /// The plan for a Secret.
-    pub(super) fn plan(
-        &self,
-        secret: &str,
-        login: Option<Login>,
-        (is_app, replace): (bool, bool),
-    ) -> Result<LoginPlan, CommandError> {
-        let read = |file: &PathBuf| {
-            let read = std::fs::read(file);
-            read.map_err(|error| CommandError::usage(format!("{}: {error}", file.display())))
-        };
-        let authorities = self.ca_file.as_ref().map(read).transpose()?;
-        Ok(LoginPlan { secret: secret.into(), is_app, login, authorities, api: None, replace })
-    }
+/// The plan for a Secret with which the agent signs in over https. `ca_file` has the certificates of the
+/// authorities that the host may be vouched for by, beside Mozilla's.
+pub(super) fn login_plan(
+    ca_file: Option<&Path>,
+    secret: &str,
+    login: Option<Login>,
+    (is_app, replace): (bool, bool),
+) -> Result<LoginPlan, CommandError> {
+    let read = |file: &Path| {
+        let read = std::fs::read(file);
+        read.map_err(|error| CommandError::usage(format!("--ca-file {}: {error}", file.display())))
+    };
+    let authorities = ca_file.map(read).transpose()?;
+    Ok(LoginPlan { secret: secret.into(), is_app, login, authorities, api: None, replace })
 }
 
 /// With what the agent is to sign in at GitHub, of what bootstrap signs in with itself.

@@ -1,5 +1,5 @@
-//! Flags that are left out are those of the last time; what is given goes before them, and what that
-//! overrides is told.
+//! A flag that is left out keeps its value of the last run. A given flag wins, and the overridden value is
+//! printed.
 
 use std::ffi::OsString;
 

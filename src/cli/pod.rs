@@ -1,6 +1,6 @@
 //! The flags that fit the agent's pod to a cluster.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -42,12 +42,18 @@ pub(super) struct PodArguments {
     /// times
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable, value_delimiter = SEPARATOR)]
     env: Vec<String>,
-    /// Certificate authorities in PEM form that the agent trusts on https, beside Mozilla's
+    /// Certificate authorities in PEM form that the agent trusts on https, the repository's host included,
+    /// beside Mozilla's
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 }
 
 impl PodArguments {
+    /// The file of certificate authorities.
+    pub(super) fn ca_file(&self) -> Option<&Path> {
+        self.ca_file.as_deref()
+    }
+
     /// The settings, with the files that they name.
     pub(super) fn settings(&self) -> Result<PodSettings, CommandError> {
         let logins = pod::listed(&self.image_pull_secret).map(read_login).collect::<Result<_, _>>()?;
@@ -69,7 +75,7 @@ impl PodArguments {
     }
 }
 
-fn read(flag: &str, path: &std::path::Path) -> Result<String, CommandError> {
+fn read(flag: &str, path: &Path) -> Result<String, CommandError> {
     std::fs::read_to_string(path)
         .map_err(|error| CommandError::usage(format!("{flag} {}: {error}", path.display())))
 }
@@ -78,7 +84,7 @@ fn read_login(text: &str) -> Result<RegistryLogin, CommandError> {
     let Some((name, path)) = text.split_once('=') else {
         return Ok(RegistryLogin { name: text.into(), file: None });
     };
-    let file = read("--image-pull-secret", std::path::Path::new(path))?;
+    let file = read("--image-pull-secret", Path::new(path))?;
     let wrong = |problem| CommandError::usage(format!("--image-pull-secret {path}: {problem}"));
     pod::logins(&file).map_err(wrong)?;
     Ok(RegistryLogin { name: name.into(), file: Some(file) })

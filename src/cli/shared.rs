@@ -106,7 +106,7 @@ pub(super) struct InstallationArguments {
     #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true")]
     adopt: bool,
     #[command(flatten)]
-    pod: PodArguments,
+    pub(super) pod: PodArguments,
 }
 
 impl InstallationArguments {

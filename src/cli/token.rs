@@ -1,4 +1,4 @@
-//! Who GitHub takes us for: where the token comes from, and the repository that is asked about.
+//! Our identity at GitHub: the origin of the token, and the repository in question.
 
 use std::io::{self, BufRead as _};
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
-//! The writes: the only file that changes objects of a cluster. Each asks the fence whenever it is about to
-//! be sent, so that a process that has lost its lease writes nothing. A dry run is the same request with one
-//! parameter more, and is made here as well.
+//! The writes: the only file that changes objects of a cluster. Each write checks the fence right before it
+//! is sent, so that a process that has lost its lease writes nothing. A dry run is the same request with one
+//! more parameter, and is made here as well.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
-//! Which kinds the cluster serves, and under which path: aggregated discovery, two requests, cached.
+//! The served kinds of the cluster and their paths: aggregated discovery, with two requests, cached.
 //!
-//! A group that does not answer (a dead aggregated API) is remembered as it was, and holds up nothing else. A
-//! kind that is missing is looked for once more, by one look for all who miss one within a second; the kinds
-//! of a CustomResourceDefinition that we apply ourselves are known without asking.
+//! A group that does not answer (a dead aggregated API) keeps its last known kinds, and delays nothing else.
+//! A missing kind is looked up once more, with one lookup for all callers within a second. The kinds of a
+//! CustomResourceDefinition that we apply ourselves need no request.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,6 +1,6 @@
-//! Following a set of objects: a list in pages, then a watch from where the list stood, for ever. It survives
-//! what watches meet: an end without reason, a server that is away, a place that has become too old, a peer
-//! that has gone silent.
+//! Follows a set of objects for ever: a list in pages, then a watch from the list's resourceVersion. It
+//! survives every end of a watch: one without a reason, an outage of the server, an expired resourceVersion,
+//! a silent peer.
 
 use std::time::Duration;
 

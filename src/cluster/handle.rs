@@ -1,4 +1,4 @@
-//! The cluster as a value: what all copies of it share, and whom one copy acts as.
+//! The cluster as a value: the state that all copies share, and the identity of one copy.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! What is known of the objects under watch: a state machine without I/O. It is told what a watch saw and
-//! what we wrote, and says what changed that someone must hear of.
+//! The knowledge about watched objects: a state machine without I/O. It receives the sightings of watches and
+//! our own writes, and returns the changes that others need.
 //!
 //! Per object it keeps a uid, a resourceVersion and the fingerprint of our entry in managedFields. An object
 //! has drifted when that fingerprint is not the one that our last apply left, when a manager that is

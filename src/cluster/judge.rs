@@ -1,4 +1,4 @@
-//! What one look at an object tells: who owns it, who wrote it, and how it fares. From the object alone.
+//! Reads the owner, the field managers and the health of an object from the object alone.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::io;

@@ -1,5 +1,4 @@
-//! The objects of a cluster as a command reads and writes them: one at a time, and with patience with a busy
-//! server.
+//! Reads and writes the objects of a cluster for a command, one at a time, and waits for a busy server.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
-//! The dry run: what is there, and what a server-side apply would make of it.
+//! The dry run: the live object, and the result of a server-side apply.
 //!
-//! An object that is not there costs one request, whose answer (201) says so; one that is there costs two,
-//! sent together where it was known before.
+//! An object that does not exist costs one request, whose answer is 201. An existing one costs two, which are
+//! sent together if it was known before.
 
 use std::collections::HashSet;
 

@@ -1,5 +1,4 @@
-//! What bootstrap asks before it changes anything: the server's version, and which rights are missing, all at
-//! once.
+//! The checks of bootstrap before any change: the server's version, and all missing rights at once.
 
 use futures::{StreamExt as _, stream};
 use http::Method;

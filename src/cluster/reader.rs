@@ -1,4 +1,4 @@
-//! A cluster that is looked at only: by its type nothing can be written to it.
+//! A read-only cluster: by its type nothing can be written to it.
 
 use std::collections::HashSet;
 

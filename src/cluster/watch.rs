@@ -1,5 +1,6 @@
-//! The watches: one for each owner label in use and each kind of which we hold an object with it, over all
-//! namespaces; type and metadata alone where health needs no more. They run as the agent itself.
+//! The watches: one for each owner label in use and each kind of our objects with that label, over all
+//! namespaces. They request type and metadata alone if health needs no more. They run with the agent's own
+//! identity.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! What other Kustomizations hold of that which one of them would delete.
+//! The claims of other Kustomizations to objects that one of them would delete.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;

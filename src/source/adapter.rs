@@ -1,4 +1,4 @@
-//! What a kind of source is to the agent, and what it is handed for one fetch.
+//! The agent's interface to a kind of source, and the input of one fetch.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! GitRepositories: the address, the reference and the credentials as the Git adapter wants them.
+//! GitRepositories: turns the address, the reference and the credentials into a request to the Git adapter.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What this process holds of a source.
+//! The content of a source that this process holds.
 
 use std::borrow::Cow;
 use std::sync::Arc;

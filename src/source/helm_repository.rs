@@ -1,5 +1,5 @@
-//! HelmRepositories: the address, the index that is held and the Secrets as the adapter of repositories wants
-//! them.
+//! HelmRepositories: turns the address, the held index and the Secrets into a request to the adapter of
+//! repositories.
 
 use std::sync::Arc;
 

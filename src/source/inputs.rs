@@ -1,4 +1,4 @@
-//! What sources are fetched with: the Secrets that an object names, of its own namespace.
+//! The inputs of a fetch: the Secrets that an object names in its own namespace.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,5 +1,5 @@
-//! OCIRepositories: the address, the reference, the layer and the Secrets as the adapter of registries wants
-//! them.
+//! OCIRepositories: turns the address, the reference, the layer and the Secrets into a request to the adapter
+//! of registries.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Fields of which Git says nothing, in so many words: whoever fills them keeps them.
+//! Fields that are explicitly empty in Git: another field manager may fill and keep them.
 
 use kube::api::{Patch, PatchParams};
 use serde_json::json;

@@ -1,5 +1,5 @@
-//! Three namespaces that ask for all there is, each in its way, and a platform beside them that is served all
-//! the same: on a control plane of its own, with one agent for all namespaces.
+//! Three namespaces that each exhaust another resource, and a platform beside them that still works. The test
+//! has a control plane of its own, with one agent for all namespaces.
 
 use std::net::TcpListener;
 

@@ -1,4 +1,4 @@
-//! Objects of kinds that lockgate does not act on: whether anything else does, and what is told of it.
+//! Objects of kinds that lockgate does not act on: whether a controller does, and the messages about that.
 
 use harness::flux::{binding, controller};
 use harness::{ControlPlane, Options};

@@ -1,4 +1,4 @@
-//! What is not deleted though Git has dropped it, or its owner goes.
+//! Objects that stay although Git has dropped them, or their owner is deleted.
 
 use kube::api::{Api, DeleteParams, DynamicObject};
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! Who has set which field: what kubectl has edited is undone whatever the server would say to it beside what
-//! Git sets, and what the control plane lives by stays.
+//! Field managers: an edit of kubectl is undone even if the server would refuse it together with Git's
+//! fields, and fields that the control plane depends on stay.
 
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;

@@ -1,5 +1,5 @@
-//! What befalls the API server, and what it serves that is not of our kinds' form: on a control plane of its
-//! own, since other tests would suffer.
+//! Outages of the API server, and malformed objects of our kinds. The tests have a control plane of their
+//! own, since they would disturb others.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! People at work: what they ask for is let run, and what they edit is undone.
+//! People at work: their requests are not undone, and their edits are.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What makes the agent end is found out and left alone, and nothing else suffers.
+//! An object that makes the agent end is found and left alone, and no other object is affected.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Rights: what the agent may do by itself, and what it does in the name of others.
+//! Rights: those of the agent itself, and those of the accounts that it impersonates.
 
 use std::collections::BTreeSet;
 

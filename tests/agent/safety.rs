@@ -1,4 +1,4 @@
-//! Secrets that must not be seen, whatever fails.
+//! Secrets stay hidden, whatever fails.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

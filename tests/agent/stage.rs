@@ -1,5 +1,5 @@
-//! What a test of the agent plays on: a namespace of its own on the shared control plane, a repository behind
-//! a real sshd, and the real binary acting as its own ServiceAccount.
+//! The stage of an agent test: a namespace of its own on the shared control plane, a repository behind a real
+//! sshd, and the real binary with its own ServiceAccount.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

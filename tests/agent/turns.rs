@@ -1,4 +1,5 @@
-//! What a commit replaces: what goes before the new object comes, and what goes only once the new one is up.
+//! Replacements: old objects that are deleted before the new one is created, and those that are deleted only
+//! after the new one is up.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -1,5 +1,5 @@
-//! Deploy keys of clusters that come and go: what is told, deleted and kept, by bootstrap, by `keys` and by
-//! `uninstall`.
+//! Deploy keys of clusters that come and go: the keys that bootstrap, `keys` and `uninstall` report, delete
+//! and keep.
 
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};

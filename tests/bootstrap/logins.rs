@@ -134,7 +134,7 @@ async fn what_does_not_go_with_a_way_in_is_told() {
     for (flags, told) in [
         (&["--auth", "token", "--key-file", &file][..], "--key-file goes with --auth deploy-key"),
         (&prune, "--prune-keys goes with --auth deploy-key"),
-        (&["--ca-file", &file], "--ca-file goes with --auth app and --auth token"),
+        (&["--ca-file", &file], "holds no certificate"),
         (&["--key-file", &file], "make a pair without a passphrase"),
         (&["--key-file", "/nonexistent"], "/nonexistent: No such file"),
         (&["--auth", "nobody"], "possible values: deploy-key, app, token"),

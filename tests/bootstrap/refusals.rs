@@ -1,4 +1,4 @@
-//! What a run refuses, and what it says then. Nothing is half done afterwards.
+//! The refusals of a run and their messages. A refused run leaves nothing half done.
 
 use std::process::Stdio;
 

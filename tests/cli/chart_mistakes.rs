@@ -1,5 +1,4 @@
-//! What is wrong with a chart, each with the whole message; and charts that ask for too much, each stopped by
-//! a bound.
+//! Mistakes in charts, each with the whole message, and charts that exceed a bound.
 
 use std::fs::{self, File};
 use std::path::Path;

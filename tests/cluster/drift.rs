@@ -1,4 +1,5 @@
-//! Drift by watch: what someone else does to an object is told at once, and what is no drift is not told.
+//! Drift by watch: a change by somebody else is reported at once, and a change that is no drift is not
+//! reported.
 
 use kube::api::DeleteParams;
 use lockgate::tested::HeldChange;

@@ -1,4 +1,4 @@
-//! What befalls a control plane: on one of its own, since other tests would suffer.
+//! Faults of a control plane. The tests have one of their own, since they would disturb others.
 
 use std::collections::HashSet;
 

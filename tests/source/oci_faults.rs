@@ -1,4 +1,4 @@
-//! Registries that answer with something else than they should.
+//! Registries that give unexpected answers.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -1,5 +1,5 @@
-//! The index of a Helm repository: which charts it offers, in which versions, and where each is. It is read
-//! as it streams in, and kept in a compact form: of an offer no more than its download takes.
+//! The index of a Helm repository: the charts that it offers, their versions and their addresses. It is read
+//! while it arrives, and kept in a compact form: for each offer only the data that a download needs.
 
 mod read;
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The kinds of Flux: their fields, as every served version writes them. One file a kind, and one table of
-//! them all.
+//! The kinds of Flux: their fields in every served version. There is one file for each kind, and one table of
+//! all kinds.
 //!
 //! All versions of a kind share one schema, the union of their fields, so an object is read the same
 //! whichever version it was written in, and nothing is lost by storing it. Fields and defaults: Flux 2.9

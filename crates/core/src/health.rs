@@ -1,9 +1,9 @@
-//! Whether an object is well, judged from the object alone by the rules of kstatus (sigs.k8s.io/cli-utils).
+//! The health of an object, judged from the object alone by the rules of kstatus (sigs.k8s.io/cli-utils).
 //!
-//! First what all kinds share: it is being deleted, its controller has not seen it yet, it says that it is
-//! reconciling or stalled. Then the rule of its kind ([`kinds`], one file each), then its Ready condition.
-//! What says nothing is well, since most kinds have no status. An object of a kind that nothing acts on is
-//! well, whatever it says ([`HealthRules`]).
+//! The common rules come first: the object is being deleted, its controller has not observed it yet, or it
+//! reports that it is reconciling or stalled. Then comes the rule of its kind ([`kinds`], one file each),
+//! then its Ready condition. An object without a status is healthy, since most kinds have none. An object of
+//! a kind without a controller is healthy whatever its status says ([`HealthRules`]).
 
 mod state;
 mod status;
@@ -25,7 +25,7 @@ pub fn health(object: &Object, rules: &HealthRules) -> Health {
     rules.counted(object.group(), object.kind(), judged(object, rules))
 }
 
-/// What an object says of itself.
+/// The health that the object itself shows.
 fn judged(object: &Object, rules: &HealthRules) -> Health {
     let status = JudgedObject::of(object);
     if let Some(health) = generic::before(status) {
@@ -37,8 +37,8 @@ fn judged(object: &Object, rules: &HealthRules) -> Health {
     }
 }
 
-/// The health of an object of which more is asked than that: a Job or a Pod has to have done its work. What
-/// has no end is judged as [`health`] does.
+/// The health of an object that must complete its work: a Job or a Pod. Any other object is judged as by
+/// [`health`].
 pub fn completion(object: &Object, rules: &HealthRules) -> Health {
     let status = JudgedObject::of(object);
     let is_done = match (object.group(), object.kind()) {

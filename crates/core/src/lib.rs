@@ -1,7 +1,7 @@
-//! The decisions of lockgate: what is served, what is applied, in which order, and what is said of it.
+//! The decisions of lockgate: the served kinds, the objects to apply and their order, and the statuses.
 //!
 //! Nothing here touches a disk, a network, a clock or randomness; the chain in `pipeline` reaches them
-//! through its ports. The modules stand in the order of their dependencies: each uses only those above it.
+//! through its ports. The modules are in the order of their dependencies: each uses only those above it.
 
 pub mod api;
 pub mod plan;

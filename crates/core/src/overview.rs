@@ -1,8 +1,8 @@
-//! How a platform stands, as its objects tell: what is ready, what fails, what is blocked by it, and by which
-//! chain.
+//! The state of a platform, read from its objects: ready objects, failures, the objects that they block, and
+//! the chain between them.
 //!
-//! It is what `lockgate status` prints and what bootstrap shows while it waits. Nothing but the objects is
-//! looked at, so read access is all it needs, and the agent need not run.
+//! `lockgate status` prints it, and bootstrap shows it while it waits. It is read from the objects alone, so
+//! it needs only read access, and the agent need not run.
 
 use std::collections::HashSet;
 
@@ -14,28 +14,28 @@ use lockgate_base::model::{ConditionStatus, Object, Ref, Timestamp};
 #[cfg(test)]
 mod tests;
 
-/// Sources and Kustomizations, those that need attention first.
+/// Sources and Kustomizations, with those first that need attention.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Overview {
     /// The sources.
     pub sources: Vec<SourceRow>,
     /// The Kustomizations and HelmReleases: failing, blocked, on their way, paused, ready.
     pub kustomizations: Vec<Row>,
-    /// What holds up the rest: each that fails by its own fault and not its source's, and the ends of the
-    /// chains that no failing one ends (a dependency that is not there, or a cycle).
+    /// The root causes: Kustomizations that fail by their own fault and not their source's, and ends of
+    /// chains without a failing one (a missing dependency, or a cycle).
     pub root_causes: Vec<Ref>,
 }
 
 /// A source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceRow {
-    /// Which.
+    /// The source.
     pub key: Ref,
     /// Its address.
     pub url: String,
     /// `main@sha1:09507f1`, shortened.
     pub revision: Option<String>,
-    /// When that was fetched.
+    /// The time of the fetch.
     pub fetched: Option<Timestamp>,
     /// The Ready condition's status.
     pub ready: ConditionStatus,
@@ -46,56 +46,56 @@ pub struct SourceRow {
 /// A Kustomization or a HelmRelease.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// Which.
+    /// The Kustomization.
     pub key: Ref,
-    /// How it stands.
+    /// Its state.
     pub state: State,
     /// The commit that is applied, or for a failing one the commit that was tried, in seven digits; of a
     /// HelmRelease the chart and its version.
     pub revision: Option<String>,
     /// Since when its Ready condition has the status it has.
     pub since: Option<Timestamp>,
-    /// How many objects it manages.
+    /// The number of its objects.
     pub objects: usize,
-    /// The cause of a failure, or what it is doing.
+    /// The cause of a failure, or the present work.
     pub what: String,
-    /// What must be ready first.
+    /// Its dependencies.
     pub depends_on: Vec<Ref>,
-    /// How the chain of a blocked one ends.
+    /// The end of its chain, if it is blocked.
     pub end: ChainEnd,
 }
 
-/// How a chain of those that wait for each other ends.
+/// The end of a chain of Kustomizations that wait for each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ChainEnd {
-    /// At one that waits for no other.
+    /// It ends at one that waits for no other.
     #[default]
     Open,
-    /// At one that does not exist.
+    /// It ends at a missing one.
     Missing,
-    /// Where it began.
+    /// It returns to its beginning.
     Cycle,
 }
 
-/// How a Kustomization stands. The order is that of attention.
+/// The state of a Kustomization, in the order of urgency.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     /// It fails by its own fault.
     Failing,
-    /// It waits for others: the first of them, what that one waits for, and so on to the root cause. Empty
-    /// where all that it depends on is ready, and yet not as it was when it looked, or not at the revision
-    /// that it wants.
+    /// It waits for others: the first of them, the one that this one waits for, and so on to the root cause.
+    /// Empty if all its dependencies are ready now but were not when it looked, or are not at its revision
+    /// yet.
     Blocked(Vec<Ref>),
-    /// It is being reconciled, or has not been looked at.
+    /// It is being reconciled, or was not reconciled yet.
     Progressing,
-    /// It is paused.
+    /// It is suspended.
     Suspended,
     /// It is ready.
     Ready,
 }
 
 impl Overview {
-    /// Reads the objects. One that is malformed becomes a failing row of its own.
+    /// Reads the objects. A malformed one becomes a failing row of its own.
     pub fn of(sources: &[Object], kustomizations: &[Object]) -> Self {
         let sources: Vec<SourceRow> = sources.iter().filter_map(source).collect();
         let mut read: Vec<Read> = kustomizations.iter().map(read).collect();
@@ -115,19 +115,19 @@ impl Overview {
         Self { sources, kustomizations: read.into_iter().map(|read| read.row).collect(), root_causes }
     }
 
-    /// Whether there is anything, and everything of it that is not paused is ready.
+    /// Whether there are any objects, and all of them are ready or suspended.
     pub fn is_ready(&self) -> bool {
         let source = |source: &SourceRow| source.ready == ConditionStatus::True;
         let row = |row: &Row| matches!(row.state, State::Ready | State::Suspended);
         !self.is_empty() && self.sources.iter().all(source) && self.kustomizations.iter().all(row)
     }
 
-    /// Whether there is nothing to show.
+    /// Whether there are no objects.
     pub const fn is_empty(&self) -> bool {
         self.sources.is_empty() && self.kustomizations.is_empty()
     }
 
-    /// What concerns one namespace. What blocks it from elsewhere is still named.
+    /// The objects of one namespace. Causes in other namespaces are still named.
     #[must_use]
     pub fn within(mut self, namespace: &str) -> Self {
         self.sources.retain(|source| source.key.namespace == namespace);
@@ -177,12 +177,12 @@ impl State {
     }
 }
 
-/// A Kustomization, and what only the other rows need to know of it.
+/// A Kustomization, and the data that only the other rows need.
 struct Read {
     row: Row,
-    /// Whether its Ready condition is true of what it is now, as dependents see it; a paused one may be.
+    /// Whether dependents see it as ready for its current generation; a suspended one may be.
     is_ready: bool,
-    /// The source that it fails for want of.
+    /// The missing source because of which it fails.
     lacks: Option<Ref>,
 }
 
@@ -196,8 +196,8 @@ fn broken(sources: &[SourceRow]) -> impl Iterator<Item = &Ref> {
     sources.iter().filter(|source| source.ready == ConditionStatus::False).map(|source| &source.key)
 }
 
-/// Who waits for whom. Edges lead from blocked ones only, as a chain ends at what fails by its own fault, is
-/// on its way or is paused, whatever that depends on.
+/// The graph of waits. Edges lead only from blocked Kustomizations: a chain ends at one that fails by its own
+/// fault, is in progress or is suspended, whatever its dependencies.
 fn waits(sources: &[SourceRow], read: &[Read]) -> Graph {
     let sources = sources.iter().map(|source| (source.key.clone(), Vec::new()));
     let rows = read.iter().map(|Read { row, .. }| {
@@ -207,7 +207,7 @@ fn waits(sources: &[SourceRow], read: &[Read]) -> Graph {
     sources.chain(rows).collect()
 }
 
-/// From a blocked Kustomization to the end of what blocks it. A cycle ends where it began.
+/// From a blocked Kustomization to the end of its chain. A cycle ends where it began.
 fn chain(key: &Ref, waits: &Graph, is_ready: impl Fn(&Ref) -> bool) -> (Vec<Ref>, ChainEnd) {
     if let Some(Cycle(members)) = waits.cycle_of(key) {
         return (members.into_iter().skip(1).chain([key.clone()]).collect(), ChainEnd::Cycle);
@@ -217,7 +217,7 @@ fn chain(key: &Ref, waits: &Graph, is_ready: impl Fn(&Ref) -> bool) -> (Vec<Ref>
     (chain, if is_missing { ChainEnd::Missing } else { ChainEnd::Open })
 }
 
-/// What holds up the rest, beside the sources that are not ready.
+/// The root causes, without the sources that are not ready.
 fn root_causes(sources: &[SourceRow], read: &[Read]) -> Vec<Ref> {
     let broken: HashSet<&Ref> = broken(sources).collect();
     let is_moving = |key: &Ref| {
@@ -353,7 +353,7 @@ fn what(state: &State, standing: Standing) -> String {
     }
 }
 
-/// A source, where it is of a kind that lockgate acts on.
+/// A source, if lockgate acts on its kind.
 fn source(object: &Object) -> Option<SourceRow> {
     let info = api::sources().find(|info| info.is_of(object))?;
     let id = object.id();

@@ -78,79 +78,79 @@ pub use workers::Workers;
 /// One reconcile.
 #[derive(Debug)]
 pub struct Job<'a> {
-    /// What to reconcile.
+    /// The Kustomization to reconcile.
     pub kustomization: Supported<'a>,
-    /// The source as it was fetched.
+    /// The fetched source.
     pub snapshot: &'a Snapshot,
-    /// What the last successful reconcile found, where this process made it.
+    /// The record of the last successful reconcile, if this process made it.
     pub memo: Option<&'a Memo>,
-    /// Whether to look at every object even if nothing says that it has changed.
+    /// Whether to read every object even without a sign of a change.
     pub thorough: bool,
-    /// What is done about drift, where the Kustomization says nothing of it.
+    /// The treatment of drift, if the Kustomization does not set it.
     pub drift: DriftPolicy,
-    /// Objects that were seen to drift.
+    /// Objects that have drifted.
     pub drifted: BTreeSet<ObjectId>,
-    /// How long health checks may take.
+    /// The time limit of health checks.
     pub timeout: Duration,
-    /// How much of the timeout earlier reconciles of this Kustomization spent before they were cut off.
+    /// The part of the timeout that earlier, cancelled reconciles of this Kustomization have spent.
     pub waited: Duration,
-    /// After how long a wait tells what it is for.
+    /// The time after which a wait reports its reason.
     pub told_after: Duration,
-    /// By which rules health is judged, and what nothing acts on.
+    /// The rules of health, which also tell the kinds without a controller.
     pub rules: &'a HealthRules,
-    /// Tells the time, and lets time pass.
+    /// The clock.
     pub clock: &'a dyn Clock,
-    /// Builds.
+    /// The threads for builds.
     pub workers: &'a dyn Workers,
-    /// Becomes true when the build or the wait for health is to end because there is newer work.
+    /// Becomes true when newer work must end the build or the wait for health.
     pub cancel: watch::Receiver<bool>,
 }
 
-/// How a reconcile ended, and what it leaves.
+/// The end of a reconcile, and its record.
 #[derive(Debug)]
 pub struct Finish {
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome<Applied>,
-    /// For the next one; `None` when that has to look at everything.
+    /// The record for the next run; `None` if that must read everything.
     pub memo: Option<Memo>,
-    /// The secret values that were handled.
+    /// The secret values that the run has handled.
     pub redactor: Redactor,
 }
 
-/// Keeps what must survive the process, and hears how far a reconcile is.
+/// Stores the state that must survive the process, and receives the progress of a reconcile.
 pub trait Journal: Slot + Claims + Waiter {
     /// Records what will be managed, before it is written. An error stops the reconcile before its first
     /// write.
     fn begin(&self, inventory: Vec<InventoryEntry>) -> impl Future<Output = Result<(), JournalError>> + Send;
 
-    /// Tells people, whatever the reconcile ends in.
+    /// Reports an event at once, whatever the outcome.
     fn tell(&self, news: &News);
 
-    /// Everything is written; from here on health alone is waited for.
+    /// Everything is written. From now on the run only waits for health.
     fn written(&self);
 }
 
-/// What people are told of on the way. No line holds a value of a Secret.
+/// News during a run. No line contains a value of a Secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
-    /// Nothing acts on these objects, which were applied. Told once for each set of them.
+    /// No controller acts on these applied objects. Reported once for each set of them.
     Idle(Vec<ObjectId>),
-    /// Objects were deleted to be created anew: a line for each.
+    /// Objects were deleted to be recreated: a line for each.
     Recreated(Vec<String>),
-    /// Objects that Git has dropped stay, though they are the owner's: a line for each.
+    /// Objects of the owner stay although Git has dropped them: a line for each.
     Kept(Vec<String>),
 }
 
-/// Why a record could not be kept.
+/// Why a record could not be stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JournalError {
     /// The lease is not held.
     #[error("the lease is not held")]
     Fenced,
-    /// The Kustomization has gone.
+    /// The Kustomization was deleted.
     #[error("the Kustomization has gone")]
     Gone,
-    /// The server could not be asked, or said no.
+    /// The server could not be reached, or refused.
     #[error("{0}")]
     Unavailable(String),
 }

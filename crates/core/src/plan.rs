@@ -1,9 +1,9 @@
-//! What a build means for a cluster: the only decisions about it.
+//! The steps of a build on a cluster. All decisions about the cluster are made here.
 //!
-//! A build is cut into stages ([`stages`]), each object is prepared ([`prepare`]), the cluster is asked what
-//! is there and what an apply would make of it ([`Observation`]), and from that alone each object gets its
-//! [`Step`]. What is no longer built is found by [`prune`]. Nothing here writes; the pipeline does what a
-//! plan says.
+//! A build is cut into stages ([`stages`]), and each object is prepared ([`prepare`]). The cluster returns
+//! the live object and the result of a dry run ([`Observation`]), and from these alone each object gets its
+//! [`Step`]. [`prune`] finds the objects that are no longer built. Nothing here writes; the pipeline carries
+//! out the plan.
 
 mod denied;
 mod groups;

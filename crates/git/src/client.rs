@@ -1,5 +1,5 @@
-//! The HTTP client of all fetches: which certificates it trusts and shows, which addresses it never connects
-//! to, and what its errors mean.
+//! The HTTP client of all fetches: the certificates that it trusts and presents, the addresses that it never
+//! connects to, and the meaning of its errors.
 
 use std::io;
 use std::net::IpAddr;

@@ -1,5 +1,5 @@
-//! What one fetch shares between its caller, its thread and the transports: the deadline, the way to end it,
-//! and why it failed.
+//! The state that a fetch shares between its caller, its thread and the transports: the deadline, the
+//! cancellation, and the reason of a failure.
 //!
 //! libgit2 reports a failed transport as a code and at best a text. So the transports leave their reason
 //! here, typed, and the fetch prefers it to what libgit2 says.

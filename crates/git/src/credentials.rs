@@ -1,4 +1,4 @@
-//! What a Secret says about how to authenticate to a Git host, and the host to it.
+//! The content of a Secret that authenticates us to a Git host, and the host to us.
 //!
 //! The keys are Flux's: `identity`, `password` and `known_hosts` for SSH; `username` and `password`,
 //! `bearerToken`, `ca.crt` (or `caFile`), `tls.crt` and `tls.key` for HTTPS. The keys of a GitHub App are

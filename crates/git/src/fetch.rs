@@ -1,5 +1,5 @@
-//! Fetching a repository: decide from the listing what is wanted, fetch only what is missing, and hand back
-//! its tree.
+//! Fetches a repository: chooses the commit from the listing, fetches only missing objects, and returns the
+//! tree.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Helm repositories over HTTP: which charts one offers, and their archives.
+//! Helm repositories over HTTP: their indexes, and the archives of charts.
 
 mod site;
 mod fetch;

@@ -1,5 +1,5 @@
-//! Threads for fetches, which block: enough of them that neither one dead host nor one namespace holds
-//! anybody else up, and no more than that.
+//! Threads for fetches, which block. There are just enough of them that neither one dead host nor one
+//! namespace delays others.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,5 @@
-//! One conversation over HTTP: where a redirect may lead and what goes along with it, and the limits of the
-//! fetch that it is a part of.
+//! One conversation over HTTP: the allowed redirects, the headers that follow a redirect, and the limits of
+//! its fetch.
 
 use std::io::{self, Read};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! What one build may cost at most. All of it is counted, none of it is timed, so that the same build ends
-//! the same way on each machine.
+//! The largest cost of one build. All costs are counted and none is timed, so that the same build ends in the
+//! same way on each machine.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;

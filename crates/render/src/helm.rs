@@ -1,6 +1,6 @@
 //! Helm charts: a native engine that renders them as the real helm does.
 //!
-//! [`value`] holds what templates compute with, [`template`] reads and runs Go's templates, [`funcs`] is the
+//! [`value`] holds the values of templates, [`template`] reads and runs Go's templates, [`funcs`] is the
 //! table of functions. Nothing here reads a clock, a disk, a network or a source of chance: those are inputs.
 
 pub mod error;

@@ -1,4 +1,4 @@
-//! Writes what the fuzz targets begin with, from the repository's own test folders, into `corpus/`.
+//! Writes the first inputs of the fuzz targets, from the repository's own test folders, into `corpus/`.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

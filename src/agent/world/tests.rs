@@ -1,4 +1,4 @@
-//! What is known of objects, and for how long.
+//! The agent's knowledge of objects, and how long it lasts.
 
 use serde_json::json;
 

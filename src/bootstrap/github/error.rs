@@ -1,4 +1,4 @@
-//! What can go wrong at GitHub, told apart by status, headers and text, each with what to do about it.
+//! The errors of GitHub, distinguished by status, headers and text, each with its cure.
 
 use http::HeaderMap;
 use serde::Deserialize;

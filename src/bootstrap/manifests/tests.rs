@@ -1,4 +1,4 @@
-//! What the embedded files must be, whatever is set in them.
+//! The properties of the embedded files, whatever is set in them.
 
 use super::*;
 use crate::bootstrap::pod::RegistryLogin;

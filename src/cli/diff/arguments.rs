@@ -1,4 +1,4 @@
-//! What is compared, and how it is printed.
+//! The arguments of a comparison, and of its output.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! A cluster, compared with what is in Git or in a working tree.
+//! Compares a cluster with Git or with a working tree.
 
 use std::convert::Infallible;
 use std::path::Path;

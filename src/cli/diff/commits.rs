@@ -1,4 +1,4 @@
-//! Two revisions of a repository, compared without a cluster.
+//! Compares two revisions of a repository without a cluster.
 
 use std::collections::{BTreeMap, HashSet};
 use std::convert::Infallible;

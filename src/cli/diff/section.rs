@@ -1,4 +1,4 @@
-//! What is said of one Kustomization.
+//! The changes of one Kustomization.
 
 use serde_json::{Value, json};
 

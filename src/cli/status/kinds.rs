@@ -1,4 +1,4 @@
-//! What `lockgate status` tells of the kinds that lockgate does not act on.
+//! The part of `lockgate status` about kinds that lockgate does not act on.
 
 use std::fmt::Write as _;
 

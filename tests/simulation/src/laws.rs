@@ -1,5 +1,5 @@
-//! What must always hold, whatever people do and whatever goes wrong: held against each request as it is
-//! sent, and against each change as it is made. What the kinds themselves must keep to is in `subject`.
+//! The laws that must always hold, whatever people do and whatever fails. They are checked for each request
+//! when it is sent, and for each change when it is made. The laws of single kinds are in `subject`.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What people do: commits, edits of live objects, and what they ask of the agent.
+//! The acts of people: commits, edits of live objects, and requests to the agent.
 
 mod hands;
 

@@ -1,5 +1,5 @@
-//! Runs a scenario: the agents before the world, people and faults in their order, and at the end the
-//! question whether all is as it must be.
+//! Runs a scenario: agents, people and faults in a simulated world, and at the end a check of the whole
+//! state.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

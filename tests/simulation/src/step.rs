@@ -1,4 +1,4 @@
-//! What happens to a platform: what people do to it, and what goes wrong.
+//! The steps of a scenario: acts of people, and faults.
 
 use std::fmt;
 use std::time::Duration;

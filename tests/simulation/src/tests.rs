@@ -1,4 +1,5 @@
-//! Runs of a bounded number of seeds, those that once found a fault, and that a run is the same each time.
+//! Runs a bounded number of seeds, and the seeds that once found a fault, and checks that a run is the same
+//! each time.
 
 mod compare;
 

@@ -1,6 +1,6 @@
-//! YAML as Kubernetes tools read it, in two dialects. The one place that knows about either.
+//! YAML as Kubernetes tools read it, in two dialects. Only this module knows the dialects.
 //!
-//! `compose` turns a parser's events into JSON values, `scalar` says what a scalar means, `emit` prints
+//! `compose` turns a parser's events into JSON values, `scalar` gives the meaning of a scalar, `emit` prints
 //! values as Go's libraries do, or so that every reader reads them back equal.
 
 mod document;

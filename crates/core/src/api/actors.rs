@@ -1,4 +1,4 @@
-//! Who acts on the kinds that lockgate does not act on: the controllers of Flux that run on the cluster.
+//! The running controllers of Flux that act on kinds which lockgate does not act on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,13 +6,13 @@ use super::kind::KindInfo;
 use super::kinds::KINDS;
 use lockgate_base::model::KindId;
 
-/// Flux's controllers that run.
+/// The running controllers of Flux.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Actors(BTreeMap<String, String>);
 
 impl Actors {
-    /// The controllers of these Deployments, each given by its namespace and its name. Of several of one name
-    /// the first counts.
+    /// The controllers of these Deployments, each with its namespace and its name. The first of several with
+    /// one name counts.
     pub fn new<N: Into<String>>(deployments: impl IntoIterator<Item = (N, N)>) -> Self {
         let mut controllers = BTreeMap::new();
         for (namespace, name) in deployments {
@@ -23,14 +23,14 @@ impl Actors {
         Self(controllers)
     }
 
-    /// The controller that a kind is left to, as `namespace/name`; `None` where lockgate acts on the kind or
-    /// nothing does.
+    /// The controller that acts on a kind, as `namespace/name`; `None` if lockgate acts on the kind, or no
+    /// controller does.
     pub fn of(&self, info: &KindInfo) -> Option<&str> {
         let path = self.0.get(info.controller).filter(|_| !info.is_acted_on)?;
         Some(path)
     }
 
-    /// The kinds that nothing acts on, neither lockgate nor a controller that runs.
+    /// The kinds that neither lockgate nor a running controller acts on.
     pub fn idle_kinds(&self) -> BTreeSet<KindId> {
         let idle = KINDS.iter().filter(|info| !info.is_acted_on && self.of(info).is_none());
         idle.map(|info| info.id).collect()

@@ -1,5 +1,5 @@
-//! The table of kinds. Definitions, rights, watches, `status`, uninstall and what is left alone in Git read
-//! it.
+//! The table of kinds. It is the source of definitions, rights and watches, and of the kinds that `status`
+//! shows, that uninstall removes, and whose definitions in Git are left alone.
 
 use super::kind::{KindInfo, Role};
 use super::malformed::Malformed;
@@ -23,10 +23,10 @@ pub(super) mod helm_release;
 mod provider;
 mod receiver;
 
-/// The kinds of sources that charts are made from by their names or paths.
+/// The kinds of sources from which charts are made by their names or paths.
 const CHARTS_FROM: [&KindInfo; 3] = [&git_repository::INFO, &oci_repository::INFO, &helm_repository::INFO];
 
-/// Every kind of Flux, those first that lockgate acts on.
+/// Every kind of Flux. The kinds that lockgate acts on come first.
 pub const KINDS: &[&KindInfo] = &[
     &kustomization::INFO,
     &helm_release::INFO,
@@ -59,7 +59,7 @@ pub fn built_from() -> impl Iterator<Item = &'static KindInfo> {
     sources().filter(|info| info.source().is_some_and(|source| source.is_built_from))
 }
 
-/// The kind of source that a reference of a Kustomization names, where one can be built from it.
+/// The kind of source in a Kustomization's reference, if a Kustomization can be built from it.
 pub fn source(api_version: Option<&str>, kind: &str) -> Option<&'static KindInfo> {
     let named = named(api_version, kind)?;
     built_from().find(|info| *info == named)
@@ -80,7 +80,7 @@ pub fn either(kinds: impl Iterator<Item = &'static KindInfo>) -> String {
     named.collect::<Vec<_>>().join(" or ")
 }
 
-/// Whether a Deployment's name is that of a controller of Flux whose work lockgate does.
+/// Whether a Deployment has the name of a controller of Flux whose work lockgate does.
 pub fn is_rival(controller: &str) -> bool {
     acted_on().any(|info| info.controller == controller)
 }
@@ -90,15 +90,14 @@ pub fn info(id: KindId) -> Option<&'static KindInfo> {
     KINDS.iter().copied().find(|info| info.id == id)
 }
 
-/// The entry of the kind whose CustomResourceDefinition an object is.
+/// The entry of the kind that a CustomResourceDefinition defines.
 pub fn defined_by(object: &Object) -> Option<&'static KindInfo> {
     let is_definition =
         (object.group(), object.kind()) == ("apiextensions.k8s.io", "CustomResourceDefinition");
     KINDS.iter().copied().find(|info| is_definition && info.definition() == object.name())
 }
 
-/// The kind that a reference names by `kind` and, where it is given, `apiVersion`. No two kinds of Flux share
-/// a name.
+/// The kind in a reference, by `kind` and, if given, `apiVersion`. No two kinds of Flux share a name.
 pub fn named(api_version: Option<&str>, kind: &str) -> Option<&'static KindInfo> {
     let group = api_version.map(|text| text.split_once('/').map_or("", |(group, _)| group));
     KINDS
@@ -108,8 +107,8 @@ pub fn named(api_version: Option<&str>, kind: &str) -> Option<&'static KindInfo>
 }
 
 impl SourceReference {
-    /// The source that a Kustomization of this namespace means by it; `None` where it is of a kind that none
-    /// can be built from.
+    /// The source of a Kustomization in this namespace; `None` if no Kustomization can be built from its
+    /// kind.
     pub fn target(&self, namespace: &str) -> Option<Ref> {
         let info = source(self.api_version.as_deref(), &self.kind)?;
         Some(Ref::new(info.id, self.namespace.as_deref().unwrap_or(namespace), &self.name))
@@ -117,7 +116,7 @@ impl SourceReference {
 }
 
 impl Source {
-    /// The source that it is made from, where there is one; an error where none of its kind can be.
+    /// The source that the chart is made from, if it has one; an error if no chart can be made from its kind.
     pub fn upstream(&self) -> Option<Result<Ref, String>> {
         let SourceReference { api_version, kind, name, .. } = self.spec.upstream()?;
         let charts = || CHARTS_FROM.iter().copied();
@@ -131,7 +130,7 @@ impl Source {
 }
 
 impl DependsOn {
-    /// The object that a dependent means by it, or why that can never be ready.
+    /// The object that the dependent waits for, or why that object can never be ready.
     pub fn target(&self, dependent: &Ref) -> Result<Ref, String> {
         let namespace = self.namespace.as_ref().unwrap_or(&dependent.namespace);
         let own = dependent.kind;

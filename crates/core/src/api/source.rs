@@ -1,5 +1,4 @@
-//! Sources: what the objects of all their kinds have in common, and what the agent must know of a kind to
-//! fetch it.
+//! Sources: the common fields of all their kinds, and the description that the agent needs to fetch a kind.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -16,7 +15,7 @@ use super::reference::{LocalReference, SourceReference};
 use super::status::Status;
 use lockgate_base::model::{Conditions, Duration, KindId, Object, Ref, Timestamp};
 
-/// What the agent must know of a kind of source to fetch its objects.
+/// The agent's description of a kind of source for fetching its objects.
 #[derive(Debug)]
 pub struct SourceInfo {
     /// Reads an object of the kind.
@@ -37,21 +36,21 @@ impl Eq for SourceInfo {}
 
 /// The `spec` of a kind of source.
 pub trait SourceSpec: Any + Debug + Send + Sync {
-    /// Where it is.
+    /// The address.
     fn url(&self) -> &str;
     /// How often to look for a new revision.
     fn interval(&self) -> Duration;
-    /// How long one fetch may take, where the object says so.
+    /// The time limit of one fetch, if the object sets one.
     fn timeout(&self) -> Option<Duration>;
-    /// Whether fetching is paused.
+    /// Whether fetching is suspended.
     fn suspended(&self) -> bool;
-    /// The objects of its namespace that it is fetched with: Secrets, a ServiceAccount.
+    /// The objects of its namespace that a fetch needs: Secrets, a ServiceAccount.
     fn inputs(&self) -> Vec<(KindId, &str)>;
-    /// Which part of what is fetched is wanted.
+    /// The selected part of the fetched files.
     fn selection(&self) -> Selection {
         Selection::default()
     }
-    /// The source in its own namespace that it is made from, where it is not fetched by itself.
+    /// The source in its own namespace that it is made from, if it is not fetched by itself.
     fn upstream(&self) -> Option<&SourceReference> {
         None
     }
@@ -59,8 +58,7 @@ pub trait SourceSpec: Any + Debug + Send + Sync {
     fn is_verified(&self) -> bool {
         false
     }
-    /// Whether it only says where others are to be fetched from: nothing is fetched of it, and its status
-    /// says nothing.
+    /// Whether it only gives an address to other sources: it is not fetched itself, and has no status.
     fn is_static(&self) -> bool {
         false
     }
@@ -102,16 +100,16 @@ impl Verification {
     }
 }
 
-/// Which part of a revision is wanted. Another part of one revision is another artifact.
+/// The selected part of a revision. Another part of the same revision is another artifact.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Selection {
-    /// `spec.ignore`: patterns of what is left out.
+    /// `spec.ignore`: patterns of files to leave out.
     pub ignore: Option<String>,
     /// `spec.layerSelector` of an OCI artifact.
     pub layer: Option<LayerSelector>,
 }
 
-/// A source of whichever kind.
+/// A source of any kind.
 #[derive(Debug, Clone)]
 pub struct Source {
     /// The kind.
@@ -122,18 +120,18 @@ pub struct Source {
     pub spec: Arc<dyn SourceSpec>,
     /// `status`.
     pub status: SourceStatus,
-    /// The fields below `spec` that ask for what is not there yet, each with whether it is set.
+    /// The fields below `spec` that lockgate does not support yet, each with whether it is set.
     pub unserved: Vec<(&'static str, bool)>,
 }
 
 impl Source {
-    /// The `spec` as the type of its kind; `None` where it is of another kind.
+    /// The `spec` as the type of its kind; `None` if it has another kind.
     pub fn spec<K: SourceSpec>(&self) -> Option<&K> {
         let spec: &dyn Any = &*self.spec;
         spec.downcast_ref()
     }
 
-    /// Which object it is.
+    /// The reference to this object.
     pub fn reference(&self) -> Ref {
         Ref::new(self.kind, &self.metadata.namespace, &self.metadata.name)
     }
@@ -178,7 +176,7 @@ pub struct SourceStatus {
 }
 
 impl SourceStatus {
-    /// Which part of the revision the artifact is.
+    /// The part of the revision that the artifact contains.
     pub fn selection(&self) -> Selection {
         Selection { ignore: self.observed_ignore.clone(), layer: self.observed_layer_selector.clone() }
     }
@@ -246,7 +244,7 @@ pub enum LayerOperation {
     Copy,
 }
 
-/// The inputs that references to Secrets name.
+/// The Secrets that references name, as inputs of a fetch.
 pub(super) fn secrets<'s>(
     references: impl IntoIterator<Item = &'s Option<LocalReference>>,
 ) -> Vec<(KindId, &'s str)> {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::status::{JudgedObject, StatusCondition};
 use lockgate_base::model::Object;
 
-/// What the kubelet says of a container that is only being started.
+/// The kubelet's reasons for a container that is only being started.
 const STARTING: [&str; 2] = ["PodInitializing", "ContainerCreating"];
 /// What it says of a container whose image it cannot have.
 const IMAGE: [&str; 6] = [

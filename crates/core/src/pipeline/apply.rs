@@ -1,4 +1,5 @@
-//! Applying a build: stage by stage, each stage decided about before the first of its objects is written.
+//! Applies a build stage by stage. All steps of a stage are decided before the first of its objects is
+//! written.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -19,37 +20,36 @@ use crate::plan::{
 use crate::verdict::{Applied, ChangedObject, Common, Deed, Outcome, Refused, some_of};
 use lockgate_base::model::{Object, ObjectId};
 
-/// How long definitions may take to be established before what uses them is applied (Flux's limit).
+/// The time limit for definitions to be established before objects that need them are applied (Flux's limit).
 const ESTABLISH: Duration = Duration::from_mins(1);
-/// How long an object that is made anew may take to go.
+/// The time limit for a recreated object's deletion.
 const RECREATE: Duration = Duration::from_mins(1);
-/// Objects of one kind that are written at a time.
+/// How many objects of one kind are written at a time.
 const AT_ONCE: usize = 4;
 
-/// What has been applied so far.
+/// The results of applying so far.
 #[derive(Debug, Default)]
 pub(super) struct ApplyProgress {
-    /// All objects that are as Git wants them, or say themselves that they are to be left alone.
+    /// All objects that are as in Git, or that ask to be left alone.
     pub(super) inventory: Inventory,
     /// The objects whose health counts.
     pub(super) references: Vec<ObjectReference>,
     /// The objects that were changed.
     pub(super) changes: Vec<ChangedObject>,
-    /// What people should know.
+    /// Warnings.
     pub(super) warnings: Vec<String>,
-    /// What the API server has warned of, each with the objects of which it did.
+    /// The API server's warnings, each with its objects.
     pub(super) remarks: BTreeMap<String, Vec<String>>,
-    /// A line for each that has drifted and is left as it is.
+    /// A line for each object whose drift is not corrected.
     pub(super) drifted: Vec<String>,
-    /// A line for each that was deleted to be created anew, whether or not it could be.
+    /// A line for each object that was deleted to be recreated, successful or not.
     pub(super) forced: Vec<String>,
-    /// The objects that are to be left alone: nothing of them is managed any more, and none of them is
-    /// deleted.
+    /// The objects to leave alone: they are no longer managed, and not deleted.
     pub(super) left_alone: HashSet<ObjectId>,
 }
 
 impl ApplyProgress {
-    /// What people should know, with what the API server has warned of, each warning once.
+    /// The warnings, with those of the API server, each once.
     pub(super) fn told(&mut self) -> Vec<String> {
         let remarks = std::mem::take(&mut self.remarks).into_iter();
         let told = remarks.map(|(text, subjects)| format!("{}: {text}", some_of(&subjects)));
@@ -63,7 +63,7 @@ impl ApplyProgress {
         }
     }
 
-    /// Takes what an earlier pass over the same objects did.
+    /// Adds the results of an earlier pass over the same objects.
     pub(super) fn follows(&mut self, before: Self) {
         let Self { changes, warnings, forced, remarks, .. } = before;
         for (text, subjects) in remarks {
@@ -80,24 +80,24 @@ impl ApplyProgress {
 pub(super) enum Stop {
     /// Objects are refused.
     Refused {
-        /// Why, for each.
+        /// The refusals.
         refusals: Vec<Refusal>,
-        /// Whether the server can be asked: it answered for others of them.
+        /// Whether the server can be reached: it answered for other objects.
         is_reached: bool,
     },
-    /// What a gate waits for did not come about, so the stages behind it were not begun.
+    /// The condition of a gate was not met, so the stages behind it were not begun.
     Shut {
-        /// What it was.
+        /// The gate.
         gate: Gate,
-        /// How the objects stand.
+        /// The state of its objects.
         settled: Settled,
-        /// How long it was waited for them.
+        /// How long the wait took.
         waited: Duration,
     },
 }
 
-/// Applies objects stage by stage, and passes the gate behind each stage before the next one is looked at.
-/// What was written before it stopped stands in `progress`.
+/// Applies objects stage by stage, and passes the gate behind each stage before the next one. If it stops
+/// early, `progress` contains the written objects.
 pub(super) async fn apply<C: Writes + Settle, S: Slot>(
     hands: &Hands<'_, C, S>,
     stages: Vec<Stage<Object>>,
@@ -108,7 +108,7 @@ pub(super) async fn apply<C: Writes + Settle, S: Slot>(
     for stage in stages {
         let mut decided = decide(hands.cluster, stage, terms).await;
         if !decided.refusals.is_empty() {
-            // Boxed: few builds are refused, and all hold this future.
+            // Few builds are refused, and all hold this future, so it is boxed.
             decided = Box::pin(reconsidered(hands, decided, terms, &mut fresh, progress)).await?;
         }
         let Decided { stage, observed, refusals, is_reached } =
@@ -118,7 +118,7 @@ pub(super) async fn apply<C: Writes + Settle, S: Slot>(
         }
         fresh.learn(&stage);
         match write(hands, &stage, &observed, progress).await {
-            // Boxed: few builds hold definitions, and all hold this future.
+            // Few builds have definitions, and all hold this future, so it is boxed.
             Ok(awaited) => Box::pin(pass(hands, stage.gate, awaited)).await?,
             Err(refusals) => {
                 let refusals = explained(hands.cluster, refusals).await;
@@ -129,8 +129,7 @@ pub(super) async fn apply<C: Writes + Settle, S: Slot>(
     Ok(())
 }
 
-/// Decides again about a stage of which something is refused that may pass once the server has taken note of
-/// what this run changes.
+/// Decides again about a stage with a refusal that may pass once the server has seen the changes of this run.
 async fn reconsidered<C: Writes + Settle, S: Slot>(
     hands: &Hands<'_, C, S>,
     mut decided: Decided,
@@ -146,7 +145,7 @@ async fn reconsidered<C: Writes + Settle, S: Slot>(
     Ok(caught_up(hands, decided, terms, fresh).await)
 }
 
-/// Waits for what is asked for before the next stage.
+/// Waits for the gate before the next stage.
 async fn pass<C: Settle, S: Slot>(
     hands: &Hands<'_, C, S>,
     gate: Gate,
@@ -164,7 +163,7 @@ async fn pass<C: Settle, S: Slot>(
     }
 }
 
-/// What the gate behind a stage waits for of one of its objects.
+/// The condition of the gate for one object of the stage.
 fn awaited(gate: Gate, entry: &Entry, reference: &ObjectReference) -> Option<ObjectReference> {
     let is_awaited = match gate {
         Gate::None => false,
@@ -175,7 +174,8 @@ fn awaited(gate: Gate, entry: &Entry, reference: &ObjectReference) -> Option<Obj
     is_awaited.then(|| ObjectReference { expect, ..reference.clone() })
 }
 
-/// Carries out a stage's steps, several objects of one kind at a time. Returns what its gate waits for.
+/// Carries out a stage's steps, several objects of one kind at a time. Returns the objects that the gate
+/// waits for.
 async fn write<C: Writes + Settle, S: Slot>(
     hands: &Hands<'_, C, S>,
     stage: &Stage,
@@ -190,11 +190,11 @@ async fn write<C: Writes + Settle, S: Slot>(
         Box::pin(take_again(hands, group, observed, &mut results)).await;
         let is_cleared = |result: &Result<Taken, Refusal>| matches!(result, Ok(Taken::Cleared));
         let cleared = group.iter().zip(&results).filter(|(_, result)| is_cleared(result));
-        // Told once, however long finalizers hold it.
+        // The event is reported once, however long finalizers hold the object.
         let cleared = cleared.filter(|(entry, _)| !is_leaving(observed, entry));
         progress.forced.extend(cleared.filter_map(|(entry, _)| forced(entry)));
         if results.iter().any(is_cleared) {
-            // Boxed: few steps make an object anew.
+            // Few steps recreate an object, so this is boxed.
             Box::pin(renew(hands, group, &mut results)).await;
         }
         let mut refusals = Vec::new();
@@ -218,8 +218,8 @@ async fn write<C: Writes + Settle, S: Slot>(
     Ok(references)
 }
 
-/// Takes steps again, for a moment, that the server refuses by the schema of their kind: its dry run did not,
-/// so it still goes by the earlier one in part.
+/// Repeats, for a moment, steps that the server refuses by the schema of their kind although its dry run
+/// accepted them: part of the server still uses the earlier schema.
 async fn take_again<C: Writes + Settle, S: Slot>(
     hands: &Hands<'_, C, S>,
     group: &[Entry],
@@ -239,13 +239,13 @@ async fn take_again<C: Writes + Settle, S: Slot>(
     }
 }
 
-/// A step that was taken.
+/// The result of a step.
 enum Taken {
     /// Nothing was written.
     Nothing,
     /// The server has accepted this.
     Accepted(Box<Accepted>),
-    /// The object was deleted, and is to be applied anew when it is gone.
+    /// The object was deleted, and must be applied again when it is gone.
     Cleared,
 }
 
@@ -254,7 +254,7 @@ impl Taken {
         Self::Accepted(Box::new(accepted))
     }
 
-    /// What there is after the step.
+    /// The object after the step.
     fn reference(self, entry: &Entry) -> ObjectReference {
         match self {
             Self::Accepted(applied) => applied.reference,
@@ -280,8 +280,7 @@ async fn take(cluster: &impl Writes, entry: &Entry, observed: &Observed) -> Resu
     }
 }
 
-/// Waits until the objects are gone that were cleared, and applies them anew. Finalizers may hold them for
-/// long.
+/// Waits until the cleared objects are gone, and applies them again. Finalizers may hold them for long.
 async fn renew<C: Writes, S: Slot>(
     hands: &Hands<'_, C, S>,
     group: &[Entry],
@@ -312,14 +311,14 @@ fn is_leaving(observed: &Observed, entry: &Entry) -> bool {
     live.is_some_and(|live| live.pointer("/metadata/deletionTimestamp").is_some())
 }
 
-/// That an object is deleted to be created anew, and what goes with it.
+/// The line about an object that is deleted to be recreated, and the loss.
 fn forced(entry: &Entry) -> Option<String> {
     let Step::Recreate { reason, with, .. } = &entry.step else { return None };
     let with = with.map(|with| format!(", and {with} with it")).unwrap_or_default();
     Some(format!("{} is deleted{with}, and created anew: {reason}", entry.object.id().subject()))
 }
 
-/// Takes note of a step that was taken, or would be. `reference` is what there is after it.
+/// Records a step that was taken, or would be. `reference` is the object after it.
 pub(super) fn note(entry: &Entry, reference: ObjectReference, progress: &mut ApplyProgress) {
     if matches!(entry.step, Step::Skip(Skip::Ignored | Skip::ReconcileDisabled)) {
         progress.left_alone.insert(reference.id);
@@ -350,7 +349,7 @@ pub(super) fn note(entry: &Entry, reference: ObjectReference, progress: &mut App
     }
 }
 
-/// What a step changes, where it writes.
+/// The change of a step, if it writes.
 fn change(entry: &Entry) -> Option<ChangedObject> {
     let (deed, drift) = match &entry.step {
         Step::Create => (Deed::Created, &[][..]),

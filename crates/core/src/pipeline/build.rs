@@ -1,4 +1,4 @@
-//! From a tree to objects: the render, and what is refused before it.
+//! Turns a tree into objects: the checks before a render, and the render.
 
 use std::ops::Deref;
 
@@ -15,17 +15,17 @@ use lockgate_render::{
 /// A rendered tree.
 #[derive(Debug, Clone)]
 pub struct Build {
-    /// What is to be on the cluster, each object with the file that it came from.
+    /// The objects that should be on the cluster, each with its file.
     pub resources: Vec<RenderedObject>,
-    /// What the render read.
+    /// The paths that the render read.
     pub footprint: Footprint,
     /// Digest of the objects.
     pub digest: Digest,
-    /// What people should know.
+    /// Warnings.
     pub warnings: Vec<String>,
 }
 
-/// An object that asks for nothing that is not there yet: it was made by [`supported`].
+/// An object without unsupported fields, made by [`supported`].
 #[derive(Debug, Clone)]
 pub struct Supported<'a, K: Kind = KustomizationSpec>(&'a api::Resource<K>);
 
@@ -39,19 +39,19 @@ impl<K: Kind> Deref for Supported<'_, K> {
     }
 }
 
-/// Fields that ask for what is not there yet are refused, all of them at once: passing over them in silence
-/// would fetch or apply something other than what is meant.
+/// Refuses unsupported fields, all of them at once: ignoring them silently would fetch or apply something
+/// other than intended.
 pub fn supported<K: Kind>(object: &api::Resource<K>) -> Result<Supported<'_, K>, Common> {
     let message = unsupported(&object.spec.unserved());
     message.map_or(Ok(Supported(object)), |message| Err(Common::Malformed { message }))
 }
 
-/// Renders a Kustomization's folder. It is pure, and so are its failures.
+/// Renders a Kustomization's folder. The function is pure, so the same input always fails in the same way.
 pub fn build(kustomization: &Kustomization, tree: &Tree, gathered: Gathered) -> Result<Build, Applied> {
     build_spec(&kustomization.spec, tree, gathered, &Budget::default())
 }
 
-/// [`build`] for what it needs of a Kustomization.
+/// [`build`] with only the needed parts of a Kustomization.
 pub(super) fn build_spec(
     spec: &KustomizationSpec,
     tree: &Tree,
@@ -78,7 +78,7 @@ pub(super) fn digest(resources: &[RenderedObject]) -> Digest {
     Digest::of_parts(digests.iter().map(Digest::bytes))
 }
 
-/// Renders a folder as Flux does, with what a Kustomization's spec lays over its kustomization.
+/// Renders a folder as Flux does, with a Kustomization's spec on top of its kustomization.
 pub(super) fn rendered(
     tree: &Tree,
     path: &str,

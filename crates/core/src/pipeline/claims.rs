@@ -1,6 +1,6 @@
-//! Who else holds an object that is about to be deleted. One process knows every inventory and every build,
-//! so a deletion asks all of them: an object that moved to another owner is handed over, in whichever order
-//! the two are reconciled.
+//! The other owners of an object that is about to be deleted. One process knows every inventory and every
+//! build, so a deletion asks all of them: an object that moved to another owner is handed over, in whichever
+//! order the two are reconciled.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::verdict::Redactor;
 use lockgate_base::model::{Object, ObjectId, Ref};
 use lockgate_base::tree::Snapshot;
 
-/// An object that is to be deleted.
+/// An object to delete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     id: ObjectId,
@@ -37,12 +37,12 @@ enum Along {
 }
 
 impl Candidate {
-    /// Which object.
+    /// The object.
     pub const fn id(&self) -> &ObjectId {
         &self.id
     }
 
-    /// Looks a definition up, since its name holds the plural of its kind only.
+    /// Reads a definition, since its name only contains the plural of its kind.
     pub(super) async fn of(cluster: &impl Reads, reference: &ObjectReference) -> Self {
         let id = reference.id.clone();
         if (id.group.as_str(), id.kind.as_str()) == ("", "Namespace") {
@@ -51,7 +51,7 @@ impl Candidate {
         if !is_definition(&id) {
             return Self { id, along: Along::Nothing };
         }
-        // One that cannot be read has no objects that could be told; the deletion meets the same failure.
+        // An unreadable definition has no objects to report; its deletion meets the same failure.
         let live = cluster.get(reference).await.ok().flatten();
         let text = |pointer| live.as_ref()?.text(pointer).map(ToOwned::to_owned);
         let defined = text("/spec/group").zip(text("/spec/names/kind"));
@@ -67,7 +67,7 @@ impl Candidate {
         }
     }
 
-    /// What it is to an owner that holds these objects; `None` where it is nothing to it.
+    /// The relation of the object to an owner of `held`; `None` if there is none.
     pub fn hold(&self, held: &HashSet<ObjectId>) -> Option<Hold> {
         if held.contains(&self.id) {
             return Some(Hold::Itself);
@@ -89,7 +89,7 @@ impl Candidate {
 /// What an object is to an owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hold {
-    /// The object is its own, too.
+    /// The owner manages the object, too.
     Itself,
     /// An object of its own would go along with it: one of the kind that it defines, or in the namespace that
     /// it is.
@@ -98,26 +98,26 @@ pub enum Hold {
     Needed,
 }
 
-/// What another owner has to do with an object.
+/// The claim of another owner to an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// The other owner.
     pub holder: Ref,
     /// What the object is to it.
     pub hold: Hold,
-    /// Whether the object stays managed until its labels name the other owner. That one may yet change its
-    /// mind, and then nobody would know of an object that was let go before.
+    /// Whether the object stays managed until its labels name the other owner. That owner may still drop it,
+    /// and then nobody would know of an object that was given up before.
     pub awaited: bool,
 }
 
 /// Another owner that holds an object, or will.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
-    /// Which.
+    /// The owner.
     pub key: Ref,
     /// Whether it does already, by its status or by its spec.
     pub recorded: bool,
-    /// How it does.
+    /// The kind of the claim.
     pub hold: Hold,
 }
 
@@ -154,7 +154,7 @@ impl Holdings {
 
 impl From<Holder> for Claim {
     fn from(holder: Holder) -> Self {
-        // What goes along with an object is no reason for anybody to take over the object itself.
+        // A claim to dependents is no reason to take over the object itself.
         Self { awaited: holder.hold == Hold::Itself, hold: holder.hold, holder: holder.key }
     }
 }
@@ -243,9 +243,9 @@ pub fn needs(kustomization: &Kustomization) -> HashSet<ObjectId> {
     needs
 }
 
-/// Whether a Kustomization may hold what another, `own`, would delete: one that acts with other rights could
-/// name any object, and keep it from being deleted. Each comes with the account that it acts as, where that
-/// is not the agent itself.
+/// Whether a Kustomization may claim objects that another, `own`, would delete. One with other rights could
+/// name any object and keep it from being deleted. Each comes with the account that it acts as, unless that
+/// is the agent itself.
 pub fn may_hold(
     (own, own_account): (&Kustomization, Option<&str>),
     (other, account): (&Kustomization, Option<&str>),
@@ -258,19 +258,18 @@ pub fn may_hold(
         && (is_alike || (account.is_none() && !lockdown))
 }
 
-/// Knows what other owners hold.
+/// Knows the claims of other owners.
 pub trait Claims: Sync {
-    /// For each object, in order: who else holds it, or will once it is reconciled. Only who may write the
-    /// object counts.
+    /// For each object, in order: the other owner that holds it, or will after its next reconcile. Only an
+    /// owner that may write the object counts.
     fn claimed(&self, candidates: &[Candidate]) -> impl Future<Output = Vec<Option<Claim>>> + Send;
 
-    /// The objects that come after an object, by their `dependsOn`, where it is of a kind that has such an
-    /// order.
+    /// The objects that depend on an object, if its kind has `dependsOn`.
     fn dependents(&self, id: &ObjectId) -> Vec<ObjectId>;
 }
 
-/// What an object's status says it holds, whatever else of it cannot be read; `None` where that is not to be
-/// told.
+/// The objects in an object's status, even if the rest of it is malformed; `None` if the status cannot be
+/// read.
 pub fn recorded_of(object: &Object) -> Option<HashSet<ObjectId>> {
     let Some(inventory) = object.pointer("/status/inventory").filter(|inventory| !inventory.is_null()) else {
         return Some(HashSet::new());
@@ -279,13 +278,13 @@ pub fn recorded_of(object: &Object) -> Option<HashSet<ObjectId>> {
     entries.iter().map(|entry| entry.get("id")?.as_str()?.parse().ok()).collect()
 }
 
-/// What a Kustomization's status says it holds.
+/// The objects in a Kustomization's status.
 pub fn recorded(kustomization: &Kustomization) -> HashSet<ObjectId> {
     managed(kustomization).iter().map(|(id, _)| id.clone()).collect()
 }
 
-/// What a Kustomization holds, or will once it has been reconciled at what is fetched: what it builds now,
-/// where that can be told, and else what its status says. `memo` is what its last success left.
+/// The objects that a Kustomization holds, or will hold after a reconcile of the fetched revision: its
+/// present build if that is possible, and otherwise its status. `memo` is the record of its last success.
 pub async fn held(
     own: &impl Reads,
     kustomization: &Kustomization,

@@ -1,5 +1,5 @@
-//! What is decided before anything is written. It reads only, and it is the one way to a decision, so that a
-//! preview shows what a run does.
+//! Decides the steps of a stage before anything is written. It only reads, and all decisions are made here,
+//! so a preview shows the same steps as a run.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -20,51 +20,50 @@ use lockgate_base::keys;
 use lockgate_base::model::{Digest, Object, ObjectId};
 use lockgate_render::RenderedObject;
 
-/// What is to be done, before the cluster is asked about it.
+/// The intended changes, before the cluster is read.
 #[derive(Debug)]
 pub(super) struct Intent {
-    /// The objects as they are to be applied, stage by stage.
+    /// The objects to apply, stage by stage.
     pub(super) stages: Vec<Stage<Object>>,
-    /// What the objects of all stages are decided by.
+    /// The terms of the decisions about all stages.
     pub(super) terms: Terms,
-    /// What was managed before.
+    /// The inventory so far.
     pub(super) managed: Inventory,
-    /// What will be.
+    /// The inventory afterwards.
     pub(super) wanted: Inventory,
     /// Where the objects come from.
     pub(super) origins: ObjectOrigins,
 }
 
-/// What the objects of all stages of a run are decided by.
+/// The terms of the decisions about all stages of a run.
 #[derive(Debug, Default)]
 pub(super) struct Terms {
-    /// What decides beside the objects.
+    /// The terms besides the objects.
     pub(super) options: PlanOptions,
-    /// The objects that were managed before, and so are likely there.
+    /// The objects that were managed before, and so probably exist.
     pub(super) known: HashSet<ObjectId>,
-    /// The objects of which it is not known yet whether they live in a namespace: the cluster does not have
-    /// their kind, or it could not be asked.
+    /// The objects whose scope is not known yet: the cluster does not have their kind, or could not be
+    /// reached.
     pub(super) unplaced: HashSet<ObjectId>,
-    /// What the stages before would have brought, where they are not applied.
+    /// The objects of earlier stages, if these are not applied.
     pub(super) foreseen: Foreseen,
 }
 
-/// What is decided about a stage.
+/// The decisions about a stage.
 #[derive(Debug)]
 pub(super) struct Decided {
-    /// What to do with each object, less those that must not be sent at all.
+    /// The step of each object, without the objects that must not be sent at all.
     pub(super) stage: Stage,
-    /// What was seen of them.
+    /// The observations of the objects.
     pub(super) observed: Observed,
-    /// All that is refused. Where there is any, nothing of the stage is written.
+    /// All refusals. With any refusal, nothing of the stage is written.
     pub(super) refusals: Vec<Refusal>,
-    /// Whether the server can be asked: it answered for some of the objects.
+    /// Whether the server can be reached: it answered for some of the objects.
     pub(super) is_reached: bool,
 }
 
-/// Makes a build ready to be decided about: the objects with their labels, and with the namespaces of those
-/// kinds that are known already, since the inventory must name them as they will be. A build that became
-/// empty may not delete everything.
+/// Prepares a build for the decisions: sets the labels and, for known kinds, the namespaces, since the
+/// inventory must name the objects as they will be. A build that became empty may not delete everything.
 pub(super) async fn intend(
     cluster: &impl Reads,
     kustomization: &Kustomization,
@@ -78,7 +77,7 @@ pub(super) async fn intend(
     let drift = said.and_then(|said| DriftPolicy::read(said)).unwrap_or(drift);
     let last = kustomization.status.history.first();
     let is_applied = last.zip(digest).is_some_and(|(last, digest)| last.digest == digest.to_string());
-    // What is wrong with it was told before anything was built.
+    // The mistakes in it were reported before the build.
     let ignored = Ignored::read(&kustomization.spec.ignore).unwrap_or_default();
     let options = PlanOptions {
         force: kustomization.spec.force,
@@ -96,12 +95,12 @@ pub(super) async fn intend(
     for RenderedObject { mut object, holds_secret, origin } in resources {
         origins.insert(object.id(), origin);
         dress(&mut object, ownership, &owner, common);
-        // A failure is met again, and told, when the object's stage comes.
+        // A failure occurs again, and is reported, when the object's stage comes.
         if !matches!(place(&mut object, cluster).await, Ok(true)) {
             terms.unplaced.insert(object.id());
         }
         if holds_secret {
-            // Its kind may turn out to have no namespace.
+            // Its kind may turn out to be cluster-scoped.
             let id = object.id();
             terms.options.sensitive.extend([ObjectId { namespace: String::new(), ..id.clone() }, id]);
         }
@@ -116,7 +115,7 @@ pub(super) async fn intend(
     Ok(Intent { wanted: dressed.iter().collect(), stages: stages(dressed), terms, managed, origins })
 }
 
-/// Decides what to do with the objects of a stage.
+/// Decides the steps of a stage.
 pub(super) async fn decide(cluster: &impl Reads, stage: Stage<Object>, terms: &Terms) -> Decided {
     let mut prepared = Vec::with_capacity(stage.entries.len());
     let mut refusals = Vec::new();
@@ -131,7 +130,7 @@ pub(super) async fn decide(cluster: &impl Reads, stage: Stage<Object>, terms: &T
     let lost: Vec<Object> = lost.cloned().collect();
     let is_reached = lost.len() < prepared.len();
     if is_reached && !lost.is_empty() {
-        // A connection may have been lost; what is wrong with one kind alone shows again.
+        // A connection may have been lost; a problem of one kind alone occurs again.
         observed.extend(observe(cluster, &lost, &terms.known).await);
     }
     let mut stage = plan_stage(Stage { entries: prepared, gate: stage.gate }, &observed, &terms.options);
@@ -141,14 +140,15 @@ pub(super) async fn decide(cluster: &impl Reads, stage: Stage<Object>, terms: &T
             refusals.push(blotted(refusal.clone(), &entry.object));
         }
         if !terms.known.contains(&entry.object.id()) {
-            // What is new here may be on its way from there; what was here before has been taken.
+            // A new object may be moving here from that owner; an object that was here before has been taken
+            // away.
             entry.also_owned_by = None;
         }
     }
     Decided { stage, observed, refusals: explained(cluster, refusals).await, is_reached }
 }
 
-/// Whether the server was not reached about an object.
+/// Whether the server could not be reached about an object.
 fn is_lost(observation: &Observation) -> bool {
     matches!(&observation.dry_run, Err(refusal) if refusal.cause == Cause::Unavailable)
 }
@@ -174,8 +174,8 @@ async fn observe(cluster: &impl Reads, objects: &[Object], known: &HashSet<Objec
     objects.iter().map(Object::id).zip(observations).collect()
 }
 
-/// A refusal of a Secret without the Secret's values. Those that the API server quotes have gone from its
-/// text already; a webhook may quote them in words of its own.
+/// A refusal of a Secret without the Secret's values. The values that the API server quotes are already cut
+/// out of its text; a webhook may quote them in its own words.
 pub(super) fn blotted(refusal: Refusal, object: &Object) -> Refusal {
     if (object.group(), object.kind()) != ("", "Secret") {
         return refusal;
@@ -191,7 +191,7 @@ pub(super) fn blotted(refusal: Refusal, object: &Object) -> Refusal {
     refusal.edited(|text| redactor.redact(text))
 }
 
-/// Adds what the server's answers leave out: since when a namespace is being deleted, and what holds it.
+/// Adds facts that the server's answers lack: since when a namespace is being deleted, and what holds it.
 pub(super) async fn explained(cluster: &impl Reads, refusals: Vec<Refusal>) -> Vec<Refusal> {
     let mut namespaces: BTreeMap<String, Option<Object>> = BTreeMap::new();
     let mut explained = Vec::with_capacity(refusals.len());
@@ -207,7 +207,7 @@ pub(super) async fn explained(cluster: &impl Reads, refusals: Vec<Refusal>) -> V
                 group: String::new(),
                 kind: "Namespace".into(),
             };
-            // Without the right to see it, the answer alone must do.
+            // Without the right to read it, the answer alone must do.
             let found = cluster.get(&ObjectReference::new(id, "v1")).await.unwrap_or_default();
             namespaces.insert(name.clone(), found);
         }
@@ -219,7 +219,7 @@ pub(super) async fn explained(cluster: &impl Reads, refusals: Vec<Refusal>) -> V
     explained
 }
 
-/// What the status says is managed.
+/// The inventory in the status.
 pub(super) fn managed(kustomization: &Kustomization) -> Inventory {
     let entries = kustomization.status.inventory.as_ref().map(|inventory| inventory.entries.as_slice());
     Inventory::read(entries.unwrap_or_default())

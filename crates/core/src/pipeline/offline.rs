@@ -1,5 +1,5 @@
-//! Builds Kustomizations of a tree with no cluster at hand. What the agent would read from the cluster, the
-//! values to substitute, comes from the caller, from what was built before, and from the tree.
+//! Builds the Kustomizations of a tree without a cluster. The values to substitute, which the agent would
+//! read from the cluster, come from the caller, from earlier builds, and from the tree.
 
 mod error;
 mod search;

@@ -1,5 +1,5 @@
-//! The ports of the chain to a cluster. `Reads` cannot change anything, so whoever holds only a `Reads` (a
-//! diff) cannot write; `Writes` adds the writes, and `Settle` the waits.
+//! The ports of the chain to a cluster. `Reads` cannot change anything, so a caller with only a `Reads` (a
+//! diff) cannot write. `Writes` adds the writes, and `Settle` the waits.
 //!
 //! Dispatch is static: the chain is generic over the ports, and dropping a future that a port returned
 //! cancels its work.
@@ -18,32 +18,32 @@ use lockgate_base::model::{Gvk, Object, ObjectId, Ref, Secret};
 use lockgate_render::helm::chart::capabilities::Capabilities;
 use lockgate_render::helm::context::LookupQuery;
 
-/// An object on a cluster, and the version in which to speak of it. Where the cluster no longer serves that
-/// version, the one that it prefers is used, since the object is the same.
+/// An object on a cluster, and the version for requests about it. If the cluster no longer serves that
+/// version, its preferred version is used, since the object is the same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ObjectReference {
-    /// Which object.
+    /// The object.
     pub id: ObjectId,
     /// API version without the group.
     pub version: String,
-    /// Whether the cluster deletes it some time after it has done its work, so that it is not missed once it
-    /// is gone: a Job with `ttlSecondsAfterFinished`.
+    /// Whether the cluster deletes it some time after it has completed, so that its absence is no failure: a
+    /// Job with `ttlSecondsAfterFinished`.
     pub expires: bool,
-    /// What a wait for it is for.
+    /// The aim of a wait for it.
     pub expect: Expect,
 }
 
-/// What is expected of an object that is waited for.
+/// The aim of a wait for an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Expect {
-    /// That it is healthy.
+    /// The object is healthy.
     Healthy,
-    /// That it has done its work, where it has an end: a Job is complete, a Pod has succeeded.
+    /// The object has completed, if its kind has an end: a Job is complete, a Pod has succeeded.
     Completed,
 }
 
 impl ObjectReference {
-    /// The reference to an object of which no more is known.
+    /// The reference to an object about which nothing more is known.
     pub fn new(id: ObjectId, version: impl Into<String>) -> Self {
         Self { id, version: version.into(), expires: false, expect: Expect::Healthy }
     }
@@ -62,16 +62,16 @@ impl ObjectReference {
     }
 }
 
-/// Whether the objects of a kind live in namespaces.
+/// The scope of a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// They do.
+    /// Its objects have namespaces.
     Namespaced,
-    /// There is one of a name in the whole cluster.
+    /// It is cluster-scoped.
     Cluster,
 }
 
-/// The kinds that hold named values.
+/// The kinds with named values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DataKind {
     /// A ConfigMap; its `binaryData` does not count, as in Flux.
@@ -92,26 +92,26 @@ impl fmt::Display for DataKind {
 /// The values of a ConfigMap or Secret, decoded. Both are treated as secret.
 pub type Data = BTreeMap<String, Secret<Vec<u8>>>;
 
-/// A request that did not do what it was for. Refusals of one object's content are `plan::Refusal`s.
+/// A failed request. A refusal of one object's content is a `plan::Refusal`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApiFailure {
-    /// The server could not be asked, or asked to be left alone for a while.
+    /// The server could not be reached, or asked to wait.
     #[error("the API server cannot be asked: {message}")]
     Unavailable {
-        /// What happened.
+        /// The error.
         message: String,
-        /// How long the server asked to be left alone.
+        /// The server's Retry-After.
         retry_after: Option<Duration>,
     },
     /// A right is missing.
     #[error("{0}")]
     Forbidden(Denied),
-    /// The cluster has no such kind, or the group that has it does not answer.
+    /// The cluster has no such kind, or the group of the kind does not answer.
     #[error("{}", unknown(.gvk, *.unreachable))]
     UnknownKind {
         /// The kind.
         gvk: Gvk,
-        /// Whether the kind's group is served by something that does not answer now.
+        /// Whether the server behind the kind's group does not answer now.
         unreachable: bool,
     },
     /// Any other answer of the server.
@@ -124,7 +124,7 @@ pub enum ApiFailure {
         /// The server's text.
         message: String,
     },
-    /// The lease is no longer held, so nothing may be written.
+    /// The lease is lost, so nothing may be written.
     #[error("nothing was written: {0}")]
     Fenced(String),
 }
@@ -140,13 +140,12 @@ fn unknown(gvk: &Gvk, unreachable: bool) -> String {
 }
 
 impl ApiFailure {
-    /// Whether nothing can be asked of the server, or told to it: then it cannot be told of the failure
-    /// either.
+    /// Whether the server cannot be reached: then the failure cannot be reported there either.
     pub const fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::Fenced(_))
     }
 
-    /// Whether the same request may succeed later without anyone changing anything in Git or in the rights.
+    /// Whether the same request may succeed later without a change in Git or of rights.
     pub const fn is_transient(&self) -> bool {
         match self {
             Self::Unavailable { .. } | Self::Fenced(_) => true,
@@ -157,10 +156,10 @@ impl ApiFailure {
     }
 }
 
-/// What the server accepted.
+/// The server's answer to an accepted write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
-    /// Which object, in which version.
+    /// The object, with its version.
     pub reference: ObjectReference,
     /// Its uid.
     pub uid: String,
@@ -168,48 +167,48 @@ pub struct Accepted {
     pub resource_version: String,
     /// Its generation, for kinds that count it.
     pub generation: Option<i64>,
-    /// What the server warns of: a version that is deprecated, a policy that is not kept.
+    /// The server's warnings: a deprecated version, a violated policy.
     pub warnings: Vec<String>,
 }
 
-/// What a deletion found.
+/// The result of a deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deleted {
     /// The server accepted the deletion; finalizers may still hold the object.
     Accepted,
     /// There was no such object.
     Gone,
-    /// It is not what was looked at any more: it has changed, or another has its name. Nothing was deleted.
+    /// The object has changed since it was read, or another object has its name. Nothing was deleted.
     Changed,
 }
 
-/// An object that is not healthy, and why.
+/// An unhealthy object, and the cause.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unhealthy {
-    /// Which object.
+    /// The object.
     pub id: ObjectId,
     /// Its health.
     pub health: Health,
-    /// The cause one level down, for example a pod's `ImagePullBackOff`, where it was looked up.
+    /// The cause one level down, for example a pod's `ImagePullBackOff`, if it was looked up.
     pub cause: Option<String>,
 }
 
-/// How a wait for health ended.
+/// The end of a wait for health.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {
     /// All objects are current.
     Healthy,
-    /// All that is not current has failed, so waiting on would not help.
+    /// All objects that are not healthy have failed, so more time would not help.
     Stalled(Vec<Unhealthy>),
-    /// The time was up.
+    /// The time limit was reached.
     TimedOut(Vec<Unhealthy>),
-    /// Health could not be looked at.
+    /// The health could not be read.
     Unknown(ApiFailure),
 }
 
-/// Where the values to substitute are looked up.
+/// The source of the values to substitute.
 pub trait Lookup: Send + Sync {
-    /// The values of a ConfigMap or Secret; `None` where there is none.
+    /// The values of a ConfigMap or Secret; `None` if it does not exist.
     fn data(
         &self,
         kind: DataKind,
@@ -218,26 +217,25 @@ pub trait Lookup: Send + Sync {
     ) -> impl Future<Output = Result<Option<Data>, ApiFailure>> + Send;
 }
 
-/// What can be asked of a cluster without changing it.
+/// The reads of a cluster.
 pub trait Reads: Lookup {
-    /// Whether a kind is namespaced. [`ApiFailure::UnknownKind`] where the cluster does not have it, after a
-    /// fresh look.
+    /// The scope of a kind. [`ApiFailure::UnknownKind`] if the cluster does not have it, after a fresh
+    /// discovery.
     fn scope(&self, gvk: &Gvk) -> impl Future<Output = Result<Scope, ApiFailure>> + Send;
 
-    /// An object as it is now; `None` where there is none, or not even its kind.
+    /// The current object; `None` if there is none, or not even its kind.
     fn get(
         &self,
         reference: &ObjectReference,
     ) -> impl Future<Output = Result<Option<Object>, ApiFailure>> + Send;
 
-    /// Type and metadata of objects, in the order asked; `None` as in [`Reads::get`]. It is what pruning
-    /// asks.
+    /// Type and metadata of objects, in the given order; `None` as in [`Reads::get`]. Pruning uses this.
     fn identify(
         &self,
         references: &[ObjectReference],
     ) -> impl Future<Output = Vec<Result<Option<Object>, ApiFailure>>> + Send;
 
-    /// For each object, in order: what is there, and what a server-side apply would make of it (a dry run).
+    /// For each object, in order: the live object, and the result of a server-side apply (a dry run).
     ///
     /// `known` holds those that are likely there, as the inventory has them: the answer is the same without,
     /// at the price of a request more for each. All objects are asked for, whatever becomes of one of them.
@@ -247,29 +245,29 @@ pub trait Reads: Lookup {
         known: &HashSet<ObjectId>,
     ) -> impl Future<Output = Vec<Observation>> + Send;
 
-    /// What runs pods in a namespace, or is to: the Pods themselves, ReplicaSets, and workloads. Each is
-    /// whole.
+    /// The objects that run pods in a namespace, or will: the Pods themselves, ReplicaSets, and workloads.
+    /// Each is complete.
     fn runners(&self, namespace: &str) -> impl Future<Output = Result<Vec<Object>, ApiFailure>> + Send;
 }
 
-/// What changes a cluster. Each write asks first whether this process may still write.
+/// The writes of a cluster. Each write first checks whether this process may still write.
 pub trait Writes: Reads {
-    /// Applies an object server-side, by force, and watches for drift from what the server made of it.
+    /// Applies an object server-side, by force, and watches the result for drift.
     fn apply(&self, object: &Object) -> impl Future<Output = Result<Accepted, Refusal>> + Send;
 
-    /// Hands the fields of other managers to ours, by a JSON 6902 patch of `/metadata/managedFields` (`plan`
-    /// makes it).
+    /// Hands the fields of other managers to ours, by a JSON 6902 patch of `/metadata/managedFields` (made by
+    /// `plan`).
     fn take_over(&self, object: &Object, patch: &Value) -> impl Future<Output = Result<(), Refusal>> + Send;
 
-    /// Deletes the object with that uid in the background, so that it can be applied anew once it is gone.
+    /// Deletes the object with that uid in the background, so that it can be applied again once it is gone.
     fn clear(&self, object: &Object, uid: &str) -> impl Future<Output = Result<(), Refusal>> + Send;
 
-    /// Waits until an object is gone that was cleared; refused where it is still there when the time is up.
+    /// Waits until a cleared object is gone; refused if it still exists at the time limit.
     fn cleared(&self, object: &Object, timeout: Duration)
     -> impl Future<Output = Result<(), Refusal>> + Send;
 
-    /// Deletes the object with that uid, its dependents in the background; with a resourceVersion, only as it
-    /// was then.
+    /// Deletes the object with that uid, and its dependents in the background. With a resourceVersion, only
+    /// an unchanged object is deleted.
     fn delete(
         &self,
         reference: &ObjectReference,
@@ -277,34 +275,33 @@ pub trait Writes: Reads {
         resource_version: Option<&str>,
     ) -> impl Future<Output = Result<Deleted, ApiFailure>> + Send;
 
-    /// Declares that a live object is as Git wants it (a `Keep` step), so that its drift is watched from here
-    /// on.
+    /// Declares that a live object is as in Git (a `Keep` step), so that it is watched for drift from now on.
     fn hold(&self, live: &Object);
 
-    /// Ends the watch for drift of objects that `owner` lets go. Those that another has applied since stay
-    /// watched for it.
+    /// Ends the watch for drift of objects that `owner` no longer manages. Objects that another owner has
+    /// applied since stay watched for that owner.
     fn release(&self, owner: &Ref, ids: &[ObjectId]);
 }
 
-/// What can be waited for. Waits watch, they do not poll; dropping the future ends the wait.
+/// The waits of a cluster. They watch and do not poll; dropping the future ends the wait.
 pub trait Settle: Reads {
-    /// Waits until all objects are as expected, all that are not have failed, or the time is up. With a zero
-    /// timeout it says how things stand now.
+    /// Waits until all objects are as expected, or all others have failed, or the time limit is reached. With
+    /// a zero timeout it returns the present state.
     fn settle(
         &self,
         references: &[ObjectReference],
         timeout: Duration,
     ) -> impl Future<Output = Settled> + Send;
 
-    /// Waits until the objects are gone; returns those that are still there when the time is up.
+    /// Waits until the objects are gone; returns those that still exist at the time limit.
     fn gone(
         &self,
         references: &[ObjectReference],
         timeout: Duration,
     ) -> impl Future<Output = Vec<ObjectId>> + Send;
 
-    /// Whether all these objects are known to be as they were applied: each is held, its watch is alive, and
-    /// it has not drifted. `false` means "look again", not "drifted".
+    /// Whether all these objects are known to be unchanged since they were applied: each is held, its watch
+    /// works, and it has not drifted. `false` means "read again", not "drifted".
     fn intact(&self, ids: &[ObjectId]) -> bool;
 }
 

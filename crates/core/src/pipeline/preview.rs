@@ -1,4 +1,4 @@
-//! What a run would do, without doing it. It holds only a [`Reads`], so by its type it cannot write.
+//! Shows the steps of a run without doing them. It has only a [`Reads`], so by its type it cannot write.
 
 use super::apply::{ApplyProgress, note};
 use super::build::Supported;
@@ -14,18 +14,18 @@ use crate::verdict::{Applied, ChangedObject, Common, Deed, Outcome};
 use lockgate_base::model::{Digest, Object, ObjectId};
 use lockgate_render::RenderedObject;
 
-/// What would change.
+/// The changes that a run would make.
 #[derive(Debug, Default)]
 pub struct Preview {
-    /// What would be done with each object that is built, in the order in which they are applied.
+    /// The step of each built object, in the order of applying.
     pub objects: Vec<Announced>,
-    /// Objects that are refused. What is in the stage of the first of them is not applied, nor what comes
-    /// after it, and nothing is deleted.
+    /// Refused objects. The stage of the first of them and all later stages are not applied, and nothing is
+    /// deleted.
     pub refusals: Vec<Refusal>,
-    /// What would become of the objects that are no longer built, in the order in which they are deleted;
-    /// nothing where any object is refused.
+    /// The fate of each object that is no longer built, in the order of deletion; empty if any object is
+    /// refused.
     pub dropped: Vec<Dropped>,
-    /// What would be changed and deleted, in that order, as far as the refusals let it come.
+    /// The changes and deletions, in that order, as far as the refusals allow them.
     pub changes: Vec<ChangedObject>,
     /// What people should know, what the server has warned of included.
     pub warnings: Vec<String>,
@@ -44,36 +44,35 @@ pub struct PreviewInput {
     pub drift: DriftPolicy,
 }
 
-/// What would be done with an object that is built.
+/// The announced step of a built object.
 #[derive(Debug)]
 pub struct Announced {
-    /// The object, and what is to be done with it.
+    /// The object and its step.
     pub entry: Entry,
-    /// What is there.
+    /// The live object.
     pub live: Option<Object>,
-    /// What would be there after it, where the server could say.
+    /// The object after the step, if the server could tell.
     pub wanted: Option<Object>,
-    /// The path of its file in the tree, empty where that is unknown.
+    /// The path of its file in the tree; empty if it is unknown.
     pub origin: String,
-    /// Whether its values may be shown to nobody: it is a Secret, or a value of one was substituted in it.
+    /// Whether its values must stay hidden: it is a Secret, or a Secret's value was substituted in it.
     pub is_sensitive: bool,
-    /// Whether the run comes to it: no object of its stage or of one before it is refused.
+    /// Whether the run reaches it: no object of its stage or of an earlier one is refused.
     pub is_reached: bool,
 }
 
 /// An object that is managed and no longer built.
 #[derive(Debug)]
 pub struct Dropped {
-    /// Which object.
+    /// The object.
     pub id: ObjectId,
-    /// What would become of it; `None` where pruning is not wished, so that it is let go. Or why that cannot
-    /// be told.
+    /// Its fate; `None` if pruning is disabled, so that it is no longer managed; or why its fate is unknown.
     pub fate: Result<Option<Fate>, String>,
 }
 
-/// Decides about a build as a run does. What is in a kind or a namespace that the build itself brings, or one
-/// before it that `foreseen` knows of, counts as created, since the server cannot be asked about it yet. An
-/// outcome where the run would end before it writes anything.
+/// Decides about a build as a run does. An object whose kind or namespace comes from the build itself, or
+/// from an earlier one in `foreseen`, counts as created, since the server cannot judge it yet. Returns an
+/// outcome if the run would end before its first write.
 pub async fn preview(
     cluster: &impl Reads,
     kustomization: Supported<'_>,
@@ -119,7 +118,7 @@ pub async fn preview(
     Ok(Preview { changes: progress.changes, drifted: progress.drifted, warnings, ..preview })
 }
 
-/// What is said of an object. What is there is kept only where it is to be compared.
+/// The announcement of an object. The live object is kept only if it is compared.
 fn announced(
     entry: Entry,
     observed: &mut Observed,
@@ -131,13 +130,13 @@ fn announced(
     if let (Step::Configure { take_over: Some(_), .. }, Some(live), Some(wanted)) =
         (&entry.step, &live, &mut wanted)
     {
-        // The dry run was made before the fields of the others were taken over.
+        // The dry run was made before the fields of other managers were taken over.
         *wanted = after_take_over(wanted.clone(), live, &entry.object, Kustomization::OWNERSHIP);
     }
     Announced { entry, live, wanted, origin, is_sensitive, is_reached }
 }
 
-/// What would become of what is no longer built.
+/// The fate of the objects that are no longer built.
 async fn dropped(
     cluster: &impl Reads,
     kustomization: &Kustomization,

@@ -1,4 +1,4 @@
-//! Deleting what is no longer built, with the guards that `plan` sets.
+//! Deletes objects that are no longer built, within the guards of `plan`.
 
 use std::collections::HashMap;
 
@@ -8,26 +8,26 @@ use super::ports::{ApiFailure, Deleted, ObjectReference, Reads, Writes};
 use crate::plan::{self, Inventory, PruneDecision, PruneSkip, Pruner, prune_decision};
 use lockgate_base::model::{Object, ObjectId};
 
-/// How often an object is looked at again that changed between the look and the deletion. Then its uid must
-/// do, since the status of some moves all the time.
+/// How often an object is read again that changed between the read and the deletion. After that the uid alone
+/// must match, since the status of some objects changes all the time.
 const LOOKS: usize = 3;
 
-/// What a deletion did.
+/// The result of a deletion.
 #[derive(Debug, Default)]
 pub(super) struct Pruned {
-    /// The objects that the server deleted, or that had gone already.
+    /// The objects that the server deleted, or that were gone already.
     pub(super) deleted: Vec<ObjectReference>,
     /// The objects that could not be deleted, each with a line that says why. They are still managed.
     pub(super) failed: Vec<(ObjectReference, String)>,
-    /// A line for each that stays where people would not expect it.
+    /// A line for each object that stays unexpectedly.
     pub(super) kept: Vec<String>,
-    /// The objects that another owner is to take over, each with a line that says so. They are still managed.
+    /// The objects that another owner will take over, each with a line that says so. They are still managed.
     pub(super) awaited: Vec<(ObjectReference, String)>,
-    /// Whether the server could not be asked about one of them.
+    /// Whether the server could not be reached about one of them.
     pub(super) unreachable: bool,
 }
 
-/// The references of an inventory's objects, in the order given.
+/// The references of an inventory's objects, in the given order.
 pub(super) fn references(inventory: &Inventory, ids: Vec<ObjectId>) -> Vec<ObjectReference> {
     ids.into_iter()
         .filter_map(|id| {
@@ -37,22 +37,22 @@ pub(super) fn references(inventory: &Inventory, ids: Vec<ObjectId>) -> Vec<Objec
         .collect()
 }
 
-/// What was managed and is not built any more: first what is only let go, since it is to be left alone, then
-/// what is to be deleted where that is wished, in the order of deletion.
+/// The objects that were managed and are no longer built: first those that are only given up, because they
+/// must be left alone, then those to delete, if pruning is enabled, in the order of deletion.
 pub(super) fn stale(progress: &ApplyProgress, managed: &Inventory) -> (Vec<ObjectId>, Vec<ObjectId>) {
     let built: Vec<ObjectId> = progress.inventory.iter().map(|(id, _)| id.clone()).collect();
     plan::prune(&built, managed).into_iter().partition(|id| progress.left_alone.contains(id))
 }
 
-/// Whether what was found is deleted in the owner's name. `built` never is: an inventory may name an object
-/// of the build otherwise, with the namespace that it had in Git before its kind was known to have none.
+/// Whether a live object may be deleted in the owner's name. An object in `built` never may: an inventory may
+/// name a built object with the namespace that it had in Git before its kind was known to be cluster-scoped.
 pub(super) fn judge(found: Option<&Object>, pruner: Pruner<'_>, built: &Inventory) -> Option<PruneDecision> {
     let live = found.filter(|live| built.version(&live.id()).is_none())?;
     Some(prune_decision(live, pruner))
 }
 
-/// Deletes objects one by one in the order given, each only if the live object says that it is the owner's.
-/// `built` is never deleted.
+/// Deletes objects one by one in the given order, each only if the live object belongs to the owner. `built`
+/// is never deleted.
 pub(super) async fn delete(
     cluster: &impl Writes,
     claims: &impl Claims,
@@ -65,7 +65,7 @@ pub(super) async fn delete(
         return pruned;
     }
     let stale = dependents_first(stale, claims);
-    // Its end is meant, so it is no drift.
+    // Its deletion is intended, so it is no drift.
     cluster.release(pruner.owner, &stale.iter().map(|reference| reference.id.clone()).collect::<Vec<_>>());
     for Decided { reference, found } in decide(cluster, claims, pruner, stale, built).await {
         let ended = match found {
@@ -99,14 +99,14 @@ pub(super) async fn delete(
     pruned
 }
 
-/// The same objects, each after those that depend on it.
+/// The same objects, each after its dependents.
 fn dependents_first(stale: Vec<ObjectReference>, claims: &impl Claims) -> Vec<ObjectReference> {
     let mut left: HashMap<ObjectId, ObjectReference> =
         stale.iter().map(|reference| (reference.id.clone(), reference.clone())).collect();
     let mut ordered = Vec::with_capacity(stale.len());
     for reference in stale {
         let mut path = vec![reference.id];
-        // What stands on the path is taken once all that depends on it is; a circle is left where it closes.
+        // An object on the path is taken after its dependents; a cycle is cut where it closes.
         while let Some(id) = path.last() {
             let next =
                 claims.dependents(id).into_iter().find(|id| left.contains_key(id) && !path.contains(id));
@@ -119,17 +119,17 @@ fn dependents_first(stale: Vec<ObjectReference>, claims: &impl Claims) -> Vec<Ob
     ordered
 }
 
-/// What is decided about an object that is no longer built.
+/// The decision about an object that is no longer built.
 #[derive(Debug)]
 pub(super) struct Decided {
-    /// Which object.
+    /// The object.
     pub(super) reference: ObjectReference,
-    /// What is to become of it, and what was found of it; or why it could not be looked at.
+    /// Its fate and the live object; or why it could not be read.
     pub(super) found: Result<(Fate, Option<Object>), ApiFailure>,
 }
 
-/// Decides about objects that are no longer built, in the order given. It reads only, and it is the one way
-/// to such a decision, so that a preview shows what a run does.
+/// Decides about objects that are no longer built, in the given order. It only reads, and all such decisions
+/// are made here, so a preview shows the same as a run.
 pub(super) async fn decide(
     cluster: &impl Reads,
     claims: &impl Claims,
@@ -195,20 +195,20 @@ async fn stays(
     candidates.iter().zip(claimed).filter_map(stay).collect()
 }
 
-/// What becomes of an object that is no longer built.
+/// The fate of an object that is no longer built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
-    /// It goes.
+    /// It is deleted.
     Deleted,
     /// It stays.
     Kept(PruneSkip),
     /// It stays until its next owner has recorded it.
     Awaited(PruneSkip),
-    /// It is not there, or it is built under another name.
+    /// It does not exist, or is built under another name.
     Gone,
 }
 
-/// Deletes what was found. What has changed since it was found is judged anew.
+/// Deletes a found object. If it has changed since then, it is judged again.
 async fn delete_one(
     cluster: &impl Writes,
     pruner: Pruner<'_>,

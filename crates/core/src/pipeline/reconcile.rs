@@ -47,7 +47,7 @@ pub async fn reconcile<C: Writes + Settle, O: Lookup, J: Journal>(
     let mut awaits = false;
     let outcome = enact(cluster, job, journal, built, &redactor, &mut awaits).await;
     let memo = match &outcome {
-        // The next run looks whether what is awaited has been taken over.
+        // The next run checks whether the awaited objects have been taken over.
         Outcome::Own(Applied::Ready(done)) if !awaits => Some(Memo {
             generation: job.kustomization.metadata.generation,
             footprint,
@@ -59,7 +59,7 @@ pub async fn reconcile<C: Writes + Settle, O: Lookup, J: Journal>(
     Finish { outcome, memo, redactor }
 }
 
-/// Builds away from the threads of the runtime. Newer work does not wait for the end of it.
+/// Builds on threads outside of the runtime. Newer work does not wait for the end of the build.
 async fn built(job: &Job<'_>, gathered: Gathered) -> Result<Build, Outcome<Applied>> {
     let (spec, tree) = (job.kustomization.spec.clone(), job.snapshot.tree.clone());
     let memory = job.workers.memory();
@@ -73,7 +73,7 @@ async fn built(job: &Job<'_>, gathered: Gathered) -> Result<Build, Outcome<Appli
             Err(place) => Err(Common::Panicked { message: place }.into()),
         },
         Ok(_) = cancel.wait_for(|cancel| *cancel) => {
-            // Nothing was written, so that what was managed is.
+            // Nothing was written, so the inventory is unchanged.
             let inventory = managed(&job.kustomization).entries();
             let done = Done { inventory, digest: None, changes: vec![], warnings: vec![], drifted: vec![], health: None };
             Err(Applied::Cancelled { done }.into())
@@ -81,7 +81,7 @@ async fn built(job: &Job<'_>, gathered: Gathered) -> Result<Build, Outcome<Appli
     }
 }
 
-/// Whether the last success would be repeated, object by object.
+/// Whether this run would repeat the last success, object by object.
 fn nothing_changed(cluster: &impl Settle, job: &Job<'_>, gathered: &Gathered) -> bool {
     let Some(memo) = job.memo else { return false };
     !job.thorough
@@ -91,8 +91,8 @@ fn nothing_changed(cluster: &impl Settle, job: &Job<'_>, gathered: &Gathered) ->
         && cluster.intact(&memo.ids)
 }
 
-/// Whether all is healthy, at this moment, that the last success found healthy: what was applied may have
-/// failed since.
+/// Whether all objects that the last success found healthy are healthy now: an applied object may have failed
+/// since.
 async fn is_healthy(cluster: &impl Settle, kustomization: &Kustomization) -> bool {
     let applied = || {
         let reference = |(id, version): (&ObjectId, &str)| ObjectReference::new(id.clone(), version);
@@ -137,7 +137,7 @@ async fn enact<C: Writes + Settle, J: Journal>(
     let is_waited = kustomization.spec.wait || !checked.is_empty();
     let swept = match sweep::swept(cluster, journal, job, &managed, &mut progress, is_waited).await {
         Ok(swept) => swept,
-        // All that was managed still stands in the inventory that was written first.
+        // All managed objects are still in the inventory that was stored first.
         Err(message) => return Common::Unreachable { message }.into(),
     };
     *awaits = swept.awaits;
@@ -165,7 +165,7 @@ async fn enact<C: Writes + Settle, J: Journal>(
         None => Applied::Cancelled { done }.into(),
         Some(Settled::Healthy) => {
             done.health = Some(took);
-            // Boxed: few have anything left to do.
+            // Few runs have anything left to do, so this is boxed.
             Box::pin(sweep::ended(cluster, journal, job, swept.later, done, awaits)).await
         }
         Some(other) => unhealthy(other, done, took),
@@ -191,7 +191,7 @@ fn wait<'a>(job: &Job<'a>, redactor: &'a Redactor) -> Wait<'a> {
     }
 }
 
-/// Applies a build, and makes room for what is new in it where what is stale is in its way.
+/// Applies a build, and makes room for new objects that stale ones block.
 async fn applied<C: Writes + Settle, J: Journal>(
     cluster: &C,
     job: &Job<'_>,
@@ -204,7 +204,7 @@ async fn applied<C: Writes + Settle, J: Journal>(
     let spare = room::spare(kustomization, &stages, stale);
     let applied = apply::apply(&hands, stages, terms, progress).await;
     let (Err(Stop::Refused { refusals, .. }), Some(spare)) = (&applied, spare) else { return applied };
-    // Boxed: few objects take the place of others.
+    // Few objects replace others, so this is boxed.
     if !Box::pin(room::made(&hands, journal, kustomization, refusals, &spare)).await {
         return applied;
     }
@@ -214,7 +214,7 @@ async fn applied<C: Writes + Settle, J: Journal>(
     applied
 }
 
-/// Tells of the objects that nothing acts on, where they are others than before the run.
+/// Reports the objects without a controller, if they differ from those before the run.
 fn tell_of_idle(journal: &impl Journal, job: &Job<'_>, managed: &Inventory, now: &Inventory) {
     let news = idle::news((managed, job.rules), (now, job.rules));
     if !news.is_empty() {
@@ -222,7 +222,7 @@ fn tell_of_idle(journal: &impl Journal, job: &Job<'_>, managed: &Inventory, now:
     }
 }
 
-/// What is managed after applying stopped: what was before, and what was written before it stopped.
+/// The inventory after applying stopped: the earlier objects, and those that were written before the stop.
 fn stopped(
     stop: Stop,
     managed: &Inventory,
@@ -251,8 +251,7 @@ fn stopped(
     }
 }
 
-/// The objects that must be healthy: all that are applied, or those that are named, but never the
-/// Kustomization itself.
+/// The objects that must be healthy: all applied ones, or the named ones, but never the Kustomization itself.
 fn checked(
     kustomization: &Kustomization,
     applied: impl FnOnce() -> Vec<ObjectReference>,

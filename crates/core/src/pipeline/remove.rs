@@ -1,4 +1,4 @@
-//! What happens to the objects of a Kustomization that is being deleted. It needs the inventory only, never
+//! Deletes or keeps the objects of a Kustomization that is being deleted. It needs only the inventory, never
 //! the source.
 
 use std::collections::HashSet;
@@ -29,11 +29,12 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
     let spec = &kustomization.spec;
     let ids = plan::prune(&[], &managed);
     let keep = !spec.deletes_its_objects();
-    // The drift of what is let go is no longer ours to put back, least of all while it is being deleted.
+    // The drift of objects that are given up is no longer ours to correct, least of all while they are being
+    // deleted.
     let (owner, ownership) = (kustomization.reference(), Kustomization::OWNERSHIP);
     own.release(&owner, &ids);
     if spec.kube_config.is_some() && !keep && !managed.is_empty() {
-        // They are on another cluster; what has their names on this one is another's.
+        // The objects are on another cluster; objects with their names on this one belong to others.
         let note =
             format!("{} objects on the cluster of spec.kubeConfig were left as they are", managed.len());
         return Common::Removed { deleted: 0, note: Some(note) };
@@ -47,7 +48,7 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
         Err(message) => return Common::AccessDenied { message },
     };
     let stale = prune::references(&managed, ids);
-    // What it needs, it needs no more.
+    // The Kustomization no longer needs these objects.
     let pruner = Pruner { owner: &owner, ownership, needs: &HashSet::new() };
     let Pruned { deleted, failed, kept, awaited, unreachable } =
         prune::delete(cluster, slot, pruner, stale, &Inventory::default()).await;
@@ -78,7 +79,7 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
     Common::Removed { deleted: deleted.len(), note }
 }
 
-/// Waits until the deleted objects are gone, for as long as the timeout; says which are not.
+/// Waits until the deleted objects are gone, up to the timeout; returns those that are not.
 async fn still_there(
     cluster: &impl Settle,
     kustomization: &Kustomization,

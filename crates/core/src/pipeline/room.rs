@@ -1,5 +1,5 @@
-//! Making room for a new object: where it asks for a value of which there can be only one, and what Git has
-//! dropped still has it, that goes first.
+//! Makes room for a new object: if it needs a value that can exist only once, and an object that Git has
+//! dropped still has it, the old object is deleted first.
 
 use std::time::Duration;
 
@@ -13,20 +13,20 @@ use crate::api::Kustomization;
 use crate::plan::{Inventory, Pruner, Refusal, Stage, has_unique, is_in_the_way};
 use lockgate_base::model::Object;
 
-/// How long what is in the way may take to go.
+/// The time limit for the deletion of a blocking object.
 const GONE: Duration = Duration::from_mins(1);
 
-/// What is to be applied once more, should there be room to make.
+/// The objects to apply again, if room can be made.
 #[derive(Debug)]
 pub(super) struct Spare {
     pub(super) stages: Vec<Stage<Object>>,
-    /// What Git has dropped of the kinds that may be in the way.
+    /// The dropped objects of the kinds that may block.
     stale: Vec<ObjectReference>,
-    /// All that is built.
+    /// All built objects.
     built: Inventory,
 }
 
-/// What there is to fall back on where something is refused; `None` where nothing can be in the way.
+/// The fallback for refusals; `None` if no dropped object can block.
 pub(super) fn spare(
     kustomization: &Kustomization,
     stages: &[Stage<Object>],
@@ -40,8 +40,8 @@ pub(super) fn spare(
     is_possible.then(|| Spare { stages: stages.to_vec(), stale, built: objects().collect() })
 }
 
-/// Deletes what is in the way of objects that are refused, where nothing else is refused. Returns whether
-/// there is room now.
+/// Deletes the objects that block refused ones, if nothing else is refused. Returns whether there is room
+/// now.
 pub(super) async fn made<C: Writes + Settle, J: Journal>(
     hands: &Hands<'_, C, J>,
     journal: &J,

@@ -1,4 +1,4 @@
-//! What a run deletes of what is no longer built, and when.
+//! Decides which objects that are no longer built a run deletes, and when.
 
 use std::collections::HashSet;
 
@@ -12,20 +12,20 @@ use crate::plan::{Inventory, Pruner, is_used, uses};
 use crate::verdict::{Applied, ChangedObject, Common, Deed, Done, Outcome};
 use lockgate_base::model::ObjectId;
 
-/// What pruning left.
+/// The result of pruning.
 #[derive(Debug, Default)]
 pub(super) struct Swept {
     /// A line for each object that could not be deleted. They stay managed.
     pub(super) failures: Vec<String>,
-    /// Whether other owners are to take objects over. They stay managed until then.
+    /// Whether other owners will take objects over. They stay managed until then.
     pub(super) awaits: bool,
-    /// What goes once everything is healthy. It stays managed until then.
+    /// The objects to delete once everything is healthy. They stay managed until then.
     pub(super) later: Vec<ObjectReference>,
 }
 
-/// Deletes what is no longer built, where that is wished. An error where the server could not be asked. What
-/// pods refer to that are there now stays until the wait for health is over, where there is one, so that they
-/// can be fallen back on.
+/// Deletes objects that are no longer built, if pruning is enabled. An error if the server could not be
+/// reached. Objects that present pods refer to stay until the wait for health is over, if there is one, so
+/// that a roll-back can use them.
 pub(super) async fn swept(
     cluster: &impl Writes,
     journal: &impl Journal,
@@ -61,7 +61,7 @@ pub(super) async fn swept(
     Ok(swept)
 }
 
-/// What a run ends in once everything is healthy: what was left until then goes.
+/// The outcome once everything is healthy: the remaining objects are deleted.
 pub(super) async fn ended(
     cluster: &impl Writes,
     journal: &impl Journal,
@@ -97,7 +97,7 @@ pub(super) async fn ended(
     }
 }
 
-/// Deletes objects, and tells of those that stay. An error where the server could not be asked.
+/// Deletes objects, and reports those that stay. An error if the server could not be reached.
 async fn deleted(
     cluster: &impl Writes,
     journal: &impl Journal,
@@ -117,7 +117,7 @@ async fn deleted(
         return Err(first.unwrap_or_default());
     }
     let told: Vec<String> = pruned.awaited.iter().map(|(_, line)| line.clone()).collect();
-    // Told once for a revision.
+    // This is reported once for each revision.
     if !told.is_empty()
         && kustomization.status.last_applied_revision != Some(job.snapshot.revision.to_string())
     {
@@ -130,7 +130,7 @@ fn failures(pruned: &Pruned) -> Vec<String> {
     pruned.failed.iter().map(|(_, message)| message.clone()).collect()
 }
 
-/// The objects that pods refer to which are there now. Where that cannot be looked at, they may.
+/// The objects that present pods refer to. If the pods cannot be read, all objects count as used.
 async fn in_use(cluster: &impl Reads, stale: &[ObjectReference]) -> HashSet<ObjectId> {
     let candidates: HashSet<ObjectId> =
         stale.iter().map(|reference| reference.id.clone()).filter(is_used).collect();

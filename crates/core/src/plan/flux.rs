@@ -1,15 +1,14 @@
-//! Flux's own parts, as a repository that `flux bootstrap` made holds them: what lockgate stands in for is
-//! left alone.
+//! Flux's own parts in a repository of `flux bootstrap`: the parts that lockgate replaces are left alone.
 
 use crate::api;
 use lockgate_base::model::Object;
 
-/// The label by which Flux's parts are known (the flux CLI's `install` sets it), and lockgate's own.
+/// The label of Flux's parts, set by the flux CLI's `install`, and of lockgate's own.
 const PART_OF: (&str, &str) = ("app.kubernetes.io/part-of", "flux");
 const LOCKGATE: (&str, &str) = ("app.kubernetes.io/name", "lockgate");
 
-/// Whether Git's object is a part of Flux that lockgate stands in for: one of its controllers, or its
-/// definition of a kind that lockgate acts on, which has fewer versions.
+/// Whether Git's object is a part of Flux that lockgate replaces: one of its controllers, or its definition
+/// of a kind that lockgate acts on, which has fewer versions.
 pub(super) fn is_replaced(object: &Object) -> bool {
     let has = |(label, value): (&str, &str)| object.label(label) == Some(value);
     let is_controller = (object.group(), object.kind()) == ("apps", "Deployment")

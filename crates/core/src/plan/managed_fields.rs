@@ -1,5 +1,5 @@
-//! Who set which field: edits made with kubectl are handed to us before an object is decided about, so that
-//! the dry run shows them undone.
+//! The field managers of an object: edits made with kubectl are handed to us before the object's step is
+//! decided, so that the dry run shows them undone.
 //!
 //! A server-side apply removes a field only from the manager that applies. What `kubectl edit` adds belongs
 //! to kubectl and would stay for ever, beside what Git sets; therefore its entries in
@@ -17,11 +17,11 @@ use super::scale;
 use crate::api::Ownership;
 use lockgate_base::model::Object;
 
-/// Managers whose edits are undone, beside the updates of our own: a prefix of the name, and the operation.
+/// Managers whose edits are undone, besides our own updates: a prefix of the name, and the operation.
 const OVERRIDDEN: [(&str, &str); 2] = [("kubectl", "Apply"), ("kubectl", "Update")];
 
-/// The manager by whose name the API server records all that an object holds whose managers were lost. What
-/// of it Git does not set may belong to anybody.
+/// The name under which the API server records all fields of an object whose managers were lost. The fields
+/// that Git does not set may belong to anybody.
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";
 
 /// Annotations and labels that other ways of applying leave behind.
@@ -32,17 +32,17 @@ pub(super) const LEFTOVERS: [(&str, &str); 4] = [
     ("labels", "fluxcd.io/sync-gc-mark"),
 ];
 
-/// Whether an object has fields that are to be handed to us: edits of people and of other ways of applying,
-/// as far as they are no requests, and nothing that the control plane lives by. Its metadata suffices.
+/// Whether an object has fields to hand to us: edits of people and of other ways of applying, without
+/// requests and without fields that the control plane depends on. Its metadata suffices.
 pub fn is_edited(live: &Object, ownership: &Ownership) -> bool {
     let of_git = own(live, ownership).and_then(fields::of);
     entries(live).iter().any(|entry| !halves(entry, live, of_git, ownership).1.is_empty())
 }
 
-/// A JSON 6902 patch that hands the fields of overridden managers to ours, removes what other ways of
-/// applying left behind, and lets go of a replica count that Git sets no longer; `None` where there is
-/// nothing of the kind. Where one of the objects says `ssa: Merge`, what others have set is left to them.
-/// `wanted` is what an apply would make of the object, where the server has said.
+/// A JSON 6902 patch that hands the fields of overridden managers to ours, removes leftovers of other ways of
+/// applying, and gives up a replica count that Git no longer sets; `None` if there is nothing to do. If one
+/// of the objects has `ssa: Merge`, the fields of others stay theirs. `wanted` is the result of the dry run,
+/// if the server has returned one.
 pub fn take_over(
     live: &Object,
     desired: &Object,
@@ -63,7 +63,7 @@ pub fn take_over(
     patch(live, operations)
 }
 
-/// The operations that remove what other ways of applying left behind.
+/// The operations that remove leftovers of other ways of applying.
 fn leftovers(live: &Object) -> Vec<Value> {
     let is_there = |(map, key): &(&str, &str)| {
         if *map == "labels" { live.label(key).is_some() } else { live.annotation(key).is_some() }
@@ -72,26 +72,26 @@ fn leftovers(live: &Object) -> Vec<Value> {
     LEFTOVERS.into_iter().filter(is_there).map(remove).collect()
 }
 
-/// The operation that puts other entries in the place of those of `metadata.managedFields`.
+/// The operation that replaces the entries of `metadata.managedFields`.
 pub(super) fn replacement(entries: &[Value]) -> Value {
     json!({"op": "add", "path": "/metadata/managedFields", "value": entries})
 }
 
-/// The patch of a live object as it was seen; `None` where there is nothing to do.
+/// The patch of an observed object; `None` if there is nothing to do.
 pub(super) fn patch(live: &Object, mut operations: Vec<Value>) -> Option<Value> {
     if operations.is_empty() {
         return None;
     }
     if let Some(version) = live.text("/metadata/resourceVersion") {
-        // The server refuses the patch with a conflict when the object has changed since it was looked at.
+        // The server refuses the patch with a conflict if the object has changed since it was read.
         operations.push(json!({"op": "replace", "path": "/metadata/resourceVersion", "value": version}));
     }
     Some(operations.into())
 }
 
-/// The entries of `metadata.managedFields` with what is handed over merged into ours.
+/// The entries of `metadata.managedFields` with the handed fields merged into ours.
 fn merged_entries(live: &Object, wanted: Option<&Object>, ownership: &Ownership) -> Option<Vec<Value>> {
-    // Of an object whose managers were lost, the server names them when it is applied.
+    // For an object whose managers were lost, the server names them only in the result of an apply.
     let there = if entries(live).is_empty() { wanted.map_or(&[][..], entries) } else { entries(live) };
     let applied = wanted.and_then(|wanted| own(wanted, ownership));
     let of_git = applied.or_else(|| own(live, ownership)).and_then(fields::of);
@@ -118,8 +118,8 @@ fn merged_entries(live: &Object, wanted: Option<&Object>, ownership: &Ownership)
         taken.iter().all(|(entry, _)| entry.get("apiVersion") == ours.get("apiVersion"));
     let mut all = taken.iter().fold(held, |all, (_, fields)| union(all, fields));
     if !all_are_of_one_version {
-        // A field may have another place in another version, so only those are held that there are in the one
-        // asked for.
+        // A field may have another path in another version, so only fields that exist in the requested one
+        // are held.
         all = present(&all, live.value());
         ours["apiVersion"] = live.api_version().into();
     }
@@ -133,8 +133,8 @@ pub(super) fn with_fields(entry: &Value, fields: Fields) -> Value {
     entry
 }
 
-/// What of an entry stays, and what is handed to us. `of_git` holds the fields that Git sets, as far as is
-/// known.
+/// The part of an entry that stays, and the part that is handed to us. `of_git` contains the fields that Git
+/// sets, as far as they are known.
 fn halves(entry: &Value, live: &Object, of_git: Option<&Fields>, ownership: &Ownership) -> (Fields, Fields) {
     let Some(all) = fields::of(entry) else { return Default::default() };
     let shared = |set: &Fields| of_git.map(|of_git| intersection(set, of_git)).unwrap_or_default();
@@ -154,14 +154,14 @@ fn halves(entry: &Value, live: &Object, of_git: Option<&Fields>, ownership: &Own
     (difference(&stays, &of_both), union(goes, &of_both))
 }
 
-/// Whether an entry is of edits of people, or of other ways of applying.
+/// Whether an entry belongs to edits of people, or to other ways of applying.
 fn is_overridden(entry: &Value, ownership: &Ownership) -> bool {
     let is = |(prefix, operation)| is_of(entry, prefix, operation);
     OVERRIDDEN.into_iter().any(is)
         || (is_of(entry, ownership.manager, "Update") && entry["manager"] == ownership.manager)
 }
 
-/// Whether an entry is of the object itself, by a manager whose name begins so.
+/// Whether an entry is about the object itself, by a manager whose name has this prefix.
 fn is_of(entry: &Value, prefix: &str, operation: &str) -> bool {
     let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default();
     text("subresource").is_empty() && text("manager").starts_with(prefix) && text("operation") == operation
@@ -171,13 +171,13 @@ pub(super) fn entries(object: &Object) -> &[Value] {
     object.pointer("/metadata/managedFields").and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-/// The entry that our applies leave.
+/// The entry of our own applies.
 pub(super) fn own<'o>(object: &'o Object, ownership: &Ownership) -> Option<&'o Value> {
     entries(object).iter().find(|entry| ownership.is_own(entry))
 }
 
-/// The fields that overridden managers have set and that Git does not set. Where we have not applied before
-/// there is nothing to tell: another tool made the object, with all the server's defaults to its name.
+/// The fields that overridden managers have set and Git does not. If we have never applied the object, the
+/// result is empty: another tool created it, and owns all defaults of the server.
 pub(super) fn foreign_fields(live: &Object, desired: &Object, ownership: &Ownership) -> Vec<Drift> {
     let Some(own) = own(live, ownership) else { return Vec::new() };
     let of_git = fields::of(own);
@@ -226,9 +226,9 @@ pub(super) fn left_by_others(live: &Object, desired: &Object, ownership: &Owners
 /// The maps whose entries the server adds none to.
 const APART: [&str; 4] = ["annotations", "binaryData", "data", "labels"];
 
-/// What an apply makes of an object once the fields of overridden managers are taken over: `wanted`, the
-/// result of a dry run from before that, without the fields that they have set and Git does not set, and with
-/// the replica count that is let go of.
+/// The result of an apply after the fields of overridden managers are taken over: `wanted`, the result of an
+/// earlier dry run, without the fields that they have set and Git does not, and with a replica count that is
+/// given up.
 pub fn after_take_over(wanted: Object, live: &Object, desired: &Object, ownership: &Ownership) -> Object {
     let Some(own) = own(live, ownership) else { return wanted };
     let of_git = fields::of(own);
@@ -255,7 +255,7 @@ fn absent(node: &Fields, desired: &Value, path: &str, tell: &mut dyn FnMut(Strin
             "f" => join(path, name),
             "k" => format!("{path}[{}]", keys_of(name)),
             "v" => format!("{path}[{name}]"),
-            // A place in an atomic list, which is told of as a whole.
+            // A place in an atomic list, which is reported as a whole.
             _ => continue,
         };
         match (follow(step, desired), child) {

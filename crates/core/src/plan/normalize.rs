@@ -12,10 +12,10 @@ use serde_json::{Map, Value};
 use super::groups::is_built_in;
 use lockgate_base::model::ObjectId;
 
-/// Built-in groups of which Flux has no types.
+/// Built-in groups for which Flux has no types.
 const UNTYPED: [&str; 2] = ["apiextensions.k8s.io", "apiregistration.k8s.io"];
 
-/// Fields that hold values under names of the user's own; a null among them is a value.
+/// Fields with values under the user's own names; a null among them is a value.
 const MAPS: [&str; 12] = [
     "annotations",
     "attributes",
@@ -59,7 +59,7 @@ const FILLED: [(&str, &str, &str, &[&str]); 8] = [
     ("certificates.k8s.io", "CertificateSigningRequest", "/spec", &["uid", "username"]),
 ];
 
-/// Where certificates are that a controller injects.
+/// The places of certificates that a controller injects.
 const BUNDLES: [(&str, &str, &str); 4] = [
     ("apiextensions.k8s.io", "CustomResourceDefinition", "/spec/conversion/webhook/clientConfig"),
     ("apiregistration.k8s.io", "APIService", "/spec"),
@@ -67,15 +67,15 @@ const BUNDLES: [(&str, &str, &str); 4] = [
     ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration", "/webhooks/*/clientConfig"),
 ];
 
-/// Takes out of an object of a built-in kind what says nothing.
+/// Removes empty fields from an object of a built-in kind.
 pub(super) fn normalize(id: &ObjectId, value: &mut Value) {
     let (group, kind) = (id.group.as_str(), id.kind.as_str());
     for (_, _, at) in BUNDLES.iter().filter(|(of, named, _)| (*of, *named) == (group, kind)) {
         without_placeholders(value, at);
     }
     match (group, kind) {
-        // A controller fills in what the roles allow that are gathered in it. Flux sends an empty list, and
-        // takes that away.
+        // A controller fills in the rules of the aggregated roles. Flux sends an empty list, and so removes
+        // them.
         ("rbac.authorization.k8s.io", "ClusterRole")
             if value.get("aggregationRule").is_some_and(|rule| !rule.is_null()) =>
         {
@@ -83,10 +83,10 @@ pub(super) fn normalize(id: &ObjectId, value: &mut Value) {
                 fields.shift_remove("rules");
             }
         }
-        // An empty list allows nothing, which is to stay so; Flux sends these as they are, too.
+        // An empty list allows nothing, and must stay so; Flux sends these unchanged, too.
         ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {}
         _ if is_built_in(group) && !UNTYPED.contains(&group) => {
-            // What a policy allows is no list that anybody fills.
+            // Nobody fills the lists of a policy.
             without_nothing(value, kind == "NetworkPolicy");
             without_unfilled(id, value);
         }
@@ -94,7 +94,7 @@ pub(super) fn normalize(id: &ObjectId, value: &mut Value) {
     }
 }
 
-/// Takes out nulls, and empty lists unless `keeps_lists`.
+/// Removes nulls, and empty lists unless `keeps_lists`.
 fn without_nothing(value: &mut Value, keeps_lists: bool) {
     let says_nothing =
         |value: &Value| value.is_null() || (!keeps_lists && value.as_array().is_some_and(Vec::is_empty));
@@ -130,8 +130,8 @@ fn places<'v>(value: &'v mut Value, at: &str) -> Vec<&'v mut Map<String, Value>>
     items.filter_map(|item| item.pointer_mut(rest)?.as_object_mut()).collect()
 }
 
-/// Tools leave a placeholder where a certificate is to be injected. The server refuses it, or it would
-/// replace what was injected.
+/// Tools leave a placeholder for a certificate that is to be injected. The server refuses it, or it would
+/// replace the injected certificate.
 fn without_placeholders(value: &mut Value, at: &str) {
     for client in places(value, at) {
         if client.get("caBundle").is_some_and(is_placeholder) {
@@ -185,7 +185,7 @@ mod tests {
                 json!({"spec": {"ingress": [], "egress": null, "podSelector": {}}}),
                 json!({"spec": {"ingress": [], "podSelector": {}}}),
             ),
-            // What the other kinds make of a null is their own business.
+            // Nulls of other kinds are left alone.
             (
                 "x.io/v1",
                 "Thing",

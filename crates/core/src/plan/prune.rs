@@ -1,4 +1,5 @@
-//! What to delete: what was managed and is no longer built, with Flux's guards and one more.
+//! Selects the objects to delete: those that were managed and are no longer built, with Flux's guards and one
+//! more.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -11,10 +12,10 @@ use crate::api::{self, Ownership};
 use lockgate_base::keys;
 use lockgate_base::model::{Object, ObjectId, Ref};
 
-/// A build that became empty may delete this many objects without being asked for.
+/// A build that became empty may delete this many objects without permission.
 const EMPTY_BUILD_LIMIT: usize = 10;
 
-/// What the inventory names and the build does not, in the order of deletion: the reverse of that of
+/// The objects that are in the inventory and not in the build, in the order of deletion: the reverse order of
 /// applying.
 pub fn prune(build: &[ObjectId], inventory: &Inventory) -> Vec<ObjectId> {
     let wanted: HashSet<&ObjectId> = build.iter().collect();
@@ -28,7 +29,7 @@ pub fn prune(build: &[ObjectId], inventory: &Inventory) -> Vec<ObjectId> {
 /// A build that became empty and would delete everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PruneRefused {
-    /// How many objects would be deleted.
+    /// The number of objects that would be deleted.
     pub count: usize,
 }
 
@@ -50,9 +51,9 @@ pub fn check_prune(
 /// Whether an object may be deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PruneDecision {
-    /// It may.
+    /// It may be deleted.
     Delete {
-        /// The uid of what was looked at, so that nothing else of that name is deleted.
+        /// The uid of the object that was read, so that no other object of that name is deleted.
         uid: String,
     },
     /// It stays.
@@ -72,18 +73,18 @@ pub enum PruneSkip {
     ReconcileDisabled,
     /// `kustomize.toolkit.fluxcd.io/ssa: Ignore`.
     Ignored,
-    /// It is a part of Flux that lockgate stands in for, or defines a kind of Flux: without it, all objects
-    /// of that kind would be gone.
+    /// It is a part of Flux that lockgate replaces, or defines a kind of Flux: without it, all objects of
+    /// that kind would be gone.
     Flux,
-    /// It is the namespace that its owner lives in.
+    /// It is the namespace of its owner.
     Home,
     /// It is the owner itself, its source, what it takes values or rights from, the namespace of one of
     /// these, or objects that the owner still builds would go with it.
     Needed,
-    /// The API server itself makes it, or never lets it go.
+    /// The API server creates it itself, or refuses its deletion.
     Permanent,
-    /// Another owner holds it, or objects that would go with it; `None` where that one is in another
-    /// namespace, of which nothing is told.
+    /// Another owner holds it, or objects that would be deleted with it; `None` for an owner in another
+    /// namespace, which must not be named.
     HeldBy(Option<Ref>),
     /// Another owner takes its files, values or rights from it, or lives in it; `None` where
     /// that one is in another namespace.
@@ -91,8 +92,8 @@ pub enum PruneSkip {
 }
 
 impl PruneSkip {
-    /// Whether people would look for the object among what is gone: it is the owner's, and nobody asked for
-    /// it to stay.
+    /// Whether people would expect its deletion: it belongs to the owner, and nobody has asked for it to
+    /// stay.
     pub const fn is_told(&self) -> bool {
         matches!(self, Self::Home | Self::Needed | Self::Permanent | Self::HeldBy(_) | Self::NeededBy(_))
     }
@@ -120,24 +121,24 @@ impl fmt::Display for PruneSkip {
     }
 }
 
-/// In whose name objects are deleted, and what that leaves alone.
+/// The owner in whose name objects are deleted, and the objects to spare.
 #[derive(Debug, Clone, Copy)]
 pub struct Pruner<'a> {
     /// The owner.
     pub owner: &'a Ref,
-    /// The marks of what is its.
+    /// The ownership marks of its objects.
     pub ownership: &'a Ownership,
-    /// What the owner cannot do without; nothing where the owner itself is being deleted.
+    /// The objects that the owner needs; none if the owner itself is being deleted.
     pub needs: &'a HashSet<ObjectId>,
 }
 
 /// Whether a live object may be deleted in its owner's name. The live object decides, not the stored
-/// inventory: whoever edits a status must not be able to have anything else deleted.
+/// inventory: an editor of a status must not be able to have other objects deleted.
 pub fn prune_decision(live: &Object, pruner: Pruner<'_>) -> PruneDecision {
     match (stays(live, pruner), live.text("/metadata/uid")) {
         (Some(skip), _) => PruneDecision::Skip(skip),
         (None, Some(uid)) => PruneDecision::Delete { uid: uid.to_owned() },
-        // Only what the server has answered has a uid; anything else is nobody's.
+        // Only an answer of the server has a uid; any other object belongs to nobody.
         (None, None) => PruneDecision::Skip(PruneSkip::NotOwned),
     }
 }
@@ -161,8 +162,8 @@ pub fn stays(live: &Object, pruner: Pruner<'_>) -> Option<PruneSkip> {
     }
 }
 
-/// Whether the API server makes the object itself or refuses its deletion.
-/// Source: kube-apiserver's admission plugin `NamespaceLifecycle`, and what its start hooks create.
+/// Whether the API server creates the object itself or refuses its deletion. Source: kube-apiserver's
+/// admission plugin `NamespaceLifecycle`, and the objects that its start hooks create.
 fn is_permanent(object: &Object) -> bool {
     match (object.group(), object.kind()) {
         ("", "Namespace") => {

@@ -1,4 +1,4 @@
-//! What is done with one object: it follows from what is there, and from what an apply would make of it.
+//! The step for one object, which follows from the live object and the result of a dry run.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -20,12 +20,12 @@ use crate::api::{Kustomization, Ownership};
 use lockgate_base::keys;
 use lockgate_base::model::{Object, ObjectId, Ref};
 
-/// What is known about one object of a build: what is there, and what a server-side apply would make of it.
+/// The observation of one object of a build: the live object, and the result of a server-side apply.
 #[derive(Debug, Clone)]
 pub struct Observation {
-    /// The object as it is on the cluster.
+    /// The live object.
     pub live: Option<Object>,
-    /// The object as it would be after the apply, or why it would not be.
+    /// The object after the apply, or why the apply would fail.
     pub dry_run: Result<Object, Refusal>,
     /// What the server warns of, with its answer to the dry run.
     pub warnings: Vec<String>,
@@ -38,7 +38,7 @@ impl Observation {
     }
 }
 
-/// What is known about the objects of a build.
+/// The observations of the objects of a build.
 #[derive(Debug, Clone, Default)]
 pub struct Observed(HashMap<ObjectId, Observation>);
 
@@ -48,12 +48,12 @@ impl Observed {
         self.0.get(id)
     }
 
-    /// Takes the observation of an object out.
+    /// Removes and returns the observation of an object.
     pub fn take(&mut self, id: &ObjectId) -> Option<Observation> {
         self.0.remove(id)
     }
 
-    /// Takes later observations in the place of earlier ones.
+    /// Replaces earlier observations by later ones.
     pub fn extend(&mut self, later: Self) {
         self.0.extend(later.0);
     }
@@ -70,36 +70,36 @@ impl FromIterator<(ObjectId, Observation)> for Observed {
     }
 }
 
-/// What decides beside the objects themselves.
+/// The terms of a decision besides the objects themselves.
 #[derive(Debug, Clone)]
 pub struct PlanOptions {
-    /// `spec.force`: objects with a changed immutable field are deleted and created anew, unless more is lost
-    /// with them.
+    /// `spec.force`: objects with a changed immutable field are deleted and recreated, unless more would be
+    /// lost with them.
     pub force: bool,
-    /// Objects with secret values in them, beside Secrets: those into which a Secret's variable was
-    /// substituted. Neither their values nor what the server quotes of them is told.
+    /// Objects with secret values besides Secrets: those into which a Secret's variable was substituted.
+    /// Neither their values nor the server's quotes of them are shown.
     pub sensitive: HashSet<ObjectId>,
     /// The owner of the build; an object with another owner's labels is reported.
     pub owner: Option<Ref>,
-    /// The marks of what is applied.
+    /// The ownership marks of applied objects.
     pub ownership: &'static Ownership,
-    /// `spec.ignore`: fields that are left as they are on the cluster.
+    /// `spec.ignore`: fields that keep their values on the cluster.
     pub ignored: Ignored,
-    /// What is done about drift of objects that say nothing of it.
+    /// The treatment of drift for objects that do not set it.
     pub drift: DriftPolicy,
-    /// Whether this very build was applied before, so that what differs has drifted.
+    /// Whether this very build was applied before, so that every difference is drift.
     pub is_applied: bool,
 }
 
 impl PlanOptions {
-    /// Whether an object holds values that nobody may be told.
+    /// Whether an object contains values that must stay hidden.
     pub fn is_sensitive(&self, id: &ObjectId) -> bool {
         is_secret(id) || self.sensitive.contains(id)
     }
 }
 
 impl Default for PlanOptions {
-    /// The options of a Kustomization that asks for nothing and is not named.
+    /// The options of a Kustomization without a name and with default fields.
     fn default() -> Self {
         Self {
             force: false,
@@ -113,31 +113,31 @@ impl Default for PlanOptions {
     }
 }
 
-/// What to do with an object.
+/// The step for an object.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
-    /// It is not there: apply it.
+    /// It does not exist: apply it.
     Create,
     /// It differs: apply it.
     Configure {
-        /// What differs.
+        /// The differences.
         drift: Vec<Drift>,
-        /// A JSON 6902 patch for the live object that hands fields of other managers to ours. It is to be
-        /// sent first, and what is to be done is decided anew afterwards.
+        /// A JSON 6902 patch for the live object that hands fields of other managers to ours. It must be sent
+        /// first, and the step is decided again afterwards.
         take_over: Option<Value>,
     },
-    /// It is as Git wants it: write nothing.
+    /// It is as in Git: write nothing.
     Keep,
-    /// A field that cannot change has changed, and force is allowed: delete it, wait, and apply it anew.
+    /// An immutable field has changed, and force is allowed: delete it, wait, and apply it again.
     Recreate {
-        /// The uid of what is to be deleted.
+        /// The uid of the object to delete.
         uid: String,
-        /// What the server says about the change.
+        /// The server's message about the change.
         reason: String,
-        /// What goes with it.
+        /// The loss.
         with: Option<&'static str>,
     },
-    /// It says itself that it is to be left alone.
+    /// It asks to be left alone.
     Skip(Skip),
     /// It cannot be applied.
     Refuse(Refusal),
@@ -152,9 +152,9 @@ pub enum Skip {
     Ignored,
     /// `kustomize.toolkit.fluxcd.io/ssa: IfNotPresent`, and it is present.
     Present,
-    /// It is a part of Flux that lockgate stands in for.
+    /// It is a part of Flux that lockgate replaces.
     Replaced,
-    /// Others have deleted it, and drift is only to be told of.
+    /// Somebody else has deleted it, and drift is only reported.
     Deleted,
 }
 
@@ -191,23 +191,23 @@ impl Step {
     }
 }
 
-/// An object of a build and what to do with it.
+/// An object of a build and its step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// The object as Git wants it.
+    /// The object in Git.
     pub object: Object,
-    /// What to do with it.
+    /// The step.
     pub step: Step,
-    /// What of it has drifted, and is told of and left as it is.
+    /// The drift that is reported and not corrected.
     pub drifted: Vec<Drift>,
     /// What another way of applying has left on it, where we have not applied it before. It stays.
     pub left: Vec<Drift>,
-    /// Another owner of the same kind that the object's labels name. Two builds that hold one object
-    /// overwrite each other.
+    /// Another owner of the same kind in the object's labels. Two builds with the same object overwrite each
+    /// other.
     pub also_owned_by: Option<Ref>,
 }
 
-/// What to do with an object of a build.
+/// Decides the step for an object of a build.
 pub(super) fn entry(object: Object, observed: &Observed, options: &PlanOptions) -> Entry {
     let (object, changed) = ignoring(object, observed, options);
     let observation = changed.as_ref().or_else(|| observed.get(&object.id()));
@@ -226,8 +226,7 @@ pub(super) fn entry(object: Object, observed: &Observed, options: &PlanOptions) 
     Entry { object, step, drifted, left: left.unwrap_or_default(), also_owned_by }
 }
 
-/// The object as it is to be applied, and what is known of it where that leaves fields as they are on the
-/// cluster.
+/// The object to apply, and its observation if fields keep their values on the cluster.
 fn ignoring(object: Object, observed: &Observed, options: &PlanOptions) -> (Object, Option<Observation>) {
     let Some(Observation { live: Some(live), dry_run: Ok(wanted), .. }) = observed.get(&object.id()) else {
         return (object, None);
@@ -240,8 +239,7 @@ fn ignoring(object: Object, observed: &Observed, options: &PlanOptions) -> (Obje
     (sent, Some(Observation::new(Some(live.clone()), Ok(result))))
 }
 
-/// What is done with an object whose drift is only to be told of; `None` where there is none, or it is to be
-/// put back.
+/// The step for an object whose drift is only reported; `None` if there is no drift, or if it is corrected.
 fn reporting(
     object: &Object,
     observation: Option<&Observation>,
@@ -304,8 +302,8 @@ fn step(object: &Object, observation: Option<&Observation>, options: &PlanOption
     if drift.is_empty() && take_over.is_none() { Step::Keep } else { Step::Configure { drift, take_over } }
 }
 
-/// What is done about a refusal that may come of what others have set beside what Git sets, or of versions in
-/// which they have set it. The server is asked again once that is ours.
+/// The step for a refusal that may come from fields of other managers beside Git's, or from the versions of
+/// their entries. The server is asked again once these fields are ours.
 fn mended(object: &Object, live: &Object, refusal: &Refusal, options: &PlanOptions) -> Option<Step> {
     let taken = || take_over(live, object, None, options.ownership);
     let patch = match &refusal.cause {
@@ -333,21 +331,20 @@ fn skip(object: &Object, live: Option<&Object>) -> Option<Skip> {
     (live.is_some() && apply_policy(object) == Apply::IfNotPresent).then_some(Skip::Present)
 }
 
-/// What to do about a refusal: an immutable field is overcome by deleting the object and creating it anew,
-/// where that is allowed and the object is there. Otherwise nothing would be left if the second apply failed
-/// as well.
+/// The step for a refusal: an immutable field needs the deletion and recreation of the object, if that is
+/// allowed and the object exists. Otherwise nothing would be left if the second apply failed as well.
 fn refused(object: &Object, live: Option<&Object>, refusal: &Refusal, sensitive: bool, force: bool) -> Step {
     let refusal = refusal.clone().seen_beside(object);
     let refusal = if sensitive { refusal.redacted() } else { refusal };
     let is_asked = is_forced(object) || live.is_some_and(is_forced);
     let is_immutable = match &refusal.cause {
         Cause::Immutable { .. } => true,
-        // By the words of a webhook nothing goes but what asks for it itself.
+        // The text of a webhook only deletes an object that asks for it itself.
         Cause::WebhookDenied(_) => is_asked && refusal.says_immutable(),
         _ => false,
     };
     let Some(live) = live.filter(|_| is_immutable) else { return Step::Refuse(refusal) };
-    // What is there is what would go.
+    // The live object is the one that would be lost.
     let loss = forced::loss(live);
     let is_forced = is_asked || (force && loss.is_none());
     match live.text("/metadata/uid") {

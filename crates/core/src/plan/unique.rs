@@ -1,5 +1,4 @@
-//! Values of which there can be only one in a cluster, so that a new object is refused while an old one has
-//! them.
+//! Values that can exist only once in a cluster, so that a new object is refused while an old one has them.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +22,7 @@ const UNIQUE: [(&str, &str, &[&str]); 2] = [
 /// The kind whose hosts and paths webhooks and policies hold unique, each in its own way.
 const INGRESS: (&str, &str) = ("networking.k8s.io", "Ingress");
 
-/// Whether objects of the kind hold values of which there can be only one.
+/// Whether objects of the kind have values that can exist only once.
 pub fn has_unique(id: &ObjectId) -> bool {
     let kind = (id.group.as_str(), id.kind.as_str());
     kind == INGRESS || UNIQUE.iter().any(|(group, named, _)| (*group, *named) == kind)

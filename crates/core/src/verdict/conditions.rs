@@ -13,28 +13,28 @@ use super::writer::{READY, RECONCILING, STALLED, Writer};
 use crate::queue::Next;
 use lockgate_base::model::ConditionStatus;
 
-/// What to write, to say and to do next. `S` is the status of the object's kind.
+/// The status to write, the events, and the next run. `S` is the status of the object's kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict<S> {
-    /// The status is written and events are told.
+    /// Write the status and the events.
     Say(Said<S>),
-    /// Nothing is written or told: what the status says still holds, or nobody may write.
+    /// Write nothing: the status still holds, or nobody may write.
     Keep {
         /// Whether the object is Ready, as its status says.
         ready: bool,
         /// When to run again.
         next: Next,
     },
-    /// The finalizer is taken off, so that the object may go.
+    /// Remove the finalizer, so that the object can go.
     LetGo(Notice),
 }
 
-/// What is written and told.
+/// The status and the events to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said<S> {
     /// The whole new status.
     pub status: Judged<S>,
-    /// Events on the object; none where it says what it said before.
+    /// Events on the object; none if they would repeat the last ones.
     pub notices: Vec<Notice>,
     /// When to run again.
     pub next: Next,
@@ -150,7 +150,7 @@ fn finish<F: Face>(
 ) {
     let writer = Writer::new(context);
     let base = status.base();
-    // The answer to a request stays when the annotation goes, so that the same request is known again.
+    // The handled request stays when the annotation is removed, so that the same request is recognised again.
     if let Some(requested_at) = context.requested_at {
         *base.handled = Some(requested_at.into());
     }
@@ -171,7 +171,7 @@ fn finish<F: Face>(
     status.write(outcome, told, context);
 }
 
-/// Says that a run is under way: `stage` in Reconciling and `ready` in Ready, which otherwise stays as it is.
+/// Reports a run under way: `stage` in Reconciling and `ready` in Ready, which otherwise stays as it is.
 pub(super) fn begin<F: Face>(
     status: &mut F,
     stage: &str,
@@ -187,8 +187,8 @@ pub(super) fn begin<F: Face>(
     }
 }
 
-/// The status while health is waited for: what a new generation or revision waits for. A re-check, and
-/// another try of what failed, leave the conditions as they are.
+/// The status during a wait for health, if a new generation or revision waits. A re-check, and a retry of a
+/// failure, leave the conditions as they are.
 pub fn waiting<F: Face>(context: &VerdictContext<'_, F>, objects: &[Ill]) -> Judged<F> {
     let mut status = context.previous.clone();
     let conditions = status.base().conditions;

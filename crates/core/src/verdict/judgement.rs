@@ -1,4 +1,4 @@
-//! What an outcome comes down to, in terms that all kinds share, before it is written into a status.
+//! The judgement of an outcome, in terms that all kinds share, before it is written into a status.
 
 use super::notice::Notice;
 use super::reason::Reason;
@@ -11,66 +11,66 @@ pub enum Judgement {
     Success(Success),
     /// Ready is False.
     Failure(Failure),
-    /// Nothing that the status says has changed, and nothing is written.
+    /// The status still holds, so nothing is written.
     Unsaid(Next),
-    /// The finalizer may go.
+    /// The finalizer may be removed.
     Gone { severity: Severity, message: String },
 }
 
-/// Whether something is wrong, in the terms of Flux's events.
+/// Whether there is a problem, in the terms of Flux's events.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
-    /// Nothing is: on each commit some wait for others for a while.
+    /// There is none: on each commit some objects wait for others for a while.
     Info,
     /// People should look.
     Error,
 }
 
-/// How far a run got.
+/// The last stage of a run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum RunStage {
-    /// What is needed for the build was looked up, and no build was taken up.
+    /// The inputs of the build were read, and the build was not begun.
     Fetching,
-    /// It was built.
+    /// The build was begun.
     Building,
-    /// It was applied.
+    /// Applying was begun.
     Applying,
-    /// It is applied, and its health is looked at.
+    /// Everything is applied, and its health is checked.
     Checking,
 }
 
-/// What is said of a success.
+/// The message of a success.
 pub struct Success {
     pub reason: Reason,
     pub message: String,
     pub notices: Vec<Notice>,
 }
 
-/// What is said of an outcome that is not a success.
+/// The message of an outcome that is no success.
 pub struct Failure {
     pub reason: Reason,
     pub severity: Severity,
     pub message: String,
-    /// Nothing but a change of the object or its source helps.
+    /// Only a change of the object or its source helps.
     pub stalled: bool,
-    /// Where it is tried again.
+    /// The stage in which it is retried.
     pub stage: RunStage,
     pub next: Next,
 }
 
-/// What is said, as far as the fields and conditions of one kind repeat it.
+/// The facts that the fields and conditions of one kind repeat.
 #[derive(Clone, Copy)]
 pub struct Told {
     /// Whether Ready is True.
     pub success: bool,
     pub reason: Reason,
-    /// How far it got; a success got to the end.
+    /// The last stage; a success has none.
     pub stage: Option<RunStage>,
     /// Whether the status said the same before.
     pub repeated: bool,
 }
 
-/// What becomes of a condition that only some kinds have.
+/// The change of a condition that only some kinds have.
 pub enum Mark {
     /// It is removed.
     Gone(&'static str),
@@ -87,7 +87,7 @@ impl Failure {
         Self { reason, severity: Severity::Error, message, stalled: false, stage, next }
     }
 
-    /// Before the build was taken up.
+    /// A failure before the build was begun.
     pub const fn fetching(reason: Reason, message: String, next: Next) -> Self {
         Self::new(reason, RunStage::Fetching, message, next)
     }
@@ -100,7 +100,7 @@ impl Failure {
         Self::new(reason, RunStage::Applying, message, next)
     }
 
-    /// It only waits for another.
+    /// The object only waits for another.
     pub fn expected(self) -> Self {
         Self { severity: Severity::Info, ..self }
     }

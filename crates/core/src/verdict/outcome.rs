@@ -1,4 +1,4 @@
-//! How a run ended, as data: what runs of all kinds can end in, and beside it what only some can.
+//! The outcome of a run, as data: outcomes that runs of all kinds can have, and outcomes of some kinds only.
 
 mod applied;
 mod fetched;
@@ -14,26 +14,26 @@ use std::time::Duration;
 use crate::graph::Cycle;
 use lockgate_base::model::Ref;
 
-/// How a run ended. `E` is what only runs of its kind can end in: [`Applied`] for a Kustomization,
+/// How a run ended. `E` holds the outcomes that only runs of its kind have: [`Applied`] for a Kustomization,
 /// [`Fetched`] for a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome<E> {
-    /// As a run of any kind may.
+    /// An outcome that a run of any kind can have.
     Common(Common),
-    /// As only a run of its kind may.
+    /// An outcome that only a run of its kind can have.
     Own(E),
 }
 
-/// What only the runs of some kinds can end in.
+/// Outcomes that only runs of some kinds have.
 pub trait Ending {
-    /// Whether the run did all that it was for.
+    /// Whether the run was successful.
     fn is_success(&self) -> bool;
-    /// The end in a few words, for a log. The status says it in full.
+    /// The outcome in a few words, for a log. The status has the full message.
     fn summary(&self) -> String;
 }
 
 impl<E: Ending> Outcome<E> {
-    /// Whether the run did all that it was for.
+    /// Whether the run was successful.
     pub fn is_success(&self) -> bool {
         match self {
             Self::Common(common) => matches!(common, Common::Removed { .. }),
@@ -41,7 +41,7 @@ impl<E: Ending> Outcome<E> {
         }
     }
 
-    /// The outcome in a few words, for a log. The status says it in full.
+    /// The outcome in a few words, for a log. The status has the full message.
     pub fn summary(&self) -> String {
         match self {
             Self::Common(common) => common.summary(),
@@ -56,43 +56,43 @@ impl<E> From<Common> for Outcome<E> {
     }
 }
 
-/// What a run of any kind can end in.
+/// The outcomes that a run of any kind can have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Common {
-    /// The object is paused.
+    /// The object is suspended.
     Suspended,
-    /// The lease is no longer held, so nothing may be written.
+    /// The lease is lost, so nothing may be written.
     Fenced,
-    /// The API server could not be asked.
+    /// The API server could not be reached.
     Unreachable {
-        /// What happened.
+        /// The error.
         message: String,
     },
     /// A right is missing.
     AccessDenied {
-        /// Who may not do what to what.
+        /// The account and the right.
         message: String,
     },
-    /// The object itself is not of its kind's form, or asks for what is not supported.
+    /// The object itself is malformed, or has unsupported fields.
     Malformed {
-        /// Which field, and why.
+        /// The field, and the reason.
         message: String,
     },
     /// The agent has a fault.
     Panicked {
-        /// Where in the code it is; what it said may quote anything.
+        /// The place in the code; the panic's message may quote anything.
         message: String,
     },
-    /// The agent ended again and again while it built or fetched this, so that it is left alone.
+    /// The agent ended repeatedly while it built or fetched this object, so the object is left alone.
     Quarantined {
-        /// How often it ended while nothing else was new.
+        /// How often the agent ended while no other new run was under way.
         times: u32,
     },
     /// A dependency is not ready.
     Blocked(Blocker),
-    /// The dependencies go round in a circle, which the object is a member of.
+    /// The dependencies form a cycle that contains the object.
     Cyclic(Cycle),
-    /// The source does not exist, or not yet.
+    /// The source does not exist, or does not exist yet.
     SourceMissing {
         /// `Kind/namespace/name`.
         source: String,
@@ -101,50 +101,48 @@ pub enum Common {
     SourceNotReady {
         /// `Kind/namespace/name`.
         source: String,
-        /// What its own Ready condition says.
+        /// The message of its own Ready condition.
         message: Option<String>,
     },
     /// The source's kind is not served.
     SourceRefused {
-        /// Why, and what to do.
+        /// The reason, and the cure.
         message: String,
     },
-    /// The source is in a namespace from which it may not be taken.
+    /// The source is in a namespace whose sources may not be used.
     SourceForbidden {
-        /// Why, and what to do.
+        /// The reason, and the cure.
         message: String,
     },
     /// A ConfigMap or Secret that the run needs is missing.
     InputMissing {
-        /// Which, and why.
+        /// The object, and the reason.
         message: String,
     },
-    /// The object was being deleted, and its objects were deleted, orphaned or handed over as its policy
-    /// says.
+    /// The object was being deleted, and its objects were deleted, orphaned or handed over by its policy.
     Removed {
         /// How many objects were deleted.
         deleted: usize,
-        /// Something that people should know, for example objects that are still being finalized.
+        /// A note for people, for example about objects with pending finalizers.
         note: Option<String>,
     },
-    /// The object was being deleted, and the account that it acts as has gone, without which its objects
-    /// cannot be deleted.
+    /// The object was being deleted, and its account is gone, without which its objects cannot be deleted.
     Abandoned {
         /// The ServiceAccount's name.
         account: String,
-        /// How many objects were deleted all the same.
+        /// The number of objects that were deleted all the same.
         deleted: usize,
-        /// Which were left: `ConfigMap/namespace/name`.
+        /// The remaining objects: `ConfigMap/namespace/name`.
         left: Vec<String>,
     },
-    /// The object is being deleted, and so are others that depend on it, which are to go first.
+    /// The object is being deleted, and so are dependents, which must go first.
     RemovalWaits {
-        /// The dependents that are still there.
+        /// The remaining dependents.
         dependents: Vec<Ref>,
-        /// How long they are waited for at most.
+        /// The longest wait for them.
         limit: Duration,
     },
-    /// The object is being deleted, but some of its objects could not be.
+    /// The object is being deleted, but some of its objects could not be deleted.
     RemovalFailed {
         /// A line for each object.
         failures: Vec<String>,
@@ -183,22 +181,22 @@ impl Common {
 pub struct Blocker {
     /// The direct dependency.
     pub dependency: Ref,
-    /// What is wrong with it.
+    /// The problem of the dependency.
     pub reason: BlockReason,
 }
 
-/// What is wrong with a dependency.
+/// The problem of a dependency.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BlockReason {
     /// It does not exist.
     Missing,
     /// It is not ready.
     NotReady {
-        /// From the direct dependency to the one at the root of it; empty where they are the same.
+        /// From the direct dependency to the root cause; empty if they are the same.
         chain: Vec<Ref>,
-        /// What the one at the root says.
+        /// The message of the root cause.
         message: Option<String>,
     },
-    /// It is ready, at another revision of the same source.
+    /// It is ready, but at another revision of the same source.
     Outdated,
 }

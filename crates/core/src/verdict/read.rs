@@ -1,4 +1,4 @@
-//! Reads a status back: how an object stands, as the verdict wrote it or as Flux's controllers did.
+//! Reads the state of an object back from its status, as written by the verdict or by Flux's controllers.
 
 use super::reason::Reason;
 use super::texts::{PATH_MISSING, WAITING};
@@ -7,49 +7,49 @@ use crate::api::Status;
 use crate::graph::{self, DependencyView};
 use lockgate_base::model::{Condition, ConditionStatus, Conditions, Timestamp};
 
-/// How an object stands, as its status says.
+/// The state of an object in its status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
-    /// What it comes down to.
+    /// The summary.
     pub stance: Stance,
-    /// The status of the Ready condition, of whichever generation; Unknown where there is none.
+    /// The status of the Ready condition, of any generation; Unknown if there is none.
     pub ready: ConditionStatus,
     /// The message of the Ready condition.
     pub message: String,
     /// Since when the Ready condition has its status.
     pub since: Option<Timestamp>,
-    /// Whether nothing but a change of the object or its source helps.
+    /// Whether only a change of the object or its source helps.
     pub stalled: bool,
 }
 
-/// What a status comes down to.
+/// The summary of a status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stance {
-    /// Ready is True of the present generation.
+    /// Ready is True for the current generation.
     Ready,
-    /// It is being worked on, or is still to be.
+    /// The object is being worked on, or will be.
     Progressing(Progress),
-    /// It fails for want of a dependency.
+    /// It fails because of a dependency.
     Blocked,
-    /// It fails for want of its source.
+    /// It fails because of its source.
     Sourceless,
     /// It fails by its own fault.
     Failing,
 }
 
-/// What is going on with an object.
+/// The progress of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
-    /// Nobody has looked at it yet.
+    /// No controller has observed it yet.
     Unseen,
-    /// What is being done.
+    /// The present work.
     Working(String),
-    /// Which objects are waited for, each with what is the matter with it.
+    /// The awaited objects, each with its problem.
     Waiting(String),
 }
 
 impl Standing {
-    /// Reads the status of an object of which `generation` is the present one.
+    /// Reads the status of an object whose current generation is `generation`.
     pub fn of(generation: i64, status: &impl Status) -> Self {
         let conditions = status.conditions();
         let ready = conditions.get(READY);

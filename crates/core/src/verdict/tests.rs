@@ -1,4 +1,4 @@
-//! Every outcome and what is said of it.
+//! Every outcome and its status.
 
 use std::collections::BTreeMap;
 use std::time::Duration as Std;

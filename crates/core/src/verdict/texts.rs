@@ -1,4 +1,4 @@
-//! What is said of an outcome: Flux's texts where Flux has one, then the cause and the cure.
+//! The messages about outcomes: Flux's text if there is one, then the cause and the cure.
 
 use std::collections::BTreeMap;
 use std::time::Duration as StdDuration;
@@ -13,16 +13,16 @@ use crate::release::ReleaseDeed;
 use lockgate_base::keys;
 use lockgate_base::model::{Duration, KindId, Ref};
 
-/// How the message begins of a `spec.path` that the source does not have; its reason is that of a missing
-/// source too.
+/// The beginning of the message about a `spec.path` that the source does not have; its reason is also that of
+/// a missing source.
 pub(super) const PATH_MISSING: &str = "kustomization path not found: ";
-/// What stands in a message between the stage and the objects that are waited for.
+/// The text between the stage and the awaited objects.
 pub(super) const WAITING: &str = ": waiting for ";
-/// What stands before the time that a wait took.
+/// The text before the duration of a wait.
 const HEALTH_FAILED: &str = "health check failed after ";
 const NOT_ESTABLISHED: &str = "definitions are not established after ";
 
-/// What Ready says of a source that is fetched.
+/// The message of Ready for a fetched source.
 pub(super) fn stored(kind: KindId, revision: &str, content: &Content) -> String {
     match content {
         Content::Files => {}
@@ -33,8 +33,8 @@ pub(super) fn stored(kind: KindId, revision: &str, content: &Content) -> String 
     format!("stored artifact for {what} '{revision}'")
 }
 
-/// What the event says of a source that is fetched. `subject` is a commit's, and `metadata` what the maker
-/// says of it.
+/// The message of the event for a fetched source. `subject` is a commit's, and `metadata` the maker's
+/// annotations.
 pub(super) fn fetched(
     kind: KindId,
     revision: &str,
@@ -72,7 +72,7 @@ fn made(chart: &PackedChart, version: &str) -> String {
     format!("{deed} '{}' chart with version '{version}'{merged}", chart.name)
 }
 
-/// A number of bytes as Flux tells it: with four digits at most, and in powers of a thousand.
+/// A number of bytes in Flux's notation: at most four digits, and powers of a thousand.
 fn size_of(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
     let (mut unit, mut scale) = (0, 1);
@@ -81,7 +81,7 @@ fn size_of(bytes: u64) -> String {
         scale *= 1000;
     }
     let (mut whole, mut rest) = (bytes / scale, bytes % scale);
-    // As many digits behind the point as are left of the four.
+    // The point leaves the rest of the four digits.
     let digits = 3_u32.saturating_sub(whole.max(1).ilog10());
     let power = 10_u64.pow(digits);
     rest = (rest * power + scale / 2) / scale;
@@ -131,7 +131,7 @@ pub(super) fn blocked(blocker: &Blocker) -> String {
     }
 }
 
-/// What is the matter with a dependency that is paused, whatever it said last.
+/// The message about a suspended dependency, whatever it reported last.
 pub fn paused(dependency: &Ref) -> String {
     let Ref { kind, namespace, name } = dependency;
     let source = api::info(*kind).and_then(api::KindInfo::source);
@@ -147,7 +147,7 @@ pub(super) fn cyclic(cycle: &Cycle) -> String {
     format!("dependency {cycle}; remove one of these from spec.dependsOn")
 }
 
-/// How a message names an object: by its kind too where that is not the usual one.
+/// An object's name in messages: with its kind unless that is the usual one.
 fn named(object: &Ref) -> String {
     if object.kind == Kustomization::ID { object.path() } else { object.to_string() }
 }
@@ -160,7 +160,7 @@ pub(super) fn not_established(end: &WaitEnd, waited: StdDuration) -> String {
     format!("{NOT_ESTABLISHED}{}", ended(end, waited))
 }
 
-/// What a message says besides the time that a wait took, which is another in each try.
+/// The message without the duration of a wait, which differs in each try.
 pub(super) fn timeless(message: &str) -> &str {
     let mut prefixes = [HEALTH_FAILED, NOT_ESTABLISHED].iter();
     let after = prefixes.find_map(|prefix| message.strip_prefix(prefix)?.split_once(": "));
@@ -219,10 +219,10 @@ pub(super) fn stalled(deed: ReleaseDeed, attempts: i64) -> String {
     format!("Failed to {} after {attempts} attempt(s)", deed.as_str())
 }
 
-/// How many objects are named that are waited for.
+/// The most awaited objects that a message names.
 const NAMED: usize = 5;
 
-/// What a stage waits for.
+/// The message about the awaited objects of a stage.
 pub(super) fn waiting(stage: &str, objects: &[Ill]) -> String {
     format!("{stage}{WAITING}{}", pending(objects))
 }
@@ -239,7 +239,7 @@ pub(super) fn pending(objects: &[Ill]) -> String {
     texts.join("; ")
 }
 
-/// What Ready says of what the agent has ended at.
+/// The message of Ready for a quarantined object.
 pub(super) fn quarantined(kind: KindId, times: u32) -> String {
     let (doing, changes) = match api::info(kind).map(|info| info.role) {
         Some(Role::Source(_)) => ("fetching", "its spec"),
@@ -286,12 +286,12 @@ pub(super) fn rounded(duration: StdDuration) -> StdDuration {
     StdDuration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// That nothing acts on objects of a build.
+/// The message about objects without a controller in a build.
 pub(super) fn idle(subjects: &[String]) -> String {
     format!("nothing acts on {} yet: applied, and healthy whatever the status says", some_of(subjects))
 }
 
-/// That an object is put back again and again, as someone else keeps changing it.
+/// The message about an object that is corrected again and again, because somebody else keeps changing it.
 pub(super) fn fight(subject: &str, rivalry: &Rivalry, interval: StdDuration) -> String {
     let names: Vec<String> = rivalry.managers.iter().cloned().collect();
     let who = if names.is_empty() { "someone".to_owned() } else { names.join(", ") };
@@ -308,12 +308,11 @@ pub(super) fn fight(subject: &str, rivalry: &Rivalry, interval: StdDuration) -> 
     )
 }
 
-/// What ends a fight over fields.
+/// The cure of a fight over fields.
 const FIGHT_CURE: &str =
     "Take these fields out of Git, annotate the object with kustomize.toolkit.fluxcd.io/ssa: IfNotPresent";
 
-/// What is said of fields that ask for what is not there yet, by their names below `spec`; `None` where none
-/// is asked for.
+/// The message about unsupported fields, by their names below `spec`; `None` if none is set.
 pub fn unsupported(fields: &[(&str, bool)]) -> Option<String> {
     let asked: Vec<String> =
         fields.iter().filter(|(_, asked)| *asked).map(|(field, _)| format!("spec.{field}")).collect();
@@ -338,7 +337,7 @@ pub(super) fn listed(what: &str, findings: &[String]) -> String {
     }
 }
 
-/// At most `limit` bytes of a text, cut at a character, with a note that there was more.
+/// At most `limit` bytes of a text, cut at a character, with a note about the missing rest.
 pub(super) fn shorten(text: &str, limit: usize) -> String {
     const NOTE: &str = " ... (shortened)";
     if text.len() <= limit {

@@ -1,4 +1,4 @@
-//! One fetch of an artifact: which digest is meant, what its manifest says, and its layer as it streams in.
+//! One fetch of an artifact: resolves the digest, reads the manifest, and unpacks the layer while it arrives.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! One conversation with a registry: who may read, where a redirect may lead, and what its answers mean.
+//! One conversation with a registry: the login, the allowed redirects, and the meaning of its answers.
 
 use http::{Method, StatusCode};
 use ureq::Agent;

@@ -1,4 +1,4 @@
-//! What of a HelmRelease shapes its render, of every API version that Flux had.
+//! The fields of a HelmRelease that affect its render, in every API version of Flux.
 
 use std::collections::BTreeMap;
 

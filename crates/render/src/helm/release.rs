@@ -1,5 +1,5 @@
-//! Renders a chart as a release: from the chart and the values that it is given to sorted documents, as `helm
-//! template`.
+//! Renders a chart as a release: turns the chart and the given values into sorted documents, as `helm
+//! template` does.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! Who asks: personal access tokens, Apps and the tokens of their installations, and how often they may.
+//! The callers: personal access tokens, Apps and the tokens of their installations, and their rate limits.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};

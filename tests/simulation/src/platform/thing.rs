@@ -1,5 +1,4 @@
-//! An object as Git has it: what it looks like in a file, where the server has it, and how an inventory names
-//! it.
+//! An object in Git: its text in a file, its path on the server, and its id in an inventory.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

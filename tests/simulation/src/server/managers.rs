@@ -1,5 +1,5 @@
-//! Who has set what: `metadata.managedFields` as the API server keeps it (structured-merge-diff), for what is
-//! applied and for what is written otherwise.
+//! Field managers: `metadata.managedFields` as the API server keeps it (structured-merge-diff), for applies
+//! and for other writes.
 
 use serde_json::{Value, json};
 

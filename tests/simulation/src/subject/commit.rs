@@ -1,4 +1,4 @@
-//! What people change in Git about Kustomizations and what they hold.
+//! Commits of people that change Kustomizations and their objects.
 
 use crate::chance::Chance;
 use crate::platform::{Form, INPUTS, Platform, Thing, Unit, definition_name};

@@ -1,4 +1,4 @@
-//! Kustomizations: what is in Git of them, and the laws about them and about what they hold.
+//! Kustomizations: their files in Git, and the laws about them and about their objects.
 
 use std::sync::Arc;
 use std::time::Duration;

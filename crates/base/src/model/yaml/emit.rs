@@ -1,7 +1,7 @@
-//! Prints values as YAML, in the words of Go's two YAML libraries: what go-yaml v2 and v3 print for the same
-//! value, byte by byte. `Layout` says which, and how.
+//! Prints values as YAML, byte by byte as Go's two YAML libraries, go-yaml v2 and v3, print them. `Layout`
+//! selects the library and the layout.
 //!
-//! The emitter is libyaml's, as both libraries have it; the places where they part are marked by `is_v3`.
+//! Both libraries use libyaml's emitter; `is_v3` marks the places where they differ.
 
 mod order;
 mod raw;

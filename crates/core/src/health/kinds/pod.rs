@@ -1,4 +1,5 @@
-//! Pod: well when it is ready or has succeeded; failed when it failed or its containers crash over and over.
+//! Pod: healthy when it is ready or has succeeded; failed when it has failed or its containers crash over and
+//! over.
 
 use super::super::state::Health;
 use super::super::status::{JudgedObject, in_progress, with_cause};
@@ -9,7 +10,7 @@ pub(super) fn health(status: JudgedObject<'_>) -> Health {
         "Succeeded" => Health::Current,
         "Failed" => Health::Failed(failure(status)),
         "Running" => running(status),
-        // The scheduler may still find a node, or the autoscaler make one, so this is no failure.
+        // The scheduler may still find a node, or the autoscaler may create one, so this is no failure.
         "Pending" => match status.condition("PodScheduled").filter(|condition| condition.is_false()) {
             Some(scheduled) => with_cause(in_progress("no node takes it"), Some(scheduled)),
             None => in_progress(

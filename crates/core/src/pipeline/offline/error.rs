@@ -1,4 +1,4 @@
-//! What is built offline, and why something cannot be.
+//! The result of an offline build, and the reasons why one fails.
 
 use crate::api;
 use crate::api::Kustomization;
@@ -8,7 +8,7 @@ use lockgate_render::budget::Spent;
 use lockgate_render::substitute::SubstituteError;
 use lockgate_render::{RenderError, RenderedObject};
 
-/// An object, and the file in the tree that holds it; the file's name is empty where that is unknown.
+/// An object and its file in the tree; the file's name is empty if it is unknown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LocatedObject {
     /// Path of the file.
@@ -17,18 +17,18 @@ pub struct LocatedObject {
     pub object: Object,
 }
 
-/// What was built for one Kustomization, or for the folder that was asked for.
+/// The build of one Kustomization, or of the requested folder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BuiltKustomization {
     /// `Kustomization/namespace/name in FILE`, or the folder.
     pub subject: String,
     /// The Kustomization; `None` for a folder.
     pub kustomization: Option<Box<Kustomization>>,
-    /// The objects in their order, each with the file it is from.
+    /// The objects in order, each with its file.
     pub resources: Vec<RenderedObject>,
     /// The digest of the build, as the agent records it; `None` for a folder.
     pub digest: Option<Digest>,
-    /// What people should know.
+    /// Warnings.
     pub warnings: Vec<String>,
 }
 
@@ -40,15 +40,15 @@ pub enum OfflineError {
     Render {
         /// `Kustomization/namespace/name in FILE`, or the folder.
         subject: String,
-        /// Why.
+        /// The cause.
         error: RenderError,
     },
-    /// The Kustomization is not one.
+    /// The object is no valid Kustomization.
     #[error("{file}{}{error}", if .file.is_empty() { "" } else { ": " })]
     Malformed {
         /// Path of the file.
         file: String,
-        /// Which, and what is wrong with it.
+        /// The object, and its mistake.
         error: api::Malformed,
     },
     /// The values cannot be substituted.
@@ -56,18 +56,18 @@ pub enum OfflineError {
     Substitute {
         /// `Kustomization/namespace/name in FILE`, or the folder.
         subject: String,
-        /// Why.
+        /// The cause.
         error: SubstituteError,
     },
-    /// Values that cannot be looked up.
+    /// Values that cannot be read.
     #[error("{subject}: {message}")]
     Values {
         /// `Kustomization/namespace/name in FILE`, or the folder.
         subject: String,
-        /// Why.
+        /// The cause.
         message: String,
     },
-    /// Values that are named and not at hand.
+    /// Values that are referred to and missing.
     #[error(
         "{subject}: substitute from {}: not found in the tree, or there more than once; give it with --substitute-from, or \
          build with --recursive the folder that makes it",
@@ -87,12 +87,12 @@ pub enum OfflineError {
         /// All members.
         cycle: Cycle,
     },
-    /// Kustomizations that bring Kustomizations that bring Kustomizations, and so on.
+    /// Kustomizations nested too deeply in each other's builds.
     #[error("{subject}: Kustomizations are nested deeper than {limit}")]
     TooDeep {
         /// `Kustomization/namespace/name in FILE`, or the folder.
         subject: String,
-        /// How deep they may be.
+        /// The limit.
         limit: usize,
     },
     /// The tree holds more objects of a kind than can be looked through.
@@ -106,28 +106,28 @@ pub enum OfflineError {
     /// There is no Kustomization of that name.
     #[error("there is no Kustomization '{name}' in {}", if .folder.is_empty() { "the tree" } else { .folder })]
     NotFound {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
-        /// Below which folder.
+        /// The folder of the search.
         folder: String,
     },
     /// There is more than one.
     #[error("there is more than one Kustomization '{name}': {}; name a file, or the folder it is in", .files.join(", "))]
     Ambiguous {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
-        /// Where they are.
+        /// Their files.
         files: Vec<String>,
     },
 }
 
-/// What an object holds that its kind does not have, where that is one of Flux: a line for each.
+/// The unknown fields of an object of Flux's kinds: a line for each.
 pub fn oddities(found: &LocatedObject) -> Vec<String> {
     let subject = subject(found);
     api::unknown(&found.object).into_iter().map(|line| format!("{subject}: {line}")).collect()
 }
 
-/// [`oddities`] of what was built.
+/// [`oddities`] of built objects.
 pub(super) fn oddities_of(resources: &[RenderedObject]) -> Vec<String> {
     let found =
         |built: &RenderedObject| LocatedObject { file: built.origin.clone(), object: built.object.clone() };

@@ -15,8 +15,8 @@ use lockgate_base::model::Object;
 use lockgate_base::tree::Tree;
 use lockgate_render::{Budget, Inputs};
 
-/// Builds one Kustomization as the agent would, owner labels and common metadata included. What neither the
-/// caller gives nor an earlier build brings is looked up `elsewhere`.
+/// Builds one Kustomization as the agent would, including owner labels and common metadata. Values that
+/// neither the caller nor an earlier build provides are looked up `elsewhere`.
 pub async fn kustomization(
     tree: &Tree,
     found: &LocatedObject,
@@ -67,13 +67,14 @@ pub async fn kustomization(
     Ok(BuiltKustomization { subject, kustomization, resources, digest, warnings })
 }
 
-/// A Kustomization of a file with what the API server would ask for, where that says nothing about the build.
+/// A Kustomization from a file, completed with fields that the API server requires and that do not affect the
+/// build.
 pub fn completed(found: LocatedObject) -> Object {
     Completed::of(found).found.object
 }
 
-/// A Kustomization with what the API server would ask for. Fields that say nothing about the build are filled
-/// in and told of, so that a draft can be looked at.
+/// A Kustomization with the fields that the API server requires. Missing fields that do not affect the build
+/// are filled in and reported, so that a draft can be built.
 pub(super) struct Completed {
     pub(super) found: LocatedObject,
     pub(super) warnings: Vec<String>,

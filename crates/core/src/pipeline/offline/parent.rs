@@ -1,5 +1,5 @@
-//! What the build of one Kustomization by itself does not show: that another one changes it before the agent
-//! sees it, and that its files are not those of the tree.
+//! Hints that the build of one Kustomization alone does not show: another one changes it before the agent
+//! sees it, or its files are not in the tree.
 
 use super::error::{LocatedObject, subject};
 use super::one::kustomization;
@@ -10,7 +10,7 @@ use crate::api::Kustomization;
 use lockgate_base::model::Object;
 use lockgate_base::tree::Tree;
 
-/// How many Kustomizations are built to find the one that applies another, those nearest to it first.
+/// The most Kustomizations that are built in search of a parent, the nearest first.
 const PARENT_LIMIT: usize = 50;
 
 /// What is to be said of a Kustomization that is built by itself. Where the tree holds too much to be looked
@@ -39,7 +39,7 @@ pub async fn hints(tree: &Tree, found: &LocatedObject, values: &SubstituteValues
     hints
 }
 
-/// The Kustomization that applies another, and the other one as it applies it.
+/// The Kustomization that applies another, and the other one as applied.
 async fn parent(
     tree: &Tree,
     found: &LocatedObject,
@@ -55,7 +55,7 @@ async fn parent(
     others.truncate(PARENT_LIMIT);
     let is_it = |object: &Object| Kustomization::INFO.is_of(object) && object.name() == found.object.name();
     for other in others {
-        // What does not build applies nothing.
+        // A Kustomization that cannot be built applies nothing.
         let Ok(built) = kustomization(tree, &other, values, &Nowhere).await else { continue };
         let mut resources = built.resources.into_iter();
         let applied = resources.find(|built| built.origin == found.file && is_it(&built.object));
@@ -66,7 +66,7 @@ async fn parent(
     None
 }
 
-/// The fields of the specification that differ.
+/// The fields of the spec that differ.
 fn changed_fields(object: &Object, applied: &Object) -> Vec<String> {
     let [before, after] = [object, applied].map(|object| object.value()["spec"].as_object());
     let mut names: Vec<&String> =

@@ -10,7 +10,7 @@ use lockgate_base::tree::Tree;
 use lockgate_render::Budget;
 use lockgate_render::budget::Cost;
 
-/// The Kustomization of a name, or of `namespace/name`, wherever below a folder of the tree it stands.
+/// The Kustomization with a name, or with `namespace/name`, anywhere below a folder of the tree.
 pub fn find(tree: &Tree, folder: &str, name: &str) -> Result<LocatedObject, OfflineError> {
     let mut found = kustomizations(tree, folder)?;
     found.retain(|LocatedObject { object, .. }| {
@@ -34,7 +34,7 @@ pub(super) fn kustomizations(tree: &Tree, folder: &str) -> Result<Vec<LocatedObj
     Ok(found)
 }
 
-/// The sources that stand in the tree as they are.
+/// The sources in the files of the tree.
 pub(super) fn sources_in(tree: &Tree) -> Result<Vec<LocatedObject>, OfflineError> {
     let kinds: Vec<&str> = api::built_from().map(|info| info.id.kind).collect();
     objects(tree, "", &kinds, Some)
@@ -78,7 +78,7 @@ fn objects(
     let mut found = Vec::new();
     for path in yaml {
         let Ok(text) = reader.text(&path) else { continue };
-        // Most files hold none, and reading them as YAML is what takes the time.
+        // Most files have none, and parsing them as YAML takes the most time.
         if !kinds.iter().any(|kind| text.contains(kind)) {
             continue;
         }

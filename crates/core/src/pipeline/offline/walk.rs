@@ -1,5 +1,5 @@
-//! Builds a platform whole: a folder or a Kustomization, the Kustomizations that it holds, those that they
-//! hold, and so on, each after those it depends on.
+//! Builds a whole platform: a folder or a Kustomization, the Kustomizations in its build, those in their
+//! builds, and so on. Each is built after its dependencies.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,37 +18,36 @@ use lockgate_base::tree::{Resolved, Tree};
 use lockgate_render::kustomize::Overlay;
 use lockgate_render::{Budget, Inputs};
 
-/// How deep Kustomizations may be nested in each other. One that makes its own successor would never end.
+/// The deepest nesting of Kustomizations. One that creates its own successor would never end.
 const DEPTH_LIMIT: usize = 32;
 
-/// Where to begin.
+/// The start of a walk.
 #[derive(Debug, Clone)]
 pub enum Start {
-    /// At a folder, which is built as Flux builds one, with no object's fields.
+    /// A folder, which is built like in Flux, without the fields of an object.
     Folder(String),
-    /// At a Kustomization.
+    /// A Kustomization.
     Kustomization(Box<LocatedObject>),
 }
 
-/// What was built of a platform.
+/// The build of a platform.
 #[derive(Debug)]
 pub struct Platform {
-    /// What renders, in the order in which the agent would begin with it.
+    /// The successful builds, in the order in which the agent would begin with them.
     pub rendered: Vec<BuiltKustomization>,
-    /// What does not, all of it.
+    /// All failures.
     pub errors: Vec<OfflineError>,
 }
 
 impl Platform {
-    /// What was built, where nothing is wrong.
+    /// The builds, if there are no failures.
     pub fn whole(self) -> Result<Vec<BuiltKustomization>, Vec<OfflineError>> {
         if self.errors.is_empty() { Ok(self.rendered) } else { Err(self.errors) }
     }
 }
 
 /// Builds everything that follows from a start, in the order in which the agent would begin with it, and in
-/// the same order every time. All that is wrong is found at once. Values are looked up as for
-/// [`kustomization`].
+/// the same order every time. All mistakes are found at once. Values are looked up as in [`kustomization`].
 pub async fn recursive(
     tree: &Tree,
     start: Start,
@@ -84,7 +83,7 @@ struct Pending {
     key: Ref,
     found: LocatedObject,
     depends_on: Vec<Ref>,
-    /// Why others that it names can never be ready.
+    /// The reasons why named dependencies can never be ready.
     problems: Vec<String>,
     depth: usize,
 }
@@ -93,9 +92,9 @@ struct Walk<'t, L> {
     tree: &'t Tree,
     elsewhere: &'t L,
     values: SubstituteValues,
-    /// Found and not built yet, in the order in which they were found.
+    /// Kustomizations that are found and not built yet, in order.
     pending: Vec<Pending>,
-    /// All that were found, and in which files.
+    /// All that were found, with their files.
     seen: BTreeMap<Ref, String>,
     done: BTreeSet<Ref>,
     /// The sources that were built.
@@ -125,10 +124,10 @@ impl<L: Lookup> Walk<'_, L> {
         }
     }
 
-    /// The first that waits for nothing which is still to be built. One whose dependency is nowhere comes
-    /// after those that may yet bring it.
+    /// The first one that waits for no pending one. One with a missing dependency comes after those that may
+    /// still provide it.
     fn next(&mut self) -> Option<Pending> {
-        // Sources are there when they are fetched: nothing is built for them.
+        // Sources need no build.
         let is_done = |key: &Ref| key.kind != Kustomization::ID || self.done.contains(key);
         let free = self.pending.iter().position(|next| next.depends_on.iter().all(is_done));
         let is_pending = |key: &Ref| self.pending.iter().any(|next| next.key == *key);
@@ -141,7 +140,7 @@ impl<L: Lookup> Walk<'_, L> {
         (index < self.pending.len()).then(|| self.pending.remove(index))
     }
 
-    /// Every one that is pending waits for another that is: one of them is in a cycle.
+    /// Reports the cycle: every pending one waits for another pending one, so one of them is in a cycle.
     fn tell_cycle(&mut self) {
         let graph: Graph =
             self.pending.iter().map(|next| (next.key.clone(), next.depends_on.clone())).collect();
@@ -153,7 +152,7 @@ impl<L: Lookup> Walk<'_, L> {
         };
         let subject = subject(&self.pending[index].found);
         self.errors.push(OfflineError::Cycle { subject, cycle });
-        // It goes first, so that its cycle is told once and the rest is looked at too.
+        // A member is built first, so that its cycle is reported once and the rest is built too.
         let member = self.pending.remove(index);
         self.pending.insert(0, member);
     }
@@ -192,7 +191,7 @@ impl<L: Lookup> Walk<'_, L> {
         }
     }
 
-    /// Looks through what was built for what goes on from it.
+    /// Searches a build for further Kustomizations and sources.
     fn took(&mut self, mut rendered: BuiltKustomization, depth: usize) {
         for resource in &rendered.resources {
             let object = &resource.object;
@@ -213,7 +212,7 @@ impl<L: Lookup> Walk<'_, L> {
         self.rendered.push(rendered);
     }
 
-    /// Takes a Kustomization up once. What is to be said of another of its name is returned.
+    /// Adds a Kustomization once. Returns the message about another one with its name.
     fn discover(&mut self, found: LocatedObject, depth: usize) -> Option<String> {
         let key = key_of(&Completed::of(found.clone()).found.object);
         if let Some(file) = self.seen.get(&key) {
@@ -228,8 +227,8 @@ impl<L: Lookup> Walk<'_, L> {
     }
 }
 
-/// The source of the Kustomization that applies the folder itself or one above it, as `flux bootstrap` leaves
-/// one behind.
+/// The source of the Kustomization that applies the folder itself or one above it, as `flux bootstrap` writes
+/// it.
 fn root_source(tree: &Tree, folder: &str, rendered: &BuiltKustomization) -> Option<Ref> {
     let is_root = |object: &&Object| {
         let path = folder_of(object);
@@ -246,12 +245,12 @@ fn key_of(object: &Object) -> Ref {
     Kustomization::named(id.namespace, id.name)
 }
 
-/// What a Kustomization depends on, and what can never be ready of it.
+/// The dependencies of a Kustomization, and the messages about those that can never be ready.
 fn depends_on(object: &Object, own: &Ref) -> (Vec<Ref>, Vec<String>) {
     let entries = object.pointer("/spec/dependsOn").and_then(Value::as_array);
     let (mut targets, mut problems) = (Vec::new(), Vec::new());
     for entry in entries.into_iter().flatten() {
-        // What is of another form is told where it is read as a Kustomization.
+        // A malformed one is reported when it is read as a Kustomization.
         let Ok(named) = serde_json::from_value::<DependsOn>(entry.clone()) else { continue };
         match named.target(own) {
             Ok(target) => targets.push(target),

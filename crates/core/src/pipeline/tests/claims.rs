@@ -1,4 +1,4 @@
-//! Objects that have another owner, or will have.
+//! Objects that have another owner, or will have one.
 
 use std::collections::HashSet;
 

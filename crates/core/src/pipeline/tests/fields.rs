@@ -1,5 +1,5 @@
-//! Every field of every kind that is acted on is served, or refused by its name; none is passed over in
-//! silence.
+//! Every field of every kind that lockgate acts on is served, or refused by its name; none is ignored
+//! silently.
 
 use std::collections::{BTreeMap, BTreeSet};
 

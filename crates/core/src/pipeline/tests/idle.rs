@@ -1,4 +1,4 @@
-//! What is told of objects that nothing acts on.
+//! The messages about objects without a controller.
 
 use super::*;
 use crate::api::Actors;

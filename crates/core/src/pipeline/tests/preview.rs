@@ -1,4 +1,4 @@
-//! What a preview announces is what a run then does.
+//! A run does exactly the steps that a preview announces.
 
 use super::*;
 use crate::plan::Foreseen;

@@ -1,5 +1,4 @@
-//! What the status of a source has beside what all have: the artifact, and conditions that tell what of a
-//! fetch failed.
+//! The fields that only a source's status has: the artifact, and conditions for the failed part of a fetch.
 
 use crate::api::{Artifact, SourceStatus};
 use crate::queue::Next;
@@ -19,7 +18,7 @@ const FETCH_FAILED: &str = "FetchFailed";
 const STORAGE_FAILED: &str = "StorageOperationFailed";
 const BUILD_FAILED: &str = "BuildFailed";
 const VERIFIED: &str = "SourceVerified";
-/// The conditions that tell what of a fetch failed.
+/// The conditions for the failed part of a fetch.
 const FAILURES: [&str; 3] = [FETCH_FAILED, STORAGE_FAILED, BUILD_FAILED];
 
 impl Face for SourceStatus {
@@ -70,7 +69,7 @@ impl Face for SourceStatus {
         gone.chain([Mark::AsReady(set, is_set)]).chain(verified(outcome)).collect()
     }
 
-    /// After a failure the artifact that is held stays, and what was applied from it goes on being enforced.
+    /// After a failure the held artifact stays, and the objects that were applied from it are still enforced.
     fn write(&mut self, outcome: &Outcome<Fetched>, _: Told, context: &VerdictContext<'_, Self>) {
         let (revision, news, selection, content) = match outcome {
             Outcome::Own(Fetched::Updated { revision, digest, metadata, selection, content, .. }) => {
@@ -99,7 +98,7 @@ impl Face for SourceStatus {
             let name = format!("{kind}/{}/{}/{revision}", key.namespace, key.name);
             self.artifact = Some(Artifact {
                 path: name.clone(),
-                // Nothing is served: the agent reads its object store. The field is there since tools require
+                // Nothing is served: the agent reads its object store. The field exists because tools require
                 // it.
                 url: format!("lockgate://{name}"),
                 revision: revision.clone(),
@@ -126,7 +125,7 @@ fn verified(outcome: &Outcome<Fetched>) -> Option<Mark> {
     Some(if *is_verified { Mark::True(VERIFIED, Reason::Succeeded, text) } else { Mark::Gone(VERIFIED) })
 }
 
-/// What `size` of an artifact says. Where files are held there is no archive of them whose size it could be.
+/// The `size` of an artifact. Held files have no archive, and so no size.
 fn size(content: &Content) -> Option<i64> {
     match content {
         Content::Files | Content::Chart(_) => None,

@@ -1,4 +1,4 @@
-//! Judges what only a fetch of a source can end in.
+//! Judges the outcomes that only a fetch of a source has.
 
 use std::collections::BTreeMap;
 

@@ -1,61 +1,61 @@
-//! What only a fetch of a source can end in.
+//! The outcomes that only a fetch of a source has.
 
 use std::collections::BTreeMap;
 
 use super::{Ending, Outcome};
 use crate::api::Selection;
 
-/// What only a fetch of a source can end in.
+/// The outcomes that only a fetch of a source has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fetched {
-    /// A revision is held that was not held before.
+    /// A new revision is held.
     Updated {
         /// `main@sha1:...`, `latest@sha256:...`.
         revision: String,
         /// Digest of the tree.
         digest: String,
-        /// The commit's subject, where known.
+        /// The commit's subject, if it is known.
         subject: Option<String>,
-        /// The commit that was held before, when the new one does not descend from it.
+        /// The commit that was held before, if the new one does not descend from it.
         rewritten: Option<String>,
-        /// What its maker says of it: the annotations of an OCI artifact.
+        /// The maker's annotations of an OCI artifact.
         metadata: BTreeMap<String, String>,
         /// `spec.url`.
         url: String,
-        /// Which part of the revision is held.
+        /// The selected part of the revision.
         selection: Selection,
-        /// What it is.
+        /// The content.
         content: Content,
         /// Whether it was checked that it is signed.
         is_verified: bool,
     },
-    /// The revision that is held is still the one that is wanted.
+    /// The held revision is still the wanted one.
     Unchanged {
         /// `main@sha1:...`, `latest@sha256:...`.
         revision: String,
         /// `spec.url`.
         url: String,
-        /// Which part of the revision is held.
+        /// The selected part of the revision.
         selection: Selection,
-        /// What it is.
+        /// The content.
         content: Content,
         /// Whether it was checked that it is signed.
         is_verified: bool,
     },
-    /// There is nothing to fetch: the object only says where others are to be fetched from.
+    /// There is nothing to fetch: the object only gives an address to other sources.
     Static,
     /// The source could not be fetched.
     Failed {
-        /// What kept it from being fetched.
+        /// The cause.
         cause: FetchCause,
-        /// What happened, and the cure.
+        /// The error, and the cure.
         message: String,
-        /// Whether nothing but a change of the object helps.
+        /// Whether only a change of the object helps.
         terminal: bool,
     },
 }
 
-/// What is held of a source.
+/// The content of a source.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Content {
     /// Files.
@@ -70,18 +70,18 @@ pub enum Content {
     Chart(PackedChart),
 }
 
-/// What is told of a chart.
+/// The facts about a chart for messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackedChart {
     /// Its name.
     pub name: String,
-    /// Whether it was not taken as it is.
+    /// Whether it was repackaged.
     pub is_packaged: bool,
-    /// The files whose values stand for its own.
+    /// The files whose values replace its own.
     pub values_files: Vec<String>,
     /// Whether such files may be missing.
     pub ignores_missing: bool,
-    /// The revision of the source that it was made from; `None` where that has none.
+    /// The revision of the source that it was made from; `None` if that has none.
     pub source_revision: Option<String>,
 }
 
@@ -106,47 +106,47 @@ impl Ending for Fetched {
     }
 }
 
-/// What kept a source from being fetched.
+/// Why a source could not be fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FetchCause {
-    /// The host is not the one expected, or does not let the credentials in; or there are none.
+    /// The host is not the expected one, or refuses the credentials; or there are none.
     Authentication,
     /// `spec.provider` and the Secret do not go together.
     Provider,
-    /// The host, the network, or what was asked of them.
+    /// The host, the network, or the request has a problem.
     Operation,
     /// `spec.url` can never work.
     Url,
     /// The repository has no commits.
     Empty,
-    /// What there is to choose from could not be listed, or nothing of it is meant.
+    /// The choices could not be listed, or none of them matches.
     Listing,
-    /// What was fetched is not of the form that it must have.
+    /// The fetched content does not have the required form.
     Content,
     /// No signature that is asked for was found.
     Signature,
-    /// The local object store.
+    /// The local object store has a problem.
     Storage,
-    /// The source of a chart is not there.
+    /// The source of a chart does not exist.
     NoSource,
-    /// The source of a chart holds nothing yet.
+    /// The source of a chart has no artifact yet.
     NoArtifact,
     /// The source has no such chart, or not in that version.
     Reference,
     /// The chart could not be fetched.
     Pull,
-    /// The chart's version cannot be changed as it must be.
+    /// The chart's version cannot be changed as required.
     Version,
     /// The files with a chart's values cannot be read or merged.
     ValuesFiles,
     /// Charts that a chart depends on are missing.
     Dependencies,
-    /// The chart is none.
+    /// The archive is no chart.
     Package,
 }
 
 impl FetchCause {
-    /// Whether it passes as soon as another object changes, which is told.
+    /// Whether it passes as soon as another object changes, which wakes this one.
     pub(in crate::verdict) const fn is_waited_for(self) -> bool {
         matches!(self, Self::NoSource | Self::NoArtifact)
     }

@@ -1,4 +1,4 @@
-//! What is said of a fetch.
+//! The statuses of fetches.
 
 use super::*;
 use lockgate_base::model::Condition;

@@ -1,4 +1,4 @@
-//! Chart.yaml and requirements.yaml: what a chart says of itself, read as Go's JSON decoder reads it.
+//! Chart.yaml and requirements.yaml: the metadata of a chart, read as Go's JSON decoder reads them.
 
 mod stored;
 

@@ -1,4 +1,4 @@
-//! `toYaml` and `toYamlPretty`: what sigs.k8s.io/yaml and go-yaml v3 write of a value of Go.
+//! `toYaml` and `toYamlPretty`: a value of Go as sigs.k8s.io/yaml and go-yaml v3 write it.
 
 use std::borrow::Cow;
 
