@@ -33,8 +33,8 @@ use workload::{NAMESPACE, Workload};
 const FLOORS: [&str; 2] = ["bench-floor-before", "bench-floor-after"];
 const PATIENCE: Duration = Duration::from_secs(300);
 const ACCOUNT: &str = "system:serviceaccount:flux-system:lockgate";
-/// Names the kubeconfig to a run of this program that does nothing but compare: the memory of a process counts
-/// from what the one held that started it, and this one holds much by then.
+/// Names the kubeconfig to a run of this program that does nothing but compare: the memory of a process
+/// counts from what the one held that started it, and this one holds much by then.
 const COMPARE: &str = "COMPARE_WITH";
 
 /// What one phase took.

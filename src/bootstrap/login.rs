@@ -29,7 +29,7 @@ const STEP: &str = "secret";
 
 /// With what the agent signs in.
 #[derive(Debug, Clone)]
-pub(crate) enum Login {
+pub(crate) enum SignIn {
     /// As a GitHub App.
     App {
         /// The App.
@@ -56,7 +56,7 @@ pub(crate) struct LoginPlan {
     /// Whether it is a GitHub App's.
     pub is_app: bool,
     /// What goes into it when it is made; without it there must be one, or anybody may read the repository.
-    pub login: Option<Login>,
+    pub login: Option<SignIn>,
     /// The certificates of the authorities that vouch for the host beside the usual ones, PEM.
     pub authorities: Option<Vec<u8>>,
     /// Where GitHub's API is, unless it is github.com's.
@@ -107,7 +107,7 @@ impl LoginEntry<'_> {
         match &self.plan.login {
             None if self.plan.is_app || self.plan.authorities.is_none() => return None,
             None => {}
-            Some(Login::App { id, installation, key }) => {
+            Some(SignIn::App { id, installation, key }) => {
                 add("githubAppID", id.to_string().as_bytes());
                 match installation {
                     Some(id) => add("githubAppInstallationID", id.to_string().as_bytes()),
@@ -118,7 +118,7 @@ impl LoginEntry<'_> {
                     add("githubAppBaseURL", api.as_bytes());
                 }
             }
-            Some(Login::User { name, password }) => {
+            Some(SignIn::User { name, password }) => {
                 add("username", name.as_bytes());
                 add("password", password.expose().as_bytes());
             }

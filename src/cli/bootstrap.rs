@@ -17,7 +17,7 @@ use crate::bootstrap::admission::AdmissionTarget;
 use crate::bootstrap::deploy_key::KeyPlan;
 use crate::bootstrap::github::{GithubCredentials, PUBLIC_API, web_address};
 use crate::bootstrap::hosts::{AddressError, SshUrl};
-use crate::bootstrap::login::{Login, LoginPlan};
+use crate::bootstrap::login::{LoginPlan, SignIn};
 use crate::bootstrap::manifests::{self, Sync};
 use crate::bootstrap::memory::{Flags, REMOTE, RememberedFlags};
 use crate::bootstrap::problem::FailedStep;
@@ -292,7 +292,7 @@ impl GithubArguments {
 }
 
 impl GitArguments {
-    fn way(&self, login: Option<Login>) -> Result<Way, CommandError> {
+    fn way(&self, login: Option<SignIn>) -> Result<Way, CommandError> {
         let common = &self.common;
         match address(&self.url)? {
             Address::Ssh(url) => {
@@ -383,7 +383,7 @@ impl CommonArguments {
         }
     }
 
-    fn login_plan(&self, login: Option<Login>, flags: (bool, bool)) -> Result<LoginPlan, CommandError> {
+    fn login_plan(&self, login: Option<SignIn>, flags: (bool, bool)) -> Result<LoginPlan, CommandError> {
         login_plan(self.installation.pod.ca_file(), &self.secret_name, login, flags)
     }
 

@@ -11,7 +11,7 @@ use ssh_key::PublicKey;
 use super::output::{self, CommandError};
 use super::progress::{Printer, ProgressFormat};
 use super::shared::{days, key_pair};
-use super::table::{Form, age, plain, trimmed};
+use super::table::{TableForm, age, plain, trimmed};
 use super::token::{HubArguments, repository};
 use crate::bootstrap::github::GitHub;
 use crate::bootstrap::keyring::{self, LEAST_UNUSED, ListedKeys, Unwanted};
@@ -77,7 +77,7 @@ struct ListArguments {
     cluster_name: Option<ClusterName>,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
-    output: Form,
+    output: TableForm,
 }
 
 /// Register a key that is kept elsewhere, for a cluster that need not be there yet
@@ -245,11 +245,11 @@ async fn list(arguments: &ListArguments) -> Result<ExitCode, CommandError> {
     let listed = keyring::list(&github, arguments.cluster_name.as_ref()).await?;
     let value = || listed.iter().map(value).collect::<Value>();
     let text = match arguments.output {
-        Form::Table => table(&listed, false),
-        Form::Wide => table(&listed, true),
-        Form::Json => format!("{:#}\n", value()),
-        Form::Yaml => yaml::to_string(&value()),
-        Form::Name => listed.iter().map(|row| row.key.id.to_string() + "\n").collect(),
+        TableForm::Table => table(&listed, false),
+        TableForm::Wide => table(&listed, true),
+        TableForm::Json => format!("{:#}\n", value()),
+        TableForm::Yaml => yaml::to_string(&value()),
+        TableForm::Name => listed.iter().map(|row| row.key.id.to_string() + "\n").collect(),
     };
     output::write(&text)?;
     Ok(ExitCode::SUCCESS)

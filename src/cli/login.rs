@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::output::CommandError;
 use super::token::given_token;
 use crate::bootstrap::github::GithubCredentials;
-use crate::bootstrap::login::{Login, LoginPlan};
+use crate::bootstrap::login::{LoginPlan, SignIn};
 use lockgate_base::model::Secret;
 
 /// Where the password for a server of any kind is looked for.
@@ -44,9 +44,9 @@ pub(super) struct PasswordArguments {
 
 impl PasswordArguments {
     /// With what the agent signs in, if with anything.
-    pub(super) fn login(&self) -> Result<Option<Login>, CommandError> {
+    pub(super) fn login(&self) -> Result<Option<SignIn>, CommandError> {
         let given = given_token(self.token_file.as_deref(), self.token_stdin, PASSWORD_VARIABLE)?;
-        Ok(given.map(|(password, _)| Login::User { name: self.username.clone(), password }))
+        Ok(given.map(|(password, _)| SignIn::User { name: self.username.clone(), password }))
     }
 
     /// Whether a flag says where the password is.
@@ -60,7 +60,7 @@ impl PasswordArguments {
 pub(super) fn login_plan(
     ca_file: Option<&Path>,
     secret: &str,
-    login: Option<Login>,
+    login: Option<SignIn>,
     (is_app, replace): (bool, bool),
 ) -> Result<LoginPlan, CommandError> {
     let read = |file: &Path| {
@@ -72,10 +72,10 @@ pub(super) fn login_plan(
 }
 
 /// With what the agent is to sign in at GitHub, of what bootstrap signs in with itself.
-pub(super) fn login(auth: Auth, credentials: &GithubCredentials) -> Result<Option<Login>, CommandError> {
+pub(super) fn login(auth: Auth, credentials: &GithubCredentials) -> Result<Option<SignIn>, CommandError> {
     match (auth, credentials) {
         (Auth::App, GithubCredentials::App { id, installation, private_key }) => {
-            Ok(Some(Login::App { id: *id, installation: *installation, key: private_key.clone() }))
+            Ok(Some(SignIn::App { id: *id, installation: *installation, key: private_key.clone() }))
         }
         (Auth::Token, GithubCredentials::Token(token)) => {
             if token.expose().starts_with(INSTALLATION) {
@@ -83,7 +83,7 @@ pub(super) fn login(auth: Auth, credentials: &GithubCredentials) -> Result<Optio
                     "--auth token stores the token, and one of an App's installation ends within the hour";
                 return Err(CommandError::usage(message).hint("use --auth app"));
             }
-            Ok(Some(Login::User { name: "git".into(), password: Secret::new(token.expose().clone()) }))
+            Ok(Some(SignIn::User { name: "git".into(), password: Secret::new(token.expose().clone()) }))
         }
         (Auth::Token, GithubCredentials::App { .. }) => {
             let message = "--auth token stores a token, and a GitHub App signs in with its key";

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::output::{self, CommandError};
 use super::shared::ClusterArguments;
-use super::table::{Form, age, plain, trimmed};
+use super::table::{TableForm, age, plain, trimmed};
 use crate::bootstrap::manifests;
 use crate::bootstrap::rollout;
 use crate::clock::now;
@@ -44,7 +44,7 @@ pub(super) struct Arguments {
     failing: bool,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
-    output: Form,
+    output: TableForm,
 }
 
 pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
@@ -80,12 +80,12 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
         value
     };
     let text = match arguments.output {
-        Form::Table | Form::Wide => {
-            kinds::table(&others) + &table(&overview, &view, arguments.output == Form::Wide)
+        TableForm::Table | TableForm::Wide => {
+            kinds::table(&others) + &table(&overview, &view, arguments.output == TableForm::Wide)
         }
-        Form::Json => format!("{:#}\n", value()),
-        Form::Yaml => yaml::to_string(&value()),
-        Form::Name => names(&overview, &view),
+        TableForm::Json => format!("{:#}\n", value()),
+        TableForm::Yaml => yaml::to_string(&value()),
+        TableForm::Name => names(&overview, &view),
     };
     // Standard output is for what was asked for.
     for note in idle.iter().chain(&nothing) {

@@ -7,7 +7,7 @@ use comfy_table::{Table, presets};
 
 /// How what a command found is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(super) enum Form {
+pub(super) enum TableForm {
     /// A table for people
     #[default]
     Table,

@@ -7,7 +7,7 @@ use super::failure::{self, RequestFailure};
 use super::handle::Cluster;
 use super::path::{ServedKind, encode, secrets};
 use lockgate_base::model::{Gvk, Object};
-use lockgate_core::pipeline::ports::{ApiFailure, Stores};
+use lockgate_core::pipeline::ports::{ApiFailure, ReleaseStores};
 use lockgate_core::plan::Answer;
 use lockgate_render::helm::chart::capabilities::{Capabilities, KubeVersion};
 use lockgate_render::helm::context::LookupQuery;
@@ -15,7 +15,7 @@ use lockgate_render::helm::context::LookupQuery;
 /// Where the server tells its version.
 const VERSION: &str = "/version";
 
-impl Stores for Cluster {
+impl ReleaseStores for Cluster {
     async fn versions(&self, namespace: &str, name: &str) -> Result<Vec<Object>, ApiFailure> {
         let selector = format!("owner=helm,name={name}");
         let path = format!("{}?labelSelector={}", secrets().collection(namespace), encode(&selector));

@@ -118,6 +118,7 @@ async fn the_shipped_roles_are_what_the_agent_uses() {
     stage.kustomization("apps", spec).await;
     stage.ready("apps").await;
     let held_sources = held_sources(&stage).await;
+    releases_and_lets_go(&stage).await;
     // The next one looks for the pod of the one that was killed.
     first.kill9();
     let second = start("lockgate-1");
@@ -151,6 +152,35 @@ async fn the_shipped_roles_are_what_the_agent_uses() {
     let never: Vec<_> = shipped.difference(&used).collect();
     let beyond: Vec<_> = used.difference(&shipped).collect();
     assert!(never.is_empty() && beyond.is_empty(), "never used: {never:?}; used and not shipped: {beyond:?}");
+}
+
+/// A HelmRelease whose chart is nowhere: its HelmChart is made, and goes with it.
+async fn releases_and_lets_go(stage: &Stage<'_>) {
+    let (group, source) = ("helm.toolkit.fluxcd.io/v2", "source.toolkit.fluxcd.io/v1");
+    let metadata = json!({"name": "web", "namespace": stage.namespace});
+    let from = json!({"kind": "HelmRepository", "name": "held"});
+    let spec = json!({"interval": "1h", "serviceAccountName": "tenant", "chart": {"spec": {"chart": "web", "sourceRef": from}}});
+    let release = json!({"apiVersion": group, "kind": "HelmRelease", "metadata": metadata, "spec": spec});
+    stage.apply(release).await.unwrap();
+    let releases = api(&stage.client, &stage.namespace, group, "HelmRelease", "helmreleases");
+    let charts = api(&stage.client, &stage.namespace, source, "HelmChart", "helmcharts");
+    let chart = format!("{}-web", stage.namespace);
+    eventually(PATIENCE, async || {
+        let status = releases.get("web").await?.data["status"].clone();
+        anyhow::ensure!(condition(&status, "Ready")["status"] == "False", "nothing is told: {status}");
+        anyhow::ensure!(charts.get_opt(&chart).await?.is_some(), "there is no HelmChart {chart}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    releases.delete("web", &DeleteParams::default()).await.unwrap();
+    eventually(PATIENCE, async || {
+        anyhow::ensure!(releases.get_opt("web").await?.is_none(), "the HelmRelease is still there");
+        anyhow::ensure!(charts.get_opt(&chart).await?.is_none(), "the HelmChart is still there");
+        Ok(())
+    })
+    .await
+    .unwrap();
 }
 
 /// The APIs of the sources besides GitRepositories, each with one that Flux has held and that cannot be
@@ -240,6 +270,10 @@ fn used(stage: &Stage<'_>, account: &str) -> BTreeSet<String> {
             let watches = request["verb"] == "list" || request["verb"] == "watch";
             assert!(watches && object["resource"] == "configmaps", "refused: {right}");
             continue;
+        }
+        if request["verb"] == "patch" && request["responseStatus"]["code"] == 201 {
+            // An apply of what is not there needs the right to create it, too.
+            used.insert(right.replacen("patch", "create", 1));
         }
         used.insert(right);
     }

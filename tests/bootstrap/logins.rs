@@ -56,8 +56,8 @@ async fn no_trace_of_tokens(site: &Site, texts: &[&str]) {
     }
 }
 
-/// Where the owner forbids deploy keys both ways on are told, and an App goes the second: it is found where it
-/// is installed, and its tokens are renewed before they end.
+/// Where the owner forbids deploy keys both ways on are told, and an App goes the second: it is found where
+/// it is installed, and its tokens are renewed before they end.
 #[tokio::test(flavor = "multi_thread")]
 async fn where_deploy_keys_are_forbidden_an_app_reads() {
     let site = Site::new().await;

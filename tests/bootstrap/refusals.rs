@@ -171,8 +171,8 @@ async fn rights_that_may_not_be_handed_out_are_told_before_anything_is_written()
     let rbac = "rbac.authorization.k8s.io";
     let rule =
         |groups: &[&str], verbs: &[&str]| json!({"apiGroups": groups, "resources": ["*"], "verbs": verbs});
-    let groups = ["", "apps", "apiextensions.k8s.io", "networking.k8s.io"];
-    let flux = ["source.toolkit.fluxcd.io", "kustomize.toolkit.fluxcd.io"];
+    let groups = ["", "apps", "apiextensions.k8s.io", "networking.k8s.io", "coordination.k8s.io"];
+    let flux = ["source.toolkit.fluxcd.io", "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io"];
     site.create(json!({
         "apiVersion": format!("{rbac}/v1"), "kind": "ClusterRole", "metadata": {"name": "almost"},
         "rules": [

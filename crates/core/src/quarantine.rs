@@ -4,9 +4,9 @@
 //! the mark when the run ends. An object whose mark the next process finds is a suspect. A suspect runs last,
 //! after all other objects have had their chance, and without a new run beside it. When the agent has ended
 //! twice during such a run, the suspect is left alone until it changes, and is tried again each hour. A
-//! suspect is cleared once it has come to its end twice, or a minute after the first time: the memory that the
-//! first run left behind may be what the second lacks. An agent that is told to shut down removes its marks
-//! first.
+//! suspect is cleared once it has come to its end twice, or a minute after the first time: the memory that
+//! the first run left behind may be what the second lacks. An agent that is told to shut down removes its
+//! marks first.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

@@ -37,8 +37,8 @@ const LOOK: Duration = Duration::from_secs(10);
 /// How often another that has taken the lease renews it.
 const RENEWED: Duration = Duration::from_secs(5);
 /// How many requests a Kustomization may cost in that time, and how many the two agents besides: the holder
-/// of the lease renews it each 5 s, and the other looks at it each 2 s.
-const MOST_REQUESTS: (u64, u64) = (100, 800);
+/// of the lease renews it each 5 s, and the other looks at it each second.
+const MOST_REQUESTS: (u64, u64) = (100, 1_100);
 /// How many builds a Kustomization may cost in that time, and how many more if it fights over an object.
 const MOST_BUILDS: (u64, u64) = (6, 20);
 

@@ -306,7 +306,7 @@ pub trait Settle: Reads {
 }
 
 /// Where releases are stored, and what charts see of a cluster.
-pub trait Stores: Writes + Settle {
+pub trait ReleaseStores: Writes + Settle {
     /// Type and metadata of the Secrets that hold the versions of a release of this name.
     fn versions(
         &self,

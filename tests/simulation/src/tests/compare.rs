@@ -156,7 +156,7 @@ async fn the_server_in_memory_answers_as_a_real_one_does() {
     let made = request("POST", "/api/v1/namespaces?fieldManager=test", JSON, &namespace);
     assert_eq!(normal(both.fake(&made)), normal(both.real(&made).await));
     let mut differences = Vec::new();
-    for number in 0..600 {
+    for number in 0..500 {
         let mut chance = Chance::new(number);
         let (plural, kind) =
             if chance.happens(70) { ("configmaps", "ConfigMap") } else { ("secrets", "Secret") };

@@ -14,7 +14,7 @@ use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, StrInput, 
 use serde_json::Value;
 
 use self::checks::{check_separators, refuse_control_characters};
-use self::entries::Entries;
+use self::entries::MappingEntries;
 use self::keys::{KeyRule, key_v2, key_v3};
 use self::node::{ComposedNode, NodeContent, Notes, Place, merge_over, merge_under, scalar};
 use super::document::{Dialect, Document, Form, PathStep, Styles, TextStyle, WrittenAs, YamlError};
@@ -257,7 +257,8 @@ impl<'t> Composer<'t> {
     }
 
     fn mapping(&mut self, start: Place, depth: usize) -> Result<ComposedNode, YamlError> {
-        let (mut entries, mut notes, mut weight, mut height) = (Entries::default(), Notes::default(), 1, 0);
+        let (mut entries, mut notes, mut weight, mut height) =
+            (MappingEntries::default(), Notes::default(), 1, 0);
         let mut merge: Option<Box<ComposedNode>> = None;
         loop {
             let (event, place) = self.require(start)?;
@@ -291,7 +292,7 @@ impl<'t> Composer<'t> {
 
     fn insert(
         &self,
-        entries: &mut Entries,
+        entries: &mut MappingEntries,
         notes: &mut Notes,
         key: String,
         key_place: Place,

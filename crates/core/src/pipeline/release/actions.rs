@@ -1,14 +1,14 @@
 //! The actions on a release: what each needs is made ready, its acts are carried out, and its end is taken
 //! note of.
 
-use super::super::ports::Stores;
+use super::super::ports::ReleaseStores;
 use super::asked::Asked;
 use super::interpret::{cleaned_up, interpret};
 use super::make::made;
 use super::play::Play;
-use super::prepare::Prepared;
-use super::stop::Stop;
-use super::storage::{self, Shelf, Stored, Version, head, timestamp, versions, whole};
+use super::prepare::PreparedRelease;
+use super::stop::ReleaseStop;
+use super::storage::{self, ReleaseShelf, Stored, StoredVersion, head, timestamp, versions, whole};
 use super::{ReleaseJob, ReleaseJournal, ReleaseMemo};
 use crate::api::HelmRelease;
 use crate::plan::Inventory;
@@ -25,7 +25,7 @@ pub(super) struct Actions<'a, C, J> {
     pub(super) cluster: &'a C,
     pub(super) job: &'a ReleaseJob<'a>,
     pub(super) journal: &'a J,
-    pub(super) prepared: &'a Prepared,
+    pub(super) prepared: &'a PreparedRelease,
     pub(super) asked: Asked,
     pub(super) redactor: &'a Redactor,
 }
@@ -42,24 +42,24 @@ impl<C, J> Copy for Actions<'_, C, J> {}
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) state: ReleaseState,
-    pub(super) versions: Vec<Version>,
+    pub(super) versions: Vec<StoredVersion>,
     pub(super) last: Option<Stored<RecordHead>>,
     /// The version that can be rolled back to.
     pub(super) sound: Option<i64>,
 }
 
-impl<'a, C: Stores, J: ReleaseJournal> Actions<'a, C, J> {
+impl<'a, C: ReleaseStores, J: ReleaseJournal> Actions<'a, C, J> {
     fn release(&self) -> &'a HelmRelease {
         &self.job.release
     }
 
-    fn shelf(&self) -> Shelf<'a> {
-        Shelf { storage: &self.prepared.want.storage, name: &self.prepared.want.name }
+    fn shelf(&self) -> ReleaseShelf<'a> {
+        ReleaseShelf { storage: &self.prepared.want.storage, name: &self.prepared.want.name }
     }
 
     /// Takes note of what is tried. Failures of something else count no more.
     pub(super) fn count_anew(&self, ledger: &mut ReleaseLedger) {
-        let Prepared { want, chart, .. } = self.prepared;
+        let PreparedRelease { want, chart, .. } = self.prepared;
         let generation = self.release().metadata.generation;
         let (version, config) = (want.chart.version().to_owned(), want.config.to_string());
         let status = ledger.status();
@@ -90,14 +90,14 @@ impl<'a, C: Stores, J: ReleaseJournal> Actions<'a, C, J> {
         &self,
         ledger: &mut ReleaseLedger,
         done: &mut Vec<ActionEnd>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), ReleaseStop> {
         let want = &self.prepared.want;
         if let Some(why) = release::is_moved(self.release(), want)
             && let Some(latest) = ledger.status().history.first().cloned()
         {
             tracing::info!(release = %self.release().reference(), %why, "the release is uninstalled");
             let storage = ledger.status().storage_namespace.clone().unwrap_or_default();
-            let shelf = Shelf { storage: &storage, name: &latest.name };
+            let shelf = ReleaseShelf { storage: &storage, name: &latest.name };
             self.uninstall(shelf, ReleaseDeed::Uninstall, ledger, done).await?;
             ledger.forget();
             ledger.status_mut().inventory = None;
@@ -108,7 +108,7 @@ impl<'a, C: Stores, J: ReleaseJournal> Actions<'a, C, J> {
     }
 
     /// How the release stands.
-    pub(super) async fn look(&self, ledger: &ReleaseLedger) -> Result<Found, Stop> {
+    pub(super) async fn look(&self, ledger: &ReleaseLedger) -> Result<Found, ReleaseStop> {
         let versions = versions(self.cluster, self.shelf()).await?;
         let last = match versions.first() {
             Some(newest) => head(self.cluster, self.shelf(), newest.number).await?,
@@ -123,7 +123,7 @@ impl<'a, C: Stores, J: ReleaseJournal> Actions<'a, C, J> {
     }
 
     /// The newest version before the last one that was a success, and is still stored as it was observed.
-    async fn sound(&self, ledger: &ReleaseLedger) -> Result<Option<i64>, Stop> {
+    async fn sound(&self, ledger: &ReleaseLedger) -> Result<Option<i64>, ReleaseStop> {
         let is_success = |status: &str| matches!(status, "deployed" | "superseded");
         let before = ledger.status().history.iter().skip(1).find(|known| is_success(&known.status));
         let Some(known) = before else { return Ok(None) };
@@ -139,7 +139,7 @@ impl<'a, C: Stores, J: ReleaseJournal> Actions<'a, C, J> {
         found: &Found,
         ledger: &mut ReleaseLedger,
         done: &mut Vec<ActionEnd>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), ReleaseStop> {
         match action {
             ReleaseAction::Install => self.deploy(ReleaseDeed::Install, found, ledger, done).await,
             ReleaseAction::Upgrade => self.deploy(ReleaseDeed::Upgrade, found, ledger, done).await,
@@ -167,13 +167,13 @@ impl<'a, C: Stores, J: ReleaseJournal> Actions<'a, C, J> {
         found: &Found,
         ledger: &mut ReleaseLedger,
         done: &mut Vec<ActionEnd>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), ReleaseStop> {
         let status = ledger.status_mut();
         status.last_attempted_release_action = Some(deed.as_str().into());
         let last = found.last.as_ref().map(|last| &last.release);
         let is_reused = last.is_some() && deed == ReleaseDeed::Install;
         let (record, definitions) = if is_reused && !self.release().spec.install.replace {
-            Err(Stop::Failed("cannot reuse a name that is still in use".into()))
+            Err(ReleaseStop::Failed("cannot reuse a name that is still in use".into()))
         } else {
             made(self.cluster, self.job, self.prepared, (deed, last)).await
         }
@@ -193,10 +193,10 @@ impl<'a, C: Stores, J: ReleaseJournal> Actions<'a, C, J> {
         version: (Record, Option<Object>),
         found: &Found,
         ledger: &ReleaseLedger,
-    ) -> Result<Play<'a>, Stop> {
+    ) -> Result<Play<'a>, ReleaseStop> {
         let number = version.0.version;
-        let mut play =
-            Play::of(self.release(), deed, self.shelf(), version, self.redactor).map_err(Stop::Failed)?;
+        let mut play = Play::of(self.release(), deed, self.shelf(), version, self.redactor)
+            .map_err(ReleaseStop::Failed)?;
         let entries = ledger.status().inventory.as_ref().map(|inventory| inventory.entries.as_slice());
         let mut before = Inventory::read(entries.unwrap_or_default());
         // What a definition defines is lost with it, so that one that a chart drops stays, as with Helm.
@@ -205,7 +205,7 @@ impl<'a, C: Stores, J: ReleaseJournal> Actions<'a, C, J> {
         for id in &definitions {
             before.remove(id);
         }
-        let is_before = |version: &&Version| version.number < number;
+        let is_before = |version: &&StoredVersion| version.number < number;
         // The newest one, and the one that is deployed: what is between the two has failed.
         let mut bases: Vec<i64> =
             found.versions.iter().filter(is_before).take(1).map(|base| base.number).collect();
@@ -214,7 +214,7 @@ impl<'a, C: Stores, J: ReleaseJournal> Actions<'a, C, J> {
         bases.dedup();
         for base in bases {
             if let Some(stored) = head(self.cluster, self.shelf(), base).await? {
-                let objects = release::objects(&stored.release).map_err(Stop::Failed)?;
+                let objects = release::objects(&stored.release).map_err(ReleaseStop::Failed)?;
                 before = before.union(&release::inventory(&objects));
                 for id in &release::kept(&objects) {
                     before.remove(id);
@@ -232,10 +232,10 @@ impl<'a, C: Stores, J: ReleaseJournal> Actions<'a, C, J> {
         found: &Found,
         ledger: &mut ReleaseLedger,
         done: &mut Vec<ActionEnd>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), ReleaseStop> {
         let deed = ReleaseDeed::Rollback;
         let Some(Stored { release: mut record, .. }) = whole(self.cluster, self.shelf(), to).await? else {
-            return Err(Stop::Failed(format!("version {to} is not stored any more")));
+            return Err(ReleaseStop::Failed(format!("version {to} is not stored any more")));
         };
         record.version = found.versions.first().map_or(to, |newest| newest.number) + 1;
         record.info.last_deployed = Some(timestamp(self.job.clock).to_string());
@@ -254,7 +254,7 @@ impl<'a, C: Stores, J: ReleaseJournal> Actions<'a, C, J> {
         found: &Found,
         ledger: &mut ReleaseLedger,
         done: &mut Vec<ActionEnd>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), ReleaseStop> {
         let Some(newest) = found.versions.first() else { return Ok(()) };
         let Some(Stored { release: record, secret }) =
             whole(self.cluster, self.shelf(), newest.number).await?
@@ -273,18 +273,18 @@ impl<'a, C: Stores, J: ReleaseJournal> Actions<'a, C, J> {
     /// Uninstalls a release, by its newest version.
     async fn uninstall(
         &self,
-        shelf: Shelf<'_>,
+        shelf: ReleaseShelf<'_>,
         deed: ReleaseDeed,
         ledger: &mut ReleaseLedger,
         done: &mut Vec<ActionEnd>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), ReleaseStop> {
         let Some(newest) = versions(self.cluster, shelf).await?.into_iter().next() else { return Ok(()) };
         let Some(Stored { release: record, secret }) = whole(self.cluster, shelf, newest.number).await?
         else {
             return Ok(());
         };
         let play = Play::of(self.release(), deed, shelf, (record, Some(secret)), self.redactor)
-            .map_err(Stop::Storage)?;
+            .map_err(ReleaseStop::Storage)?;
         self.perform(play, ledger, done).await
     }
 
@@ -295,7 +295,7 @@ impl<'a, C: Stores, J: ReleaseJournal> Actions<'a, C, J> {
         found: &Found,
         ledger: &mut ReleaseLedger,
         done: &mut Vec<ActionEnd>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), ReleaseStop> {
         let Some(newest) = found.versions.first() else { return Ok(()) };
         let description = format!("Release unlocked from stale '{status}' state");
         let marked = storage::mark(
@@ -323,7 +323,7 @@ impl<'a, C: Stores, J: ReleaseJournal> Actions<'a, C, J> {
         mut play: Play<'_>,
         ledger: &mut ReleaseLedger,
         done: &mut Vec<ActionEnd>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), ReleaseStop> {
         let deed = play.terms.deed;
         let started = self.job.clock.now();
         let is_uninstall = matches!(deed, ReleaseDeed::Uninstall | ReleaseDeed::UninstallRemediation);
@@ -335,7 +335,7 @@ impl<'a, C: Stores, J: ReleaseJournal> Actions<'a, C, J> {
         let ended = Box::pin(interpret(self.cluster, &self.job.run(), self.journal, &mut play)).await;
         let failure = match ended {
             Ok(()) => None,
-            Err(Stop::Failed(cause)) => Some(self.redactor.redact(&cause)),
+            Err(ReleaseStop::Failed(cause)) => Some(self.redactor.redact(&cause)),
             Err(stop) => return Err(stop),
         };
         if let Some(cause) = &failure {
@@ -362,7 +362,7 @@ impl<'a, C: Stores, J: ReleaseJournal> Actions<'a, C, J> {
     }
 
     /// Stores that an action failed, where its version is stored, and clears up after it.
-    async fn mark_failed(&self, play: &mut Play<'_>, cause: &str) -> Result<(), Stop> {
+    async fn mark_failed(&self, play: &mut Play<'_>, cause: &str) -> Result<(), ReleaseStop> {
         if play.secret.is_none() {
             return Ok(());
         }
@@ -416,11 +416,11 @@ impl<'a, C: Stores, J: ReleaseJournal> Actions<'a, C, J> {
     fn failed_early(
         &self,
         deed: ReleaseDeed,
-        stop: Stop,
+        stop: ReleaseStop,
         ledger: &mut ReleaseLedger,
         done: &mut Vec<ActionEnd>,
-    ) -> Stop {
-        let Stop::Failed(cause) = stop else { return stop };
+    ) -> ReleaseStop {
+        let ReleaseStop::Failed(cause) = stop else { return stop };
         let want = &self.prepared.want;
         ledger.status_mut().failures += 1;
         done.push(ActionEnd {
@@ -429,7 +429,7 @@ impl<'a, C: Stores, J: ReleaseJournal> Actions<'a, C, J> {
             chart: format!("{}@{}", want.chart.name(), want.chart.version()),
             failure: Some(self.redactor.redact(&cause)),
         });
-        Stop::Failed(cause)
+        ReleaseStop::Failed(cause)
     }
 }
 

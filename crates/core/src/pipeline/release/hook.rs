@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use super::super::clock::Clock;
-use super::super::ports::{Deleted, Expect, ObjectReference, Settled, Stores};
+use super::super::ports::{Deleted, Expect, ObjectReference, ReleaseStores, Settled};
 use super::super::slot::aside;
 use super::super::wait::ill;
 use super::ReleaseJournal;
 use super::play::Play;
-use super::stop::Stop;
+use super::stop::ReleaseStop;
 use super::storage::timestamp;
 use crate::api::HelmRelease;
 use crate::release::{self, HookPhase, HookRun, StoredHook};
@@ -29,15 +29,15 @@ pub(super) struct HookTerms<'a> {
 }
 
 /// Runs the hook at a place among those of the version. `act` is its place among the acts.
-pub(super) async fn run<C: Stores, J: ReleaseJournal>(
+pub(super) async fn run<C: ReleaseStores, J: ReleaseJournal>(
     cluster: &C,
     journal: &J,
     play: &mut Play<'_>,
     (at, act): (usize, usize),
     terms: HookTerms<'_>,
-) -> Result<(), Stop> {
+) -> Result<(), ReleaseStop> {
     let Some(hook) = play.record.hooks.get(at).cloned() else { return Ok(()) };
-    let object = object_of(play, &hook, act).map_err(Stop::Failed)?;
+    let object = object_of(play, &hook, act).map_err(ReleaseStop::Failed)?;
     let reference = ObjectReference { expect: Expect::Completed, ..ObjectReference::to(&object) };
     let moment = || Some(timestamp(terms.clock).to_string());
     let is_begun =
@@ -49,41 +49,41 @@ pub(super) async fn run<C: Stores, J: ReleaseJournal>(
         if hook.is_deleted("before-hook-creation") {
             delete(cluster, journal, &reference, &hook, terms.clock).await?;
         }
-        cluster.apply(&object).await.map_err(|refusal| Stop::refused(&[refusal]))?;
+        cluster.apply(&object).await.map_err(|refusal| ReleaseStop::refused(&[refusal]))?;
         // Its end is meant, so it is no drift.
         cluster.release(&play.owner, std::slice::from_ref(&reference.id));
     }
     let ended = ended(cluster, journal, &reference, &terms).await;
     let phase = if ended.is_ok() { HookPhase::Succeeded } else { HookPhase::Failed };
-    if matches!(ended, Ok(()) | Err(Stop::Failed(_))) {
+    if matches!(ended, Ok(()) | Err(ReleaseStop::Failed(_))) {
         let run = &mut play.record.hooks[at].last_run;
         (run.completed_at, run.phase) = (moment(), phase);
     }
     match ended {
         Ok(()) => play.store(cluster, terms.clock, Some(act + 1)).await,
-        Err(Stop::Failed(cause)) => {
+        Err(ReleaseStop::Failed(cause)) => {
             if hook.is_deleted("hook-failed") {
                 delete(cluster, journal, &reference, &hook, terms.clock).await?;
             }
-            Err(Stop::Failed(cause))
+            Err(ReleaseStop::Failed(cause))
         }
         Err(other) => Err(other),
     }
 }
 
 /// Deletes the hooks of an event that have done their work, the last one first, where they are to be.
-pub(super) async fn sweep<C: Stores, J: ReleaseJournal>(
+pub(super) async fn sweep<C: ReleaseStores, J: ReleaseJournal>(
     cluster: &C,
     journal: &J,
     play: &Play<'_>,
     event: &str,
     clock: &dyn Clock,
-) -> Result<(), Stop> {
+) -> Result<(), ReleaseStop> {
     let is_due = |hook: &&StoredHook| {
         hook.is_for(event) && hook.last_run.phase == HookPhase::Succeeded && hook.is_deleted("hook-succeeded")
     };
     for hook in play.record.hooks.iter().rev().filter(is_due) {
-        let object = release::hook_object(&play.record, hook).map_err(Stop::Failed)?;
+        let object = release::hook_object(&play.record, hook).map_err(ReleaseStop::Failed)?;
         delete(cluster, journal, &ObjectReference::to(&object), hook, clock).await?;
     }
     Ok(())
@@ -98,10 +98,10 @@ fn object_of(play: &Play<'_>, hook: &StoredHook, act: usize) -> Result<Object, S
 
 /// Whether what is there is this very run of the hook.
 async fn is_this_run(
-    cluster: &impl Stores,
+    cluster: &impl ReleaseStores,
     reference: &ObjectReference,
     object: &Object,
-) -> Result<bool, Stop> {
+) -> Result<bool, ReleaseStop> {
     let live = cluster.get(reference).await?;
     Ok(live.is_some_and(|live| {
         live.annotation(RUN) == object.annotation(RUN)
@@ -110,12 +110,12 @@ async fn is_this_run(
 }
 
 /// Waits for the end of a hook. What has none is done once it is applied.
-async fn ended<C: Stores, J: ReleaseJournal>(
+async fn ended<C: ReleaseStores, J: ReleaseJournal>(
     cluster: &C,
     journal: &J,
     reference: &ObjectReference,
     terms: &HookTerms<'_>,
-) -> Result<(), Stop> {
+) -> Result<(), ReleaseStop> {
     if !matches!((reference.id.group.as_str(), reference.id.kind.as_str()), ("batch", "Job") | ("", "Pod")) {
         return Ok(());
     }
@@ -127,17 +127,17 @@ async fn ended<C: Stores, J: ReleaseJournal>(
         Settled::TimedOut(objects) => WaitEnd::TimedOut(ills(objects)),
         Settled::Unknown(failure) => return Err(failure.into()),
     };
-    Err(Stop::Failed(waited_in_vain(&end)))
+    Err(ReleaseStop::Failed(waited_in_vain(&end)))
 }
 
 /// Deletes a hook, and waits until it is gone. Definitions stay, whatever they say.
-async fn delete<C: Stores, J: ReleaseJournal>(
+async fn delete<C: ReleaseStores, J: ReleaseJournal>(
     cluster: &C,
     journal: &J,
     reference: &ObjectReference,
     hook: &StoredHook,
     clock: &dyn Clock,
-) -> Result<(), Stop> {
+) -> Result<(), ReleaseStop> {
     if hook.kind == "CustomResourceDefinition" {
         return Ok(());
     }
@@ -154,5 +154,8 @@ async fn delete<C: Stores, J: ReleaseJournal>(
         return Ok(());
     }
     let seconds = GONE.as_secs();
-    Err(Stop::Failed(format!("hook {} is still being deleted after {seconds}s", reference.id.subject())))
+    Err(ReleaseStop::Failed(format!(
+        "hook {} is still being deleted after {seconds}s",
+        reference.id.subject()
+    )))
 }

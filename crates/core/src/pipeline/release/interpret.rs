@@ -3,14 +3,14 @@
 use super::super::News;
 use super::super::apply::{self, Stop as ApplyStop};
 use super::super::hands::Hands;
-use super::super::ports::{Expect, ObjectReference, Settled, Stores};
+use super::super::ports::{Expect, ObjectReference, ReleaseStores, Settled};
 use super::super::prune::{self, Pruned};
 use super::super::slot::aside;
 use super::super::wait::{Wait, ill, settled};
 use super::hook::{self, HookTerms};
 use super::play::Play;
-use super::stop::Stop;
-use super::storage::{self, Version, discard, timestamp, versions};
+use super::stop::ReleaseStop;
+use super::storage::{self, StoredVersion, discard, timestamp, versions};
 use super::{ReleaseJournal, ReleaseRun};
 use crate::api::{CrdsPolicy, HelmRelease};
 use crate::plan::{Gate, Inventory, Pruner, stages};
@@ -20,12 +20,12 @@ use lockgate_base::model::{Object, ObjectId};
 
 /// Carries out what is left of an action. An error leaves the version as it is stored, so that it can be gone
 /// on with.
-pub(super) async fn interpret<C: Stores, J: ReleaseJournal>(
+pub(super) async fn interpret<C: ReleaseStores, J: ReleaseJournal>(
     cluster: &C,
     run: &ReleaseRun<'_>,
     journal: &J,
     play: &mut Play<'_>,
-) -> Result<(), Stop> {
+) -> Result<(), ReleaseStop> {
     let acts = play.terms.script(&play.record.hooks);
     while let Some(act) = acts.get(play.at) {
         let at = play.at;
@@ -54,7 +54,7 @@ pub(super) async fn interpret<C: Stores, J: ReleaseJournal>(
             ReleaseAct::Purge => {
                 let all = versions(cluster, play.shelf).await?;
                 // The newest goes last: as long as it is there, the others are known to go.
-                let oldest_first: Vec<Version> = all.into_iter().rev().collect();
+                let oldest_first: Vec<StoredVersion> = all.into_iter().rev().collect();
                 discard(cluster, play.shelf, &oldest_first).await?;
             }
         }
@@ -64,12 +64,12 @@ pub(super) async fn interpret<C: Stores, J: ReleaseJournal>(
 }
 
 /// Applies what the objects of the release need: its namespace and the definitions of the chart.
-async fn define<C: Stores, J: ReleaseJournal>(
+async fn define<C: ReleaseStores, J: ReleaseJournal>(
     cluster: &C,
     run: &ReleaseRun<'_>,
     journal: &J,
     play: &mut Play<'_>,
-) -> Result<(), Stop> {
+) -> Result<(), ReleaseStop> {
     let mut objects = Vec::new();
     if play.terms.creates_namespace {
         objects.extend(namespace(&play.record.namespace));
@@ -97,11 +97,11 @@ fn namespace(name: &str) -> Option<Object> {
 }
 
 async fn store(
-    cluster: &impl Stores,
+    cluster: &impl ReleaseStores,
     run: &ReleaseRun<'_>,
     play: &mut Play<'_>,
     status: ReleaseStatus,
-) -> Result<(), Stop> {
+) -> Result<(), ReleaseStop> {
     let info = &mut play.record.info;
     info.status = status;
     match status {
@@ -123,30 +123,30 @@ async fn store(
     play.store(cluster, run.clock, acts).await
 }
 
-async fn applied<C: Stores, J: ReleaseJournal>(
+async fn applied<C: ReleaseStores, J: ReleaseJournal>(
     cluster: &C,
     run: &ReleaseRun<'_>,
     journal: &J,
     play: &mut Play<'_>,
     mut objects: Vec<Object>,
-) -> Result<(), Stop> {
+) -> Result<(), ReleaseStop> {
     let terms = play.terms_of(cluster, &mut objects).await;
     let hands = Hands { cluster, slot: journal, clock: run.clock, limit: play.terms.limit };
     let ended = apply::apply(&hands, stages(objects), &terms, &mut play.progress).await;
     ended.map_err(|stop| match stop {
-        ApplyStop::Refused { refusals, .. } => Stop::refused(&refusals),
+        ApplyStop::Refused { refusals, .. } => ReleaseStop::refused(&refusals),
         ApplyStop::Shut { gate, settled, .. } => match wait_end(settled) {
             Err(stop) => stop,
             Ok(end) => {
                 let what = if gate == Gate::Served { "definitions: " } else { "" };
-                Stop::Failed(format!("{what}{}", waited_in_vain(&end)))
+                ReleaseStop::Failed(format!("{what}{}", waited_in_vain(&end)))
             }
         },
     })
 }
 
 /// Why a wait ended without health; a stop where that could not be looked at.
-fn wait_end(settled: Settled) -> Result<WaitEnd, Stop> {
+fn wait_end(settled: Settled) -> Result<WaitEnd, ReleaseStop> {
     let ills = |objects: Vec<_>| objects.into_iter().map(ill).collect();
     match settled {
         Settled::Healthy => Ok(WaitEnd::Stalled(Vec::new())),
@@ -157,11 +157,11 @@ fn wait_end(settled: Settled) -> Result<WaitEnd, Stop> {
 }
 
 /// Deletes what versions before held and this one does not.
-async fn pruned<C: Stores, J: ReleaseJournal>(
+async fn pruned<C: ReleaseStores, J: ReleaseJournal>(
     cluster: &C,
     journal: &J,
     play: &mut Play<'_>,
-) -> Result<(), Stop> {
+) -> Result<(), ReleaseStop> {
     let built: Inventory = play.objects.iter().chain(&play.definitions).collect();
     let stale = play.before.difference(&built);
     let deleted = deleted(cluster, journal, play, &stale, &play.progress.inventory).await?;
@@ -170,13 +170,13 @@ async fn pruned<C: Stores, J: ReleaseJournal>(
 }
 
 /// Deletes objects of the release, each only where its labels say that it is.
-async fn deleted<C: Stores, J: ReleaseJournal>(
+async fn deleted<C: ReleaseStores, J: ReleaseJournal>(
     cluster: &C,
     journal: &J,
     play: &Play<'_>,
     stale: &Inventory,
     built: &Inventory,
-) -> Result<Vec<ObjectReference>, Stop> {
+) -> Result<Vec<ObjectReference>, ReleaseStop> {
     let ids = crate::plan::prune(&[], stale);
     let needs = std::collections::HashSet::new();
     let pruner = Pruner { owner: &play.owner, ownership: HelmRelease::OWNERSHIP, needs: &needs };
@@ -189,17 +189,17 @@ async fn deleted<C: Stores, J: ReleaseJournal>(
     let lines: Vec<String> = failed.into_iter().chain(awaited).map(|(_, line)| line).collect();
     if unreachable {
         let message = lines.into_iter().next().unwrap_or_default();
-        return Err(Stop::Common(crate::verdict::Common::Unreachable { message }));
+        return Err(ReleaseStop::Common(crate::verdict::Common::Unreachable { message }));
     }
-    if lines.is_empty() { Ok(deleted) } else { Err(Stop::Failed(lines.join("\n"))) }
+    if lines.is_empty() { Ok(deleted) } else { Err(ReleaseStop::Failed(lines.join("\n"))) }
 }
 
-async fn awaited<C: Stores, J: ReleaseJournal>(
+async fn awaited<C: ReleaseStores, J: ReleaseJournal>(
     cluster: &C,
     run: &ReleaseRun<'_>,
     journal: &J,
     play: &Play<'_>,
-) -> Result<(), Stop> {
+) -> Result<(), ReleaseStop> {
     let expect = |reference: ObjectReference| {
         let is_job = (reference.id.group.as_str(), reference.id.kind.as_str()) == ("batch", "Job");
         let expect = if is_job && play.terms.waits_for_jobs { Expect::Completed } else { Expect::Healthy };
@@ -219,35 +219,39 @@ async fn awaited<C: Stores, J: ReleaseJournal>(
     let wait = settled(cluster, &references, wait, journal);
     let settled = aside(journal, run.clock, wait, Option::is_some).await;
     match settled {
-        None => Err(Stop::Cancelled),
+        None => Err(ReleaseStop::Cancelled),
         Some(Settled::Healthy) => Ok(()),
         Some(other) => {
             let end = wait_end(other)?;
-            Err(Stop::Failed(waited_in_vain(&end)))
+            Err(ReleaseStop::Failed(waited_in_vain(&end)))
         }
     }
 }
 
-async fn gone<C: Stores, J: ReleaseJournal>(
+async fn gone<C: ReleaseStores, J: ReleaseJournal>(
     cluster: &C,
     run: &ReleaseRun<'_>,
     journal: &J,
     play: &Play<'_>,
-) -> Result<(), Stop> {
+) -> Result<(), ReleaseStop> {
     let wait = cluster.gone(&play.deleted, play.terms.limit);
     let left = aside(journal, run.clock, wait, |_| true).await;
     if left.is_empty() {
         return Ok(());
     }
     let subjects: Vec<String> = left.iter().map(ObjectId::subject).collect();
-    Err(Stop::Failed(format!("still being deleted after the timeout: {}", some_of(&subjects))))
+    Err(ReleaseStop::Failed(format!("still being deleted after the timeout: {}", some_of(&subjects))))
 }
 
 /// Marks the versions before as superseded that are deployed.
-async fn superseded(cluster: &impl Stores, run: &ReleaseRun<'_>, play: &mut Play<'_>) -> Result<(), Stop> {
+async fn superseded(
+    cluster: &impl ReleaseStores,
+    run: &ReleaseRun<'_>,
+    play: &mut Play<'_>,
+) -> Result<(), ReleaseStop> {
     let all = versions(cluster, play.shelf).await?;
     let replaces = play.terms.deed == ReleaseDeed::Install;
-    let is_due = |version: &&Version| {
+    let is_due = |version: &&StoredVersion| {
         let is_before = version.number < play.record.version;
         let status = version.status.as_str();
         is_before && (status == "deployed" || (replaces && matches!(status, "uninstalled" | "failed")))
@@ -260,7 +264,7 @@ async fn superseded(cluster: &impl Stores, run: &ReleaseRun<'_>, play: &mut Play
     if play.is_resumed && play.superseded.is_empty() {
         // It may have been marked before the action was cut off, and was not taken note of then.
         let is_marked =
-            |version: &&Version| version.number < play.record.version && version.status == "superseded";
+            |version: &&StoredVersion| version.number < play.record.version && version.status == "superseded";
         if let Some(marked) = all.iter().find(is_marked) {
             let head = storage::head(cluster, play.shelf, marked.number).await?;
             play.superseded.extend(head.map(|head| head.release));
@@ -270,16 +274,21 @@ async fn superseded(cluster: &impl Stores, run: &ReleaseRun<'_>, play: &mut Play
 }
 
 /// Deletes the oldest versions, where there are more than are kept.
-async fn trimmed(cluster: &impl Stores, run: &ReleaseRun<'_>, play: &Play<'_>) -> Result<(), Stop> {
+async fn trimmed(
+    cluster: &impl ReleaseStores,
+    run: &ReleaseRun<'_>,
+    play: &Play<'_>,
+) -> Result<(), ReleaseStop> {
     let Some(kept) = run.release.spec.versions_kept() else { return Ok(()) };
     let all = versions(cluster, play.shelf).await?;
-    let many: Vec<Version> = all.into_iter().skip(kept).filter(|old| old.status != "deployed").collect();
+    let many: Vec<StoredVersion> =
+        all.into_iter().skip(kept).filter(|old| old.status != "deployed").collect();
     Ok(discard(cluster, play.shelf, &many).await?)
 }
 
 /// What is left to do where an action failed: hooks go that are to, and so does what it has made, where that
 /// is wished. That it fails, too, is no news.
-pub(super) async fn cleaned_up<C: Stores, J: ReleaseJournal>(
+pub(super) async fn cleaned_up<C: ReleaseStores, J: ReleaseJournal>(
     cluster: &C,
     run: &ReleaseRun<'_>,
     journal: &J,

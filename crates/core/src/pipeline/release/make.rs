@@ -2,12 +2,12 @@
 
 use std::time::UNIX_EPOCH;
 
-use super::super::ports::{ApiFailure, Stores};
+use super::super::ports::{ApiFailure, ReleaseStores};
 use super::super::workers;
 use super::ReleaseJob;
-use super::prepare::Prepared;
+use super::prepare::PreparedRelease;
 use super::render::{RenderEnd, RenderTerms, RenderedParts, rendered};
-use super::stop::Stop;
+use super::stop::ReleaseStop;
 use super::storage::timestamp;
 use crate::release::{Record, RecordHead, ReleaseDeed, ReleaseInfo, ReleaseStatus, StoredRelease};
 use crate::verdict::Common;
@@ -19,11 +19,11 @@ const RENDERS: usize = 8;
 
 /// The version that is to be, and the definitions that its chart brings.
 pub(super) async fn made(
-    cluster: &impl Stores,
+    cluster: &impl ReleaseStores,
     job: &ReleaseJob<'_>,
-    prepared: &Prepared,
+    prepared: &PreparedRelease,
     (deed, last): (ReleaseDeed, Option<&RecordHead>),
-) -> Result<(Record, Vec<Object>), Stop> {
+) -> Result<(Record, Vec<Object>), ReleaseStop> {
     let want = &prepared.want;
     let number = last.map_or(1, |last| last.version + 1);
     let parts = parts(cluster, job, prepared, (deed, number)).await?;
@@ -60,11 +60,11 @@ pub(super) async fn made(
 
 /// Renders the chart, as often as it asks the cluster for more.
 async fn parts(
-    cluster: &impl Stores,
+    cluster: &impl ReleaseStores,
     job: &ReleaseJob<'_>,
-    prepared: &Prepared,
+    prepared: &PreparedRelease,
     (deed, version): (ReleaseDeed, i64),
-) -> Result<RenderedParts, Stop> {
+) -> Result<RenderedParts, ReleaseStop> {
     let spec = &job.release.spec;
     let is_upgrade = deed == ReleaseDeed::Upgrade;
     let unchecked = if is_upgrade {
@@ -87,13 +87,13 @@ async fn parts(
     for _ in 0..RENDERS {
         let (tree, task, asked) = (prepared.chart.tree.clone(), prepared.task.clone(), terms.clone());
         let output = workers::output(job.workers, move || rendered(&tree, &task, &asked)).await;
-        let output = output.map_err(|message| Stop::Common(Common::Panicked { message }))?;
-        match output.map_err(Stop::Failed)? {
+        let output = output.map_err(|message| ReleaseStop::Common(Common::Panicked { message }))?;
+        match output.map_err(ReleaseStop::Failed)? {
             RenderEnd::Done(parts) => return Ok(*parts),
             RenderEnd::Asks(queries) => {
                 for query in queries {
                     let answer = cluster.look(&query).await.map_err(|failure| match failure {
-                        ApiFailure::UnknownKind { .. } => Stop::Failed(failure.to_string()),
+                        ApiFailure::UnknownKind { .. } => ReleaseStop::Failed(failure.to_string()),
                         failure => failure.into(),
                     })?;
                     terms.answers.push((query, answer));
@@ -101,7 +101,7 @@ async fn parts(
             }
         }
     }
-    Err(Stop::Failed(format!(
+    Err(ReleaseStop::Failed(format!(
         "the chart looks something else up each time that it is rendered ({RENDERS} times)"
     )))
 }

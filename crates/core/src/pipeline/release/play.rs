@@ -6,9 +6,9 @@ use super::super::apply::ApplyProgress;
 use super::super::clock::Clock;
 use super::super::decide::Terms;
 use super::super::dress::{dress, place};
-use super::super::ports::{ObjectReference, Stores};
-use super::stop::Stop;
-use super::storage::{self, Shelf};
+use super::super::ports::{ObjectReference, ReleaseStores};
+use super::stop::ReleaseStop;
+use super::storage::{self, ReleaseShelf};
 use crate::api::{CrdsPolicy, HelmRelease};
 use crate::plan::{Inventory, PlanOptions};
 use crate::release::{self, ActionProgress, Record, RecordHead, ReleaseAct, ReleaseDeed, ScriptTerms};
@@ -114,7 +114,7 @@ pub(super) struct Play<'a> {
     pub(super) terms: PlayTerms,
     pub(super) owner: Ref,
     pub(super) generation: i64,
-    pub(super) shelf: Shelf<'a>,
+    pub(super) shelf: ReleaseShelf<'a>,
     pub(super) record: Record,
     /// The Secret of the version; `None` before it is stored.
     pub(super) secret: Option<Object>,
@@ -142,7 +142,7 @@ impl<'a> Play<'a> {
     pub(super) fn of(
         release: &HelmRelease,
         deed: ReleaseDeed,
-        shelf: Shelf<'a>,
+        shelf: ReleaseShelf<'a>,
         (record, secret): (Record, Option<Object>),
         redactor: &'a Redactor,
     ) -> Result<Self, String> {
@@ -171,7 +171,7 @@ impl<'a> Play<'a> {
     }
 
     /// How objects are decided about. `objects` lose the namespaces that their kinds do not have.
-    pub(super) async fn terms_of(&self, cluster: &impl Stores, objects: &mut [Object]) -> Terms {
+    pub(super) async fn terms_of(&self, cluster: &impl ReleaseStores, objects: &mut [Object]) -> Terms {
         let options = PlanOptions {
             force: self.terms.force,
             owner: Some(self.owner.clone()),
@@ -190,12 +190,12 @@ impl<'a> Play<'a> {
     }
 
     /// Stores the version as it is now, with how far the action is; at its end with nothing of that.
-    pub(super) async fn store<C: Stores>(
+    pub(super) async fn store<C: ReleaseStores>(
         &mut self,
         cluster: &C,
         clock: &dyn Clock,
         acts: Option<usize>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), ReleaseStop> {
         let progress =
             acts.map(|acts| ActionProgress { deed: self.terms.deed, acts, generation: self.generation });
         let stored =

@@ -6,7 +6,7 @@ use super::super::ports::Lookup;
 use super::super::workers;
 use super::ReleaseJob;
 use super::render::{ReadyChart, RenderTask, chart_of};
-use super::stop::Ended;
+use super::stop::EarlyEnd;
 use super::values;
 use crate::api::HelmRelease;
 use crate::release::{self, WantedRelease};
@@ -15,7 +15,7 @@ use lockgate_base::model::Digest;
 
 /// What is known before anything is asked of the release.
 #[derive(Debug)]
-pub(super) struct Prepared {
+pub(super) struct PreparedRelease {
     pub(super) want: WantedRelease,
     pub(super) chart: ReadyChart,
     pub(super) task: RenderTask,
@@ -27,18 +27,18 @@ pub(super) async fn prepared(
     own: &impl Lookup,
     job: &ReleaseJob<'_>,
     redactor: &mut Redactor,
-) -> Result<Prepared, Ended> {
+) -> Result<PreparedRelease, EarlyEnd> {
     let release: &HelmRelease = &job.release;
-    let broken = |place: String| Ended::Common(Common::Panicked { message: place });
+    let broken = |place: String| EarlyEnd::Common(Common::Panicked { message: place });
     let data = values::data(own, release, redactor).await?;
     let task = RenderTask::of(release, data);
     let (snapshot, is_artifact) = (job.snapshot.clone(), job.is_artifact);
     let chart =
         workers::output(job.workers, move || chart_of(&snapshot, is_artifact)).await.map_err(broken)?;
-    let chart = chart.map_err(|message| Ended::Own(ReleaseEnd::Chart { message }, None))?;
+    let chart = chart.map_err(|message| EarlyEnd::Own(ReleaseEnd::Chart { message }, None))?;
     let asked = task.clone();
     let values = workers::output(job.workers, move || asked.values()).await.map_err(broken)?;
-    let values = values.map_err(|message| Ended::Own(ReleaseEnd::Values { message }, None))?;
+    let values = values.map_err(|message| EarlyEnd::Own(ReleaseEnd::Values { message }, None))?;
     let spec = &release.spec;
     let want = WantedRelease {
         name: release.release_name(),
@@ -51,5 +51,5 @@ pub(super) async fn prepared(
     };
     let content = chart.tree.folder_id("").map(|id| id.to_string()).unwrap_or_default();
     let inputs = Digest::of_parts([content, want.config.to_string(), want.chart.version().to_owned()]);
-    Ok(Prepared { want, chart, task, values, inputs })
+    Ok(PreparedRelease { want, chart, task, values, inputs })
 }

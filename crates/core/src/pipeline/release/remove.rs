@@ -1,12 +1,12 @@
 //! What happens to the release of a HelmRelease that is being deleted: it is uninstalled by what is stored of
 //! it, so that neither its chart nor its values need be there.
 
-use super::super::ports::{Reads, Stores};
+use super::super::ports::{Reads, ReleaseStores};
 use super::super::remove::is_gone;
 use super::interpret::interpret;
 use super::play::Play;
-use super::stop::Stop;
-use super::storage::{Shelf, Stored, versions, whole};
+use super::stop::ReleaseStop;
+use super::storage::{ReleaseShelf, Stored, versions, whole};
 use super::{ReleaseJournal, ReleaseRun};
 use crate::api::HelmRelease;
 use crate::release::{ReleaseDeed, ReleaseStatus};
@@ -17,7 +17,7 @@ use lockgate_base::model::ObjectId;
 ///
 /// `cluster` acts as `account`, the ServiceAccount that the HelmRelease has or is given; it is an error where
 /// there is none to act as. `own` acts as the agent.
-pub async fn uninstall_release<C: Stores, O: Reads, J: ReleaseJournal>(
+pub async fn uninstall_release<C: ReleaseStores, O: Reads, J: ReleaseJournal>(
     cluster: Result<&C, String>,
     own: &O,
     account: Option<&str>,
@@ -38,7 +38,7 @@ pub async fn uninstall_release<C: Stores, O: Reads, J: ReleaseJournal>(
     };
     match uninstalled(cluster, run, journal).await {
         Ok(deleted) => Common::Removed { deleted, note: None },
-        Err(Stop::Common(Common::AccessDenied { message })) => match account {
+        Err(ReleaseStop::Common(Common::AccessDenied { message })) => match account {
             Some(account) if is_gone(own, account, &release.metadata.namespace).await => {
                 let entries = release.status.inventory.iter().flat_map(|inventory| &inventory.entries);
                 let ids = entries.filter_map(|entry| entry.id.parse::<ObjectId>().ok());
@@ -47,23 +47,25 @@ pub async fn uninstall_release<C: Stores, O: Reads, J: ReleaseJournal>(
             }
             _ => Common::AccessDenied { message },
         },
-        Err(Stop::Common(common)) => common,
-        Err(Stop::Cancelled) => Common::Fenced,
-        Err(Stop::Storage(cause) | Stop::Failed(cause)) => Common::RemovalFailed { failures: vec![cause] },
+        Err(ReleaseStop::Common(common)) => common,
+        Err(ReleaseStop::Cancelled) => Common::Fenced,
+        Err(ReleaseStop::Storage(cause) | ReleaseStop::Failed(cause)) => {
+            Common::RemovalFailed { failures: vec![cause] }
+        }
     }
 }
 
 /// Uninstalls it; returns how many objects were deleted.
-async fn uninstalled<C: Stores, J: ReleaseJournal>(
+async fn uninstalled<C: ReleaseStores, J: ReleaseJournal>(
     cluster: &C,
     run: &ReleaseRun<'_>,
     journal: &J,
-) -> Result<usize, Stop> {
+) -> Result<usize, ReleaseStop> {
     let release: &HelmRelease = run.release;
     let known = release.status.history.first();
     let name = known.map_or_else(|| release.release_name(), |known| known.name.clone());
     let storage = release.status.storage_namespace.as_deref().filter(|storage| !storage.is_empty());
-    let shelf = Shelf { storage: storage.unwrap_or(release.storage_namespace()), name: &name };
+    let shelf = ReleaseShelf { storage: storage.unwrap_or(release.storage_namespace()), name: &name };
     let Some(newest) = versions(cluster, shelf).await?.into_iter().next() else { return Ok(0) };
     let Some(stored) = whole(cluster, shelf, newest.number).await? else { return Ok(0) };
     let begun = stored.begun();
@@ -76,7 +78,7 @@ async fn uninstalled<C: Stores, J: ReleaseJournal>(
     let Stored { release: record, secret } = stored;
     let redactor = Redactor::default();
     let mut play =
-        Play::of(release, deed, shelf, (record, Some(secret)), &redactor).map_err(Stop::Storage)?;
+        Play::of(release, deed, shelf, (record, Some(secret)), &redactor).map_err(ReleaseStop::Storage)?;
     play.at = begun.filter(|begun| begun.deed == deed).map_or(0, |begun| begun.acts);
     Box::pin(interpret(cluster, run, journal, &mut play)).await?;
     Ok(play.deleted.len())

@@ -1,12 +1,12 @@
 //! The run itself: the release is looked at and acted on until it is what is wanted, or nothing more is to be
 //! done now.
 
-use super::super::ports::{Lookup, Stores};
+use super::super::ports::{Lookup, ReleaseStores};
 use super::actions::Actions;
 use super::asked::Asked;
-use super::prepare::{Prepared, prepared};
-use super::stop::{Ended, Stop};
-use super::storage::{Shelf, Version, versions};
+use super::prepare::{PreparedRelease, prepared};
+use super::stop::{EarlyEnd, ReleaseStop};
+use super::storage::{ReleaseShelf, StoredVersion, versions};
 use super::{ReleaseFinish, ReleaseJob, ReleaseJournal};
 use crate::api::HelmRelease;
 use crate::release::{self, ReleaseAction, ReleaseLedger, ReleaseRequests};
@@ -18,7 +18,7 @@ const STEPS: usize = 6;
 /// Brings a release to what its HelmRelease says.
 ///
 /// `cluster` acts as the HelmRelease's ServiceAccount, `own` as the agent, which reads values as Flux does.
-pub async fn reconcile_release<C: Stores, O: Lookup, J: ReleaseJournal>(
+pub async fn reconcile_release<C: ReleaseStores, O: Lookup, J: ReleaseJournal>(
     cluster: &C,
     own: &O,
     job: &ReleaseJob<'_>,
@@ -39,30 +39,30 @@ pub async fn reconcile_release<C: Stores, O: Lookup, J: ReleaseJournal>(
         Err(end) => end,
     };
     let (end, memo) = match ended {
-        Ended::Own(end, memo) => (end, memo),
+        EarlyEnd::Own(end, memo) => (end, memo),
         // What was done until then is told all the same.
-        Ended::Common(common) if done.is_empty() => {
+        EarlyEnd::Common(common) if done.is_empty() => {
             return ReleaseFinish { outcome: common.into(), memo: None, redactor };
         }
-        Ended::Common(common) => (ReleaseEnd::Broken(Box::new(common)), None),
+        EarlyEnd::Common(common) => (ReleaseEnd::Broken(Box::new(common)), None),
     };
     let released = Released { status: ledger.status().clone(), done, end };
     ReleaseFinish { outcome: Outcome::Own(released), memo, redactor }
 }
 
-async fn run<C: Stores, J: ReleaseJournal>(
+async fn run<C: ReleaseStores, J: ReleaseJournal>(
     actions: &Actions<'_, C, J>,
     ledger: &mut ReleaseLedger,
     done: &mut Vec<ActionEnd>,
-) -> Ended {
+) -> EarlyEnd {
     let Actions { cluster, job, prepared, .. } = *actions;
-    let shelf = Shelf { storage: &prepared.want.storage, name: &prepared.want.name };
+    let shelf = ReleaseShelf { storage: &prepared.want.storage, name: &prepared.want.name };
     match versions(cluster, shelf).await {
         Ok(versions) if is_unchanged(job, prepared, &versions) => {
-            return Ended::Own(ReleaseEnd::Unchanged, job.memo.cloned());
+            return EarlyEnd::Own(ReleaseEnd::Unchanged, job.memo.cloned());
         }
         Ok(_) => {}
-        Err(failure) => return Stop::from(failure).into(),
+        Err(failure) => return ReleaseStop::from(failure).into(),
     }
     actions.count_anew(ledger);
     if let Err(stop) = actions.moved(ledger, done).await {
@@ -80,17 +80,17 @@ async fn run<C: Stores, J: ReleaseJournal>(
             ReleaseAction::Nothing => {
                 let memo = actions.memo(&found);
                 ledger.reset();
-                return Ended::Own(ReleaseEnd::Ready, memo);
+                return EarlyEnd::Own(ReleaseEnd::Ready, memo);
             }
             ReleaseAction::Stall { deed, attempts } => {
-                return Ended::Own(ReleaseEnd::Stalled { deed, attempts }, None);
+                return EarlyEnd::Own(ReleaseEnd::Stalled { deed, attempts }, None);
             }
-            ReleaseAction::After(pause) => return Ended::Own(ReleaseEnd::Retry(pause), None),
+            ReleaseAction::After(pause) => return EarlyEnd::Own(ReleaseEnd::Retry(pause), None),
             ReleaseAction::Stuck(status) => {
                 let message = format!("unable to determine state for release with status '{status}'");
-                return Ended::Own(ReleaseEnd::State { message }, None);
+                return EarlyEnd::Own(ReleaseEnd::State { message }, None);
             }
-            _ if requests.has_tried && !is_remedy => return Ended::Own(ReleaseEnd::Again, None),
+            _ if requests.has_tried && !is_remedy => return EarlyEnd::Own(ReleaseEnd::Again, None),
             action => {
                 requests.has_tried |= matches!(action, ReleaseAction::Install | ReleaseAction::Upgrade);
                 requests.force = false;
@@ -100,15 +100,15 @@ async fn run<C: Stores, J: ReleaseJournal>(
             }
         }
     }
-    Ended::Own(ReleaseEnd::Again, None)
+    EarlyEnd::Own(ReleaseEnd::Again, None)
 }
 
 /// Whether the last success would be repeated.
-fn is_unchanged(job: &ReleaseJob<'_>, prepared: &Prepared, versions: &[Version]) -> bool {
+fn is_unchanged(job: &ReleaseJob<'_>, prepared: &PreparedRelease, versions: &[StoredVersion]) -> bool {
     let Some(memo) = job.memo else { return false };
     !job.thorough
         && Asked::of(&job.release) == Asked { force: false, reset: false }
         && memo.generation == job.release.metadata.generation
         && memo.inputs == prepared.inputs
-        && versions.first().map(Version::identity).as_ref() == Some(&memo.version)
+        && versions.first().map(StoredVersion::identity).as_ref() == Some(&memo.version)
 }

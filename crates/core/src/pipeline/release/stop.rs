@@ -9,7 +9,7 @@ use crate::verdict::{Common, ReleaseEnd};
 
 /// Why a run ends without having tried what it was about.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(super) enum ReleaseStop {
     /// As a run of any kind may.
     Common(Common),
     /// What is stored, or is to be, cannot be used.
@@ -20,7 +20,7 @@ pub(super) enum Stop {
     Failed(String),
 }
 
-impl From<ApiFailure> for Stop {
+impl From<ApiFailure> for ReleaseStop {
     fn from(failure: ApiFailure) -> Self {
         let message = failure.to_string();
         match failure {
@@ -35,7 +35,7 @@ impl From<ApiFailure> for Stop {
     }
 }
 
-impl Stop {
+impl ReleaseStop {
     /// What it means that objects are refused.
     pub(super) fn refused(refusals: &[Refusal]) -> Self {
         if let Some(lost) = refusals.iter().find(|refusal| refusal.cause == Cause::Unavailable) {
@@ -46,19 +46,19 @@ impl Stop {
     }
 }
 
-impl From<ReleaseUnread> for Stop {
+impl From<ReleaseUnread> for ReleaseStop {
     fn from(error: ReleaseUnread) -> Self {
         Self::Storage(error.to_string())
     }
 }
 
-impl From<ReleaseTooLarge> for Stop {
+impl From<ReleaseTooLarge> for ReleaseStop {
     fn from(error: ReleaseTooLarge) -> Self {
         Self::Failed(error.to_string())
     }
 }
 
-impl From<JournalError> for Stop {
+impl From<JournalError> for ReleaseStop {
     fn from(error: JournalError) -> Self {
         Self::Common(match error {
             JournalError::Fenced | JournalError::Gone => Common::Fenced,
@@ -68,18 +68,18 @@ impl From<JournalError> for Stop {
 }
 
 /// How a run comes to its end.
-pub(super) enum Ended {
+pub(super) enum EarlyEnd {
     Own(ReleaseEnd, Option<ReleaseMemo>),
     Common(Common),
 }
 
-impl From<Stop> for Ended {
-    fn from(stop: Stop) -> Self {
+impl From<ReleaseStop> for EarlyEnd {
+    fn from(stop: ReleaseStop) -> Self {
         match stop {
-            Stop::Common(common) => Self::Common(common),
-            Stop::Storage(message) => Self::Own(ReleaseEnd::State { message }, None),
-            Stop::Cancelled => Self::Own(ReleaseEnd::Cancelled, None),
-            Stop::Failed(_) => Self::Own(ReleaseEnd::Failed, None),
+            ReleaseStop::Common(common) => Self::Common(common),
+            ReleaseStop::Storage(message) => Self::Own(ReleaseEnd::State { message }, None),
+            ReleaseStop::Cancelled => Self::Own(ReleaseEnd::Cancelled, None),
+            ReleaseStop::Failed(_) => Self::Own(ReleaseEnd::Failed, None),
         }
     }
 }

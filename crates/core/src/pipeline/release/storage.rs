@@ -3,14 +3,14 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::super::clock::Clock;
-use super::super::ports::{ApiFailure, Deleted, ObjectReference, Stores};
-use super::stop::Stop;
+use super::super::ports::{ApiFailure, Deleted, ObjectReference, ReleaseStores};
+use super::stop::ReleaseStop;
 use crate::release::{self, ActionProgress, OURS, Record, RecordHead, ReleaseStatus};
 use lockgate_base::model::{Object, Timestamp};
 
 /// Where a release is stored.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Shelf<'a> {
+pub(super) struct ReleaseShelf<'a> {
     /// The namespace of its Secrets.
     pub(super) storage: &'a str,
     /// Its name.
@@ -33,7 +33,7 @@ impl<R> Stored<R> {
 
 /// A version of which only the metadata of its Secret is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Version {
+pub(super) struct StoredVersion {
     pub(super) number: i64,
     pub(super) status: String,
     pub(super) uid: String,
@@ -41,7 +41,7 @@ pub(super) struct Version {
     pub(super) at: String,
 }
 
-impl Version {
+impl StoredVersion {
     /// What tells this state of its Secret from any other.
     pub(super) fn identity(&self) -> String {
         format!("{}/{}/{}", self.number, self.uid, self.at)
@@ -49,56 +49,63 @@ impl Version {
 }
 
 /// The versions of a release, the newest first.
-pub(super) async fn versions(cluster: &impl Stores, shelf: Shelf<'_>) -> Result<Vec<Version>, ApiFailure> {
+pub(super) async fn versions(
+    cluster: &impl ReleaseStores,
+    shelf: ReleaseShelf<'_>,
+) -> Result<Vec<StoredVersion>, ApiFailure> {
     let secrets = cluster.versions(shelf.storage, shelf.name).await?;
     let version = |secret: &Object| {
         let text = |pointer| secret.text(pointer).unwrap_or_default().to_owned();
-        Some(Version {
+        Some(StoredVersion {
             number: release::version_of(secret, shelf.name)?,
             status: secret.label("status").unwrap_or_default().to_owned(),
             uid: text("/metadata/uid"),
             at: text("/metadata/resourceVersion"),
         })
     };
-    let mut versions: Vec<Version> = secrets.iter().filter_map(version).collect();
+    let mut versions: Vec<StoredVersion> = secrets.iter().filter_map(version).collect();
     versions.sort_by_key(|version| std::cmp::Reverse(version.number));
     Ok(versions)
 }
 
-async fn secret(cluster: &impl Stores, shelf: Shelf<'_>, version: i64) -> Result<Option<Object>, ApiFailure> {
+async fn secret(
+    cluster: &impl ReleaseStores,
+    shelf: ReleaseShelf<'_>,
+    version: i64,
+) -> Result<Option<Object>, ApiFailure> {
     let id = release::reference(shelf.storage, shelf.name, version);
     cluster.get(&ObjectReference::new(id, "v1")).await
 }
 
 /// What is looked at of a version; `None` where it has gone.
 pub(super) async fn head(
-    cluster: &impl Stores,
-    shelf: Shelf<'_>,
+    cluster: &impl ReleaseStores,
+    shelf: ReleaseShelf<'_>,
     version: i64,
-) -> Result<Option<Stored<RecordHead>>, Stop> {
+) -> Result<Option<Stored<RecordHead>>, ReleaseStop> {
     let Some(secret) = secret(cluster, shelf, version).await? else { return Ok(None) };
     Ok(Some(Stored { release: release::read_head(&secret)?, secret }))
 }
 
 /// A version as a whole; `None` where it has gone.
 pub(super) async fn whole(
-    cluster: &impl Stores,
-    shelf: Shelf<'_>,
+    cluster: &impl ReleaseStores,
+    shelf: ReleaseShelf<'_>,
     version: i64,
-) -> Result<Option<Stored<Record>>, Stop> {
+) -> Result<Option<Stored<Record>>, ReleaseStop> {
     let Some(secret) = secret(cluster, shelf, version).await? else { return Ok(None) };
     Ok(Some(Stored { release: release::read(&secret)?, secret }))
 }
 
 /// Stores a version, in the place of the one that was read where there is one.
 pub(super) async fn store(
-    cluster: &impl Stores,
+    cluster: &impl ReleaseStores,
     clock: &dyn Clock,
     storage: &str,
     record: &Record,
     stored: Option<&Object>,
     progress: Option<ActionProgress>,
-) -> Result<Object, Stop> {
+) -> Result<Object, ReleaseStop> {
     let action = progress.map(|progress| progress.to_string());
     let secret = release::secret(record, storage, stored, action.as_deref(), timestamp(clock))?;
     Ok(cluster.store(&secret).await?)
@@ -106,13 +113,13 @@ pub(super) async fn store(
 
 /// Changes how a version stands, and says why. One that has gone stays away.
 pub(super) async fn mark(
-    cluster: &impl Stores,
+    cluster: &impl ReleaseStores,
     clock: &dyn Clock,
-    shelf: Shelf<'_>,
+    shelf: ReleaseShelf<'_>,
     version: i64,
     status: ReleaseStatus,
     description: Option<String>,
-) -> Result<Option<RecordHead>, Stop> {
+) -> Result<Option<RecordHead>, ReleaseStop> {
     let Some(Stored { mut release, secret }) = whole(cluster, shelf, version).await? else { return Ok(None) };
     release.info.status = status;
     if let Some(description) = description {
@@ -124,9 +131,9 @@ pub(super) async fn mark(
 
 /// Deletes versions. One that has changed meanwhile stays.
 pub(super) async fn discard(
-    cluster: &impl Stores,
-    shelf: Shelf<'_>,
-    versions: &[Version],
+    cluster: &impl ReleaseStores,
+    shelf: ReleaseShelf<'_>,
+    versions: &[StoredVersion],
 ) -> Result<(), ApiFailure> {
     for version in versions {
         let id = release::reference(shelf.storage, shelf.name, version.number);

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::ports::{ApiFailure, DataKind, Lookup};
 use super::render::ValuesData;
-use super::stop::Ended;
+use super::stop::EarlyEnd;
 use crate::api::HelmRelease;
 use crate::verdict::{Common, Redactor, ReleaseEnd};
 use lockgate_base::model::yaml::{Dialect, first_document};
@@ -15,7 +15,7 @@ pub(super) async fn data(
     own: &impl Lookup,
     release: &HelmRelease,
     redactor: &mut Redactor,
-) -> Result<ValuesData, Ended> {
+) -> Result<ValuesData, EarlyEnd> {
     let namespace = &release.metadata.namespace;
     let mut found = ValuesData::new();
     let mut denied = Vec::new();
@@ -41,14 +41,14 @@ pub(super) async fn data(
                 denied.push(format!("spec.valuesFrom: {}/{}: {right}", from.kind, from.name));
             }
             Err(failure) => {
-                return Err(Ended::Common(Common::Unreachable { message: failure.to_string() }));
+                return Err(EarlyEnd::Common(Common::Unreachable { message: failure.to_string() }));
             }
         }
     }
     if denied.is_empty() {
         return Ok(found);
     }
-    Err(Ended::Own(ReleaseEnd::Values { message: denied.join("\n") }, None))
+    Err(EarlyEnd::Own(ReleaseEnd::Values { message: denied.join("\n") }, None))
 }
 
 /// Has a value of a Secret blotted out, and each text in it, where it is a file of values.

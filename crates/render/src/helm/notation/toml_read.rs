@@ -8,7 +8,7 @@ mod token;
 use self::cursor::{TomlCursor, TomlFault, is_blank, is_line_end, shown};
 use self::scalars::in_quotes;
 use self::tables::{TomlNode, TomlTable, TomlTables};
-use self::token::{TokenKind, TomlToken};
+use self::token::{TomlToken, TomlTokenKind};
 use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::go::time::Time;
@@ -330,13 +330,15 @@ impl Reader<'_, '_, '_> {
         };
         let of_token = |message: String| TomlFault { line: token.line, message };
         let leaf = match token.kind {
-            TokenKind::Raw | TokenKind::RawLines | TokenKind::Text | TokenKind::Lines => {
+            TomlTokenKind::Raw | TomlTokenKind::RawLines | TomlTokenKind::Text | TomlTokenKind::Lines => {
                 self.text(&token)?.into()
             }
-            TokenKind::Bool => (token.text == "true").into(),
-            TokenKind::Integer => Value::Int64(self.or_told(scalars::integer(token.text).map_err(of_token))?),
-            TokenKind::Float => Value::Float(self.or_told(scalars::float(token.text).map_err(of_token))?),
-            TokenKind::Time => (self.time)(self.or_told(scalars::time(token.text).map_err(of_token))?),
+            TomlTokenKind::Bool => (token.text == "true").into(),
+            TomlTokenKind::Integer => {
+                Value::Int64(self.or_told(scalars::integer(token.text).map_err(of_token))?)
+            }
+            TomlTokenKind::Float => Value::Float(self.or_told(scalars::float(token.text).map_err(of_token))?),
+            TomlTokenKind::Time => (self.time)(self.or_told(scalars::time(token.text).map_err(of_token))?),
         };
         Ok(Some(TomlNode::Leaf(leaf)))
     }
@@ -344,9 +346,9 @@ impl Reader<'_, '_, '_> {
     /// What a text says.
     fn text(&self, token: &TomlToken<'_>) -> Read<String> {
         let said = match token.kind {
-            TokenKind::RawLines => Ok(scalars::without_first_line_end(token.text).to_owned()),
-            TokenKind::Text => scalars::unescaped(token.text),
-            TokenKind::Lines => {
+            TomlTokenKind::RawLines => Ok(scalars::without_first_line_end(token.text).to_owned()),
+            TomlTokenKind::Text => scalars::unescaped(token.text),
+            TomlTokenKind::Lines => {
                 let lines = scalars::without_first_line_end(token.text);
                 scalars::unescaped(&scalars::without_escaped_line_ends(lines))
             }

@@ -7,13 +7,13 @@ const FEW: usize = 16;
 
 /// Entries in the order of the text.
 #[derive(Default)]
-pub(super) struct Entries {
+pub(super) struct MappingEntries {
     /// All entries while they are few, and none after.
     few: Vec<(String, Value)>,
     many: Option<Map<String, Value>>,
 }
 
-impl Entries {
+impl MappingEntries {
     pub(super) fn len(&self) -> usize {
         self.many.as_ref().map_or(self.few.len(), Map::len)
     }

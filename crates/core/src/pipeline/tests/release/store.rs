@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use crate::health::Health;
 use crate::pipeline::clock::{Clock as _, Watch};
 use crate::pipeline::ports::{
-    Accepted, ApiFailure, Data, DataKind, Deleted, Denied, Lookup, ObjectReference, Reads, Scope, Settle,
-    Settled, Stores, Unhealthy, Writes,
+    Accepted, ApiFailure, Data, DataKind, Deleted, Denied, Lookup, ObjectReference, Reads, ReleaseStores,
+    Scope, Settle, Settled, Unhealthy, Writes,
 };
 use crate::plan::{Cause, Observation, Phase, Refusal};
 use crate::release::{self, Record};
@@ -252,7 +252,7 @@ impl Settle for Store {
     }
 }
 
-impl Stores for Store {
+impl ReleaseStores for Store {
     async fn versions(&self, namespace: &str, name: &str) -> Result<Vec<Object>, ApiFailure> {
         if self.is_denied.load(Ordering::Relaxed) {
             return Err(ApiFailure::Forbidden(Denied {

@@ -6,7 +6,7 @@ use crate::helm::go::unicode::{CharacterClass, is};
 
 /// What a piece is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TokenKind {
+pub(super) enum TomlTokenKind {
     /// A text that stands for itself.
     Raw,
     /// A text of several lines that stands for itself.
@@ -24,7 +24,7 @@ pub(super) enum TokenKind {
 /// A piece of a document.
 #[derive(Debug)]
 pub(super) struct TomlToken<'t> {
-    pub(super) kind: TokenKind,
+    pub(super) kind: TomlTokenKind,
     pub(super) text: &'t str,
     /// The line in which it ends.
     pub(super) line: usize,
@@ -33,7 +33,7 @@ pub(super) struct TomlToken<'t> {
 type Taken<'t> = Result<TomlToken<'t>, TomlFault>;
 
 impl<'t> TomlCursor<'t> {
-    fn token(&self, kind: TokenKind, text: &'t [u8]) -> TomlToken<'t> {
+    fn token(&self, kind: TomlTokenKind, text: &'t [u8]) -> TomlToken<'t> {
         // Each character was read as UTF-8 on the way.
         TomlToken { kind, text: std::str::from_utf8(text).unwrap_or_default(), line: self.line() }
     }
@@ -42,7 +42,7 @@ impl<'t> TomlCursor<'t> {
     pub(super) fn bare(&mut self) -> Taken<'t> {
         let start = self.at();
         self.skip(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))?;
-        Ok(self.token(TokenKind::Raw, self.since(start)))
+        Ok(self.token(TomlTokenKind::Raw, self.since(start)))
     }
 
     /// A text in one of its four forms, behind its first quote.
@@ -71,7 +71,7 @@ impl<'t> TomlCursor<'t> {
                 Some('\\') if quote == '"' => self.escape(start)?,
                 Some(c) if c == quote => {
                     let text = self.since(start);
-                    let kind = if quote == '"' { TokenKind::Text } else { TokenKind::Raw };
+                    let kind = if quote == '"' { TomlTokenKind::Text } else { TomlTokenKind::Raw };
                     return Ok(self.token(kind, &text[..text.len() - 1]));
                 }
                 Some(_) => {}
@@ -104,7 +104,7 @@ impl<'t> TomlCursor<'t> {
                     }
                     let text = self.since(start);
                     if self.peek()? != Some(quote) {
-                        let kind = if is_basic { TokenKind::Lines } else { TokenKind::RawLines };
+                        let kind = if is_basic { TomlTokenKind::Lines } else { TomlTokenKind::RawLines };
                         return Ok(self.token(kind, &text[..text.len() - 3]));
                     }
                     let six = three.repeat(2);
@@ -154,7 +154,7 @@ impl<'t> TomlCursor<'t> {
             Some('i' | 'n')
                 if (self.accept('n')? && self.accept('f')?) || (self.accept('a')? && self.accept('n')?) =>
             {
-                Ok(self.token(TokenKind::Float, self.since(start)))
+                Ok(self.token(TomlTokenKind::Float, self.since(start)))
             }
             Some(c) if is_letter(c) => {
                 // Of a word that begins as one of these floats do, only the end is told.
@@ -163,7 +163,7 @@ impl<'t> TomlCursor<'t> {
                 let word = self.at();
                 self.skip(is_letter)?;
                 match self.since(word) {
-                    b"true" | b"false" => Ok(self.token(TokenKind::Bool, self.since(word))),
+                    b"true" | b"false" => Ok(self.token(TomlTokenKind::Bool, self.since(word))),
                     other => {
                         let other = in_quotes(&String::from_utf8_lossy(other));
                         let message = format!("expected value but found {other} instead");
@@ -196,7 +196,7 @@ impl<'t> TomlCursor<'t> {
                     return Err(self.not_of_base(start, &format!("not {name} number"), digit));
                 }
                 self.skip(|c| is_digit(c) || c == '_')?;
-                return Ok(self.token(TokenKind::Integer, self.since(start)));
+                return Ok(self.token(TomlTokenKind::Integer, self.since(start)));
             }
             if !next.is_some_and(|c| c.is_ascii_digit()) {
                 return self.decimal(start);
@@ -207,7 +207,7 @@ impl<'t> TomlCursor<'t> {
             self.skip(|c| {
                 c.is_ascii_digit() || matches!(c, '-' | ':' | 'T' | 't' | ' ' | '.' | 'Z' | 'z' | '+')
             })?;
-            return Ok(self.token(TokenKind::Time, self.since(start).trim_ascii()));
+            return Ok(self.token(TomlTokenKind::Time, self.since(start).trim_ascii()));
         }
         self.decimal(start)
     }
@@ -221,10 +221,10 @@ impl<'t> TomlCursor<'t> {
     fn decimal(&mut self, start: usize) -> Taken<'t> {
         self.skip(|c| c.is_ascii_digit() || c == '_')?;
         if !self.peek()?.is_some_and(|c| matches!(c, '.' | 'e' | 'E')) {
-            return Ok(self.token(TokenKind::Integer, self.since(start)));
+            return Ok(self.token(TomlTokenKind::Integer, self.since(start)));
         }
         self.skip(|c| c.is_ascii_digit() || matches!(c, '_' | '.' | '-' | '+' | 'e' | 'E'))?;
-        Ok(self.token(TokenKind::Float, self.since(start)))
+        Ok(self.token(TomlTokenKind::Float, self.since(start)))
     }
 
     /// What stands behind a sign.
@@ -234,7 +234,7 @@ impl<'t> TomlCursor<'t> {
             Some(word @ ('i' | 'n')) => {
                 let rest = if word == 'i' { ['n', 'f'] } else { ['a', 'n'] };
                 if self.accept(rest[0])? && self.accept(rest[1])? {
-                    return Ok(self.token(TokenKind::Float, self.since(start)));
+                    return Ok(self.token(TomlTokenKind::Float, self.since(start)));
                 }
                 let read = String::from_utf8_lossy(self.since(start)).into_owned();
                 Err(self.fault(format!("invalid float: '{read}'")))
