@@ -29,6 +29,7 @@ mod fetch;
 mod claims;
 mod task;
 mod journal;
+mod applier;
 mod reconcile;
 mod release;
 mod drive;

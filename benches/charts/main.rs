@@ -4,7 +4,7 @@ mod workload;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::Context as _;
 use harness::{Cost, measured};
@@ -25,7 +25,7 @@ struct Comparison {
 }
 
 fn main() -> anyhow::Result<()> {
-    let helm = helm()?;
+    let helm = harness::oracle("helm-cli")?;
     let third = 1.0 / 3.0;
     let mut compared = Vec::new();
     for (workload, most) in [
@@ -66,7 +66,7 @@ impl Comparison {
     /// The shares of helm's processor time and memory that lockgate took.
     fn shares(&self) -> (f64, f64) {
         let cpu = self.lockgate.cpu.as_secs_f64() / self.helm.cpu.as_secs_f64();
-        (cpu, mib(&self.lockgate) / mib(&self.helm))
+        (cpu, self.lockgate.mib() / self.helm.mib())
     }
 
     fn row(&self) -> String {
@@ -78,8 +78,8 @@ impl Comparison {
             self.helm.cpu.as_secs_f64(),
             self.lockgate.cpu.as_secs_f64(),
             cpu,
-            mib(&self.helm),
-            mib(&self.lockgate),
+            self.helm.mib(),
+            self.lockgate.mib(),
             memory
         )
     }
@@ -107,31 +107,8 @@ fn compare(helm: &Path, workload: &Workload, most: f64) -> anyhow::Result<Compar
     // Speed counts only if the result is right.
     let [helm_output, output] = outputs;
     anyhow::ensure!(fs::read(helm_output)? == fs::read(output)?, "the two programs print different texts");
-    let (helm, lockgate) = (median(theirs)?, median(ours)?);
+    let (helm, lockgate) = (Cost::median(theirs)?, Cost::median(ours)?);
     Ok(Comparison { title: workload.title, templates: workload.templates, most, helm, lockgate })
-}
-
-/// The run with the median processor time, and the median memory.
-fn median(mut costs: Vec<Cost>) -> anyhow::Result<Cost> {
-    let middle = costs.len() / 2;
-    costs.sort_by_key(|cost| cost.peak_kib);
-    let peak_kib = costs.get(middle).context("there was no run")?.peak_kib;
-    anyhow::ensure!(peak_kib.is_some(), "this process held as much memory as the one that it measured");
-    costs.sort_by_key(|cost| cost.cpu);
-    costs.get(middle).map(|cost| Cost { peak_kib, ..*cost }).context("there was no run")
-}
-
-#[expect(clippy::cast_precision_loss, reason = "kibibytes of memory fit a float")]
-fn mib(cost: &Cost) -> f64 {
-    cost.peak_kib.unwrap_or_default() as f64 / 1024.0
-}
-
-/// The real helm, built once into the cache.
-fn helm() -> anyhow::Result<PathBuf> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/build.sh");
-    let built = Command::new(script).arg("helm-cli").stderr(Stdio::inherit()).output()?;
-    anyhow::ensure!(built.status.success(), "helm cannot be built");
-    Ok(String::from_utf8(built.stdout)?.trim().into())
 }
 
 /// The binary that `make bench` built statically for release, or cargo's own of this profile.

@@ -3,10 +3,9 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
-use anyhow::Context as _;
 use harness::{Cost, measured};
 use lockgate_base::index::ChartIndex;
 
@@ -30,7 +29,7 @@ fn main() -> anyhow::Result<()> {
     let path = folder.path().join("index.yaml");
     write(&path)?;
     let size = fs::metadata(&path)?.len() >> 20;
-    let library = library()?;
+    let library = harness::oracle("index")?;
     let outputs = ["helm", "lockgate"].map(|name| folder.path().join(name));
     let (mut theirs, mut ours) = (Vec::new(), Vec::new());
     // By turns, so that what else the machine does hits both.
@@ -42,9 +41,9 @@ fn main() -> anyhow::Result<()> {
     // Speed counts only where the result is right.
     let read = outputs.map(|path| fs::read_to_string(path).unwrap_or_default());
     anyhow::ensure!(read[0] == read[1], "Helm's library finds {}, lockgate {}", read[0], read[1]);
-    let (theirs, ours) = (median(theirs)?, median(ours)?);
+    let (theirs, ours) = (Cost::median(theirs)?, Cost::median(ours)?);
     let cpu = ours.cpu.as_secs_f64() / theirs.cpu.as_secs_f64();
-    let memory = mib(&ours) / mib(&theirs);
+    let memory = ours.mib() / theirs.mib();
     println!(
         "{:<26} {:>9} {:>10} {:>14} {:>9} {:>9} {:>13} {:>9}",
         "index", "MiB", "helm cpu s", "lockgate cpu s", "of helm's", "helm MiB", "lockgate MiB", "of helm's"
@@ -54,14 +53,14 @@ fn main() -> anyhow::Result<()> {
         format!("{} versions", CHARTS * VERSIONS),
         theirs.cpu.as_secs_f64(),
         ours.cpu.as_secs_f64(),
-        mib(&theirs),
-        mib(&ours),
+        theirs.mib(),
+        ours.mib(),
     );
     anyhow::ensure!(
-        cpu <= CPU && memory <= MEMORY && mib(&ours) <= PEAK,
+        cpu <= CPU && memory <= MEMORY && ours.mib() <= PEAK,
         "{cpu:.2} of the processor time, {memory:.2} of the memory and {:.0} MiB are more than {CPU:.2}, {MEMORY:.2} and \
          {PEAK:.0} MiB",
-        mib(&ours)
+        ours.mib()
     );
     Ok(())
 }
@@ -90,27 +89,4 @@ fn write(path: &Path) -> anyhow::Result<()> {
         }
     }
     Ok(file.flush()?)
-}
-
-/// The run in the middle by processor time, with the memory in the middle.
-fn median(mut costs: Vec<Cost>) -> anyhow::Result<Cost> {
-    let middle = costs.len() / 2;
-    costs.sort_by_key(|cost| cost.peak_kib);
-    let peak_kib = costs.get(middle).context("there was no run")?.peak_kib;
-    anyhow::ensure!(peak_kib.is_some(), "this process held as much memory as the one that it measured");
-    costs.sort_by_key(|cost| cost.cpu);
-    costs.get(middle).map(|cost| Cost { peak_kib, ..*cost }).context("there was no run")
-}
-
-#[expect(clippy::cast_precision_loss, reason = "kibibytes of memory fit a float")]
-fn mib(cost: &Cost) -> f64 {
-    cost.peak_kib.unwrap_or_default() as f64 / 1024.0
-}
-
-/// A program that reads an index by Helm's library, built once into the cache.
-fn library() -> anyhow::Result<PathBuf> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/build.sh");
-    let built = Command::new(script).arg("index").stderr(Stdio::inherit()).output()?;
-    anyhow::ensure!(built.status.success(), "the reader of Helm's library cannot be built");
-    Ok(String::from_utf8(built.stdout)?.trim().into())
 }

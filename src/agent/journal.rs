@@ -122,14 +122,8 @@ impl Journal for Log<'_> {
     async fn begin(&self, inventory: Vec<InventoryEntry>) -> Result<(), JournalError> {
         let metadata = &self.kustomization.metadata;
         let subject = Subject::of(&self.order.key, metadata);
-        let reporter = &self.shared.reporter;
-        let finalizer = Kustomization::OWNERSHIP.finalizer;
-        let held = reporter.hold(&subject, &metadata.finalizers, finalizer).await;
-        if let Some(version) = held.map_err(journal_error)? {
-            self.shared.world.wrote::<Kustomization>(&self.order.key, version, |object| {
-                object.metadata.finalizers.push(finalizer.into());
-            });
-        }
+        let held = hold::<KustomizationSpec>(self.shared, &subject, &metadata.finalizers).await;
+        held.map_err(journal_error)?;
         let old = &self.kustomization.status;
         let status = verdict::applying(&self.context(old), inventory);
         write::<KustomizationSpec>(self.shared, &subject, old, status).await.map_err(journal_error)
@@ -137,16 +131,7 @@ impl Journal for Log<'_> {
 
     fn tell(&self, news: &News) {
         let subject = Subject::of(&self.order.key, &self.kustomization.metadata);
-        let revision = &self.aim.revision;
-        let notices = match news {
-            News::Idle(objects) => {
-                let subjects: Vec<String> = objects.iter().map(ObjectId::subject).collect();
-                vec![Notice::idle(&subjects, revision)]
-            }
-            News::Recreated(lines) => lines.iter().map(|line| Notice::recreated(line, revision)).collect(),
-            News::Kept(lines) => lines.iter().map(|line| Notice::kept(line, revision)).collect(),
-        };
-        self.shared.tell_of(&subject, &notices);
+        self.shared.tell_of(&subject, &notices(news, &self.aim.revision));
     }
 
     fn written(&self) {
@@ -160,12 +145,7 @@ impl Waiter for Log<'_> {
         let Some(SeenObject::Sound(now)) = self.shared.world.get::<Kustomization>(key) else { return };
         let subject = Subject::of(key, &self.kustomization.metadata);
         let status = verdict::waiting(&self.context(&now.status), &objects);
-        // Boxed: a thousand waits may hold this future, and few get here.
-        if let Err(error) =
-            Box::pin(write::<KustomizationSpec>(self.shared, &subject, &now.status, status)).await
-        {
-            tracing::debug!(name = key.name, namespace = key.namespace, %error, "failed to report what the wait is for");
-        }
+        tell_wait::<KustomizationSpec>(self.shared, &subject, &now.status, status).await;
     }
 }
 
@@ -174,6 +154,57 @@ pub(super) fn journal_error(error: ReportError) -> JournalError {
         ReportError::Fenced => JournalError::Fenced,
         ReportError::Gone | ReportError::Conflict => JournalError::Gone,
         ReportError::Api(message) => JournalError::Unavailable(message),
+    }
+}
+
+/// The events of what happens on the way.
+pub(super) fn notices(news: &News, revision: &str) -> Vec<Notice> {
+    match news {
+        News::Idle(objects) => {
+            let subjects: Vec<String> = objects.iter().map(ObjectId::subject).collect();
+            vec![Notice::idle(&subjects, revision)]
+        }
+        News::Recreated(lines) => lines.iter().map(|line| Notice::recreated(line, revision)).collect(),
+        News::Kept(lines) => lines.iter().map(|line| Notice::kept(line, revision)).collect(),
+    }
+}
+
+/// The finalizer that is put on the objects of a kind.
+fn finalizer<K: Kind>() -> &'static str {
+    K::INFO.ownership().map_or(keys::FINALIZER, |ownership| ownership.finalizer)
+}
+
+/// Has an object with these finalizers stay until what it holds is taken care of.
+pub(super) async fn hold<K: Kind>(
+    shared: &Shared,
+    subject: &Subject,
+    finalizers: &[String],
+) -> Result<(), ReportError>
+where
+    Resource<K>: Tracked,
+{
+    let ours = finalizer::<K>();
+    if let Some(version) = shared.reporter.hold(subject, finalizers, ours).await? {
+        shared.world.wrote::<Resource<K>>(&subject.key, version, |object| {
+            object.metadata.finalizers.push(ours.into());
+        });
+    }
+    Ok(())
+}
+
+/// Writes a status that says what a wait is for. A failure costs no more than that.
+pub(super) async fn tell_wait<K: Kind>(
+    shared: &Shared,
+    subject: &Subject,
+    old: &K::Status,
+    status: Judged<K::Status>,
+) where
+    Resource<K>: Tracked,
+{
+    // Boxed: a thousand waits may hold this future, and few get here.
+    if let Err(error) = Box::pin(write::<K>(shared, subject, old, status)).await {
+        let key = &subject.key;
+        tracing::debug!(name = key.name, namespace = key.namespace, %error, "failed to report what the wait is for");
     }
 }
 
@@ -242,8 +273,7 @@ where
                 Some(seen) => seen.metadata().finalizers.clone(),
                 None => metadata.finalizers.clone(),
             };
-            let finalizer = K::INFO.ownership().map_or(keys::FINALIZER, |ownership| ownership.finalizer);
-            shared.reporter.let_go(subject, &finalizers, finalizer).await
+            shared.reporter.let_go(subject, &finalizers, finalizer::<K>()).await
         }
     }
 }

@@ -4,33 +4,26 @@ mod journal;
 mod chart;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rand_core::RngCore as _;
 
-use super::journal::{BuildInput, context, tell};
-use super::log::log;
+use super::applier::{TOLD_AFTER, guarded, report, sound, threads};
+use super::journal::BuildInput;
 use super::shared::Shared;
-use super::subject::Subject;
 use super::task::Task;
 use super::world::{SeenObject, chart_of};
 use crate::cluster::Cluster;
-use journal::{ReleaseLog, schedule};
-use lockgate_base::keys;
+use journal::ReleaseLog;
 use lockgate_base::model::Ref;
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{HelmRelease, HelmReleaseSpec, HelmReleaseStatus, OciRepository};
-use lockgate_core::pipeline::{self, ReleaseFinish, ReleaseJob, ReleaseRun};
-use lockgate_core::quarantine::Marked;
+use lockgate_core::pipeline::{self, Finish, ReleaseFinish, ReleaseJob, ReleaseRun};
 use lockgate_core::queue::{Next, RunEnd, Signal};
-use lockgate_core::verdict::{
-    self, Common, Notice, Outcome, Redactor, ReleaseEnd, Released, Schedule, Verdict, VerdictContext,
-};
+use lockgate_core::verdict::{Common, Outcome, ReleaseEnd, Released};
 
-/// The schedule of an object whose own cannot be read.
-const UNKNOWN: Duration = Duration::from_mins(10);
-/// After how long a wait says in the status what it is for.
-const TOLD_AFTER: Duration = Duration::from_secs(5);
+/// What stays of a malformed HelmRelease that is being deleted.
+const LEFT: &str = "its release was left as it is";
 
 /// Works on a HelmRelease, reports, and says what the queue must know.
 pub(super) async fn release(shared: Arc<Shared>, order: Task) -> Signal {
@@ -42,23 +35,11 @@ pub(super) async fn release(shared: Arc<Shared>, order: Task) -> Signal {
     // Boxed: it holds what all acts of an action need.
     let finish = guarded(Box::pin(attempt(&shared, &order, &seen, started))).await;
     let success = finish.outcome.is_success();
-    let reported = report(&shared, &order, &seen, &finish, started).await;
+    let reported =
+        report(&shared, &order, &seen, &finish, |previous| built(&finish, previous), started).await;
     shared.world.remember_release(&order.key, finish.memo);
     shared.metrics.ended(&order.key, shared.clock.since(started), success);
     finished(reported)
-}
-
-/// A panic is an outcome of the one object that caused it.
-async fn guarded(attempt: impl Future<Output = ReleaseFinish>) -> ReleaseFinish {
-    use futures::FutureExt as _;
-    match std::panic::AssertUnwindSafe(attempt).catch_unwind().await {
-        Ok(finish) => finish,
-        Err(_) => ended(Common::Panicked { message: super::fault::place() }),
-    }
-}
-
-fn ended(outcome: impl Into<Outcome<Released>>) -> ReleaseFinish {
-    ReleaseFinish { outcome: outcome.into(), memo: None, redactor: Redactor::default() }
 }
 
 async fn attempt(
@@ -67,43 +48,38 @@ async fn attempt(
     seen: &SeenObject<HelmRelease>,
     started: Instant,
 ) -> ReleaseFinish {
-    let release = match seen {
-        SeenObject::Sound(release) => release,
-        SeenObject::Malformed { metadata, message, .. } => {
-            let is_leaving = metadata.deletion_timestamp.is_some();
-            let note = Some("the object is malformed, so its release was left as it is".into());
-            let removed = Common::Removed { deleted: 0, note };
-            let malformed = Common::Malformed { message: message.clone() };
-            return ended(if is_leaving { removed } else { malformed });
-        }
+    let release = match sound(seen, LEFT) {
+        Ok(release) => release,
+        Err(outcome) => return Finish::of(outcome),
     };
     let deleting = release.metadata.deletion_timestamp.is_some();
     if release.spec.suspend && !deleting {
-        return ended(Common::Suspended);
+        return Finish::of(Common::Suspended);
     }
     if !shared.fence.is_open() {
-        return ended(Common::Fenced);
+        return Finish::of(Common::Fenced);
     }
     let cluster = shared.cluster_of(order.key.clone(), shared.account_of_release(release));
     let log = ReleaseLog { shared, order, release, started };
     if deleting {
-        return ended(removed(&log, cluster).await);
+        return Finish::of(removed(&log, cluster).await);
     }
     let cluster = match cluster {
         Ok(cluster) => cluster,
-        Err(message) => return ended(Common::AccessDenied { message }),
+        Err(message) => return Finish::of(Common::AccessDenied { message }),
     };
     let found = match ready(&log).await {
         Ok(found) => found,
         Err(outcome) => {
             let memo = shared.world.release_memo(&order.key).map(|memo| (*memo).clone());
-            return ReleaseFinish { memo, ..ended(outcome) };
+            return ReleaseFinish { memo, ..Finish::of(outcome) };
         }
     };
-    let workers = match threads(shared, order, release, &found.snapshot).await {
-        Ok(workers) => workers,
-        Err(outcome) => return ended(outcome),
-    };
+    let workers =
+        match threads(shared, (order, &log), &release.metadata, &found.snapshot.revision.to_string()).await {
+            Ok(workers) => workers,
+            Err(outcome) => return Finish::of(outcome),
+        };
     let mut entropy = [0; 32];
     rand_core::OsRng.fill_bytes(&mut entropy);
     let memo = shared.world.release_memo(&order.key);
@@ -181,77 +157,11 @@ async fn ready<'a>(log: &ReleaseLog<'a>) -> Result<FoundChart<'a>, Outcome<Relea
     Ok(FoundChart { supported, chart, snapshot })
 }
 
-/// The threads for the render, once it may begin.
-async fn threads(
-    shared: &Arc<Shared>,
-    order: &Task,
-    release: &HelmRelease,
-    snapshot: &Snapshot,
-) -> Result<Marked, Common> {
-    let metadata = &release.metadata;
-    let requested_at = metadata.annotations.get(keys::REQUESTED_AT).map_or("", String::as_str);
-    let state = format!("{}/{}/{requested_at}/{}", metadata.uid, metadata.generation, snapshot.revision);
-    let pass = shared.quarantine.admit(&order.key, state).await?;
-    Ok(Marked { workers: Arc::clone(&shared.workers), pass: Arc::new(pass) })
-}
-
-/// Judges and reports.
-async fn report(
-    shared: &Shared,
-    order: &Task,
-    seen: &SeenObject<HelmRelease>,
-    finish: &ReleaseFinish,
-    started: Instant,
-) -> RunEnd {
-    let metadata = seen.metadata();
-    let now = shared.world.get::<HelmRelease>(&order.key);
-    let (schedule, previous) = if let (SeenObject::Sound(seen), Some(SeenObject::Sound(now))) = (seen, now) {
-        (schedule(&seen.spec), now.status.clone())
-    } else {
-        let unknown = Schedule { interval: UNKNOWN, retry: UNKNOWN, timeout: UNKNOWN };
-        (unknown, HelmReleaseStatus::default())
+/// The version of the chart that a run was about: of its own attempt, or of the one before.
+fn built(finish: &ReleaseFinish, previous: &HelmReleaseStatus) -> BuildInput {
+    let status = match &finish.outcome {
+        Outcome::Own(released) => &released.status,
+        Outcome::Common(_) => previous,
     };
-    let revision = match &finish.outcome {
-        Outcome::Own(released) => released.status.last_attempted_revision.clone(),
-        Outcome::Common(_) => previous.last_attempted_revision.clone(),
-    };
-    let built = BuildInput { revision, origin: None };
-    let context = VerdictContext {
-        redactor: &finish.redactor,
-        ..context(shared, &order.key, metadata, schedule, &previous, &built, started)
-    };
-    let verdict = verdict::verdict(&finish.outcome, &context);
-    let told = match &verdict {
-        Verdict::Say(said) => &said.status,
-        Verdict::Keep { .. } | Verdict::LetGo(_) => &previous,
-    };
-    log(order, built.revision.as_deref(), finish, told, verdict.notices(), shared.clock.since(started));
-    let (ready, news, next) = (verdict.is_ready(), !verdict.notices().is_empty(), verdict.next());
-    let subject = Subject::of(&order.key, metadata);
-    match tell::<HelmReleaseSpec>(shared, &subject, metadata, &previous, verdict).await {
-        Ok(()) => RunEnd { ready, news, ..RunEnd::silent(next) },
-        // Tried again even if the object is said to have gone: where that is so, the watch ends it.
-        Err(error) => {
-            error.log(&subject);
-            RunEnd { news, ..RunEnd::silent(Next::Backoff) }
-        }
-    }
-}
-
-fn log(
-    order: &Task,
-    revision: Option<&str>,
-    finish: &ReleaseFinish,
-    status: &HelmReleaseStatus,
-    notices: &[Notice],
-    took: Duration,
-) {
-    let ready = status.conditions.get("Ready");
-    let reason = ready.map_or("", |ready| ready.reason.as_str());
-    let message = ready.map_or("", |ready| ready.message.as_str());
-    let outcome = finish.redactor.redact(&finish.outcome.summary());
-    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    let (name, namespace, reconcile) = (&order.key.name, &order.key.namespace, order.run);
-    let kind = order.key.kind.kind;
-    log!(notices, kind, name, namespace, revision, reconcile, took_ms, outcome, reason, "{message}");
+    BuildInput { revision: status.last_attempted_revision.clone(), origin: None }
 }

@@ -1,11 +1,12 @@
 //! `lockgate diff` goes by the flags that the agent runs with: those of its Deployment, or those that are
 //! given.
 
+use harness::{ControlPlane, Options};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::diff::diff;
-use super::stage::{Stage, config_map, stage};
+use super::stage::{Stage, config_map, stage_on};
 
 /// The Deployment of an agent of the stage's namespace, which runs in another way here.
 async fn deployment(stage: &Stage<'_>, flags: &[&str]) {
@@ -32,7 +33,9 @@ fn compared(stage: &Stage<'_>, name: &str, more: &[&str]) -> (i32, String) {
 
 #[tokio::test]
 async fn a_comparison_goes_by_the_flags_of_the_agent() {
-    let stage = stage("flags", &[("apps/a.yaml", &config_map("a", "1"))]).await;
+    // Tests on a shared control plane would go by the Deployment of this agent.
+    let plane = &ControlPlane::start(Options::bare()).await.unwrap();
+    let stage = stage_on(plane, "flags", &[("apps/a.yaml", &config_map("a", "1"))]).await;
     let namespace = stage.namespace.clone();
     stage.kustomization("apps", json!({})).await;
     let agent = stage.agent_with(&["--drift", "report"]).await;

@@ -1,7 +1,6 @@
 //! `lockgate diff` of input that cannot be compared, by users with few rights, and from a working tree.
 
 use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -153,18 +152,18 @@ async fn a_working_tree_is_compared() {
     let (code, stdout, _) =
         run(&admin, &["--kustomization", "apps", "-n", namespace, "--path", "/nonexistent"]);
     assert!(code == 2 && stdout.is_empty());
-    // A reader may stop reading.
-    let mut child = Command::new(env!("CARGO_BIN_EXE_lockgate"))
+    // A reader may stop reading. The pipe has no reader from the first, since `diff` may be quick.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Command::new(env!("CARGO_BIN_EXE_lockgate"))
         .args(["diff", "--kustomization", "apps", "-n", namespace, "--path", root])
         .env("KUBECONFIG", &admin)
-        .stdout(Stdio::piped())
+        .stdout(writer)
         .stderr(Stdio::piped())
-        .spawn()
+        .output()
         .unwrap();
-    drop(child.stdout.take());
-    let mut stderr = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-    assert!(child.wait().unwrap().success());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{} {stderr}", output.status);
     assert_eq!(stderr, "");
 }
 

@@ -9,8 +9,7 @@ mod random_values;
 mod versions;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use base64::Engine as _;
@@ -31,10 +30,7 @@ pub(crate) type Answer = Result<Vec<u8>, String>;
 
 /// The program that is built from a Go module in this folder.
 pub(crate) fn built(module: &str) -> PathBuf {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/build.sh");
-    let built = Command::new(script).arg(module).stderr(Stdio::inherit()).output().expect("the script runs");
-    assert!(built.status.success(), "{module} cannot be built");
-    String::from_utf8(built.stdout).expect("a path").trim().into()
+    harness::oracle(module).expect("the program is built")
 }
 
 /// The real engine, which answers one request at a time.

@@ -106,15 +106,22 @@ pub struct Job<'a> {
     pub cancel: watch::Receiver<bool>,
 }
 
-/// The end of a reconcile, and its record.
+/// The end of a run of an applier, and its record: by default of a Kustomization.
 #[derive(Debug)]
-pub struct Finish {
+pub struct Finish<E = Applied, M = Memo> {
     /// The outcome.
-    pub outcome: Outcome<Applied>,
+    pub outcome: Outcome<E>,
     /// The record for the next run; `None` if that must read everything.
-    pub memo: Option<Memo>,
+    pub memo: Option<M>,
     /// The secret values that the run has handled.
     pub redactor: Redactor,
+}
+
+impl<E, M> Finish<E, M> {
+    /// The end of a run that has handled no secret value and leaves no record.
+    pub fn of(outcome: impl Into<Outcome<E>>) -> Self {
+        Self { outcome: outcome.into(), memo: None, redactor: Redactor::default() }
+    }
 }
 
 /// Stores the state that must survive the process, and receives the progress of a reconcile.

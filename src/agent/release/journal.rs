@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::agent::journal::{BuildInput, context, journal_error, write};
+use crate::agent::journal::{BuildInput, context, hold, journal_error, notices, tell_wait, write};
 use crate::agent::report::ReportError;
 use crate::agent::shared::Shared;
 use crate::agent::subject::Subject;
@@ -14,12 +14,7 @@ use lockgate_core::api::{HelmRelease, HelmReleaseSpec};
 use lockgate_core::pipeline::{Candidate, Claim, Claims, JournalError, News, ReleaseJournal, Slot, Waiter};
 use lockgate_core::queue::Signal;
 use lockgate_core::release::{ReleaseDeed, ReleaseLedger};
-use lockgate_core::verdict::{self, Ill, Notice, Schedule};
-
-/// When a HelmRelease is worked on again, and how long its actions may wait.
-pub(super) fn schedule(spec: &HelmReleaseSpec) -> Schedule {
-    Schedule { timeout: spec.timeout_of(None).std(), ..Schedule::new(spec.interval, None, None) }
-}
+use lockgate_core::verdict::{self, Ill, Schedule};
 
 /// The journal of a run of a HelmRelease: the status of its object, and the queue.
 pub(super) struct ReleaseLog<'a> {
@@ -36,18 +31,11 @@ impl ReleaseLog<'_> {
 
     /// Has the object stay until what is made for it is taken care of.
     pub(super) async fn hold(&self) -> Result<(), ReportError> {
-        let key = &self.order.key;
-        let finalizer = HelmRelease::OWNERSHIP.finalizer;
-        let known = match self.shared.world.get::<HelmRelease>(key) {
+        let known = match self.shared.world.get::<HelmRelease>(&self.order.key) {
             Some(seen) => seen.metadata().finalizers.clone(),
             None => self.release.metadata.finalizers.clone(),
         };
-        if let Some(version) = self.shared.reporter.hold(&self.subject(), &known, finalizer).await? {
-            self.shared.world.wrote::<HelmRelease>(key, version, |object| {
-                object.metadata.finalizers.push(finalizer.into());
-            });
-        }
-        Ok(())
+        hold::<HelmReleaseSpec>(self.shared, &self.subject(), &known).await
     }
 
     fn revision(&self) -> &str {
@@ -89,7 +77,7 @@ impl ReleaseJournal for ReleaseLog<'_> {
             return Err(JournalError::Gone);
         };
         let built = BuildInput { revision: ledger.status().last_attempted_revision.clone(), origin: None };
-        let schedule = schedule(&self.release.spec);
+        let schedule = Schedule::from(&self.release.spec);
         let (key, old) = (&self.order.key, &now.status);
         let context = context(self.shared, key, metadata, schedule, old, &built, self.started);
         let status = verdict::releasing(&context, ledger, deed, limit);
@@ -97,16 +85,7 @@ impl ReleaseJournal for ReleaseLog<'_> {
     }
 
     fn tell(&self, news: &News) {
-        let revision = self.revision();
-        let notices = match news {
-            News::Idle(objects) => {
-                let subjects: Vec<String> = objects.iter().map(ObjectId::subject).collect();
-                vec![Notice::idle(&subjects, revision)]
-            }
-            News::Recreated(lines) => lines.iter().map(|line| Notice::recreated(line, revision)).collect(),
-            News::Kept(lines) => lines.iter().map(|line| Notice::kept(line, revision)).collect(),
-        };
-        self.shared.tell_of(&self.subject(), &notices);
+        self.shared.tell_of(&self.subject(), &notices(news, self.revision()));
     }
 }
 
@@ -115,14 +94,10 @@ impl Waiter for ReleaseLog<'_> {
         let key = &self.order.key;
         let Some(SeenObject::Sound(now)) = self.shared.world.get::<HelmRelease>(key) else { return };
         let built = BuildInput { revision: now.status.last_attempted_revision.clone(), origin: None };
-        let schedule = schedule(&self.release.spec);
+        let schedule = Schedule::from(&self.release.spec);
         let context =
             context(self.shared, key, &self.release.metadata, schedule, &now.status, &built, self.started);
         let status = verdict::waiting(&context, &objects);
-        let subject = self.subject();
-        let written = write::<HelmReleaseSpec>(self.shared, &subject, &now.status, status);
-        if let Err(error) = Box::pin(written).await {
-            tracing::debug!(name = key.name, namespace = key.namespace, %error, "failed to report what the wait is for");
-        }
+        tell_wait::<HelmReleaseSpec>(self.shared, &self.subject(), &now.status, status).await;
     }
 }

@@ -1,5 +1,6 @@
 //! The forms of the objects that the agent acts on.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use crate::source::Held;
 use lockgate_base::model::{ConditionStatus, Conditions, KindId, Object, Ref};
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{
-    DependsOn, HelmRelease, Kustomization, Malformed, Metadata, Source, Status as _, decode, decode_source,
+    DependsOn, HelmReleaseSpec, Kind, KustomizationSpec, Malformed, Metadata, Resource, Source, Status as _,
+    decode, decode_source,
 };
 use lockgate_core::graph::DependencyView;
 use lockgate_core::pipeline::ReleaseMemo;
@@ -18,19 +20,36 @@ fn ready_message(conditions: &Conditions) -> Option<&str> {
     conditions.get("Ready").map(|ready| ready.message.as_str())
 }
 
-impl Tracked for Kustomization {
-    type Extra = Extra;
+/// A kind of the objects that apply others.
+pub(in crate::agent) trait Applier: Kind {
+    /// What is known of an object beside itself.
+    type Extra: Default + Debug + Send;
+
+    /// Where such objects are kept.
+    fn shelf(inner: &Inner) -> &Register<Resource<Self>>;
+    /// The objects of this kind, to be changed.
+    fn shelf_mut(inner: &mut Inner) -> &mut Register<Resource<Self>>;
+    /// The objects of which one is told.
+    fn edges(object: &Resource<Self>) -> Vec<Edge>;
+    /// `spec.suspend`.
+    fn suspended(&self) -> bool;
+    /// `spec.interval`.
+    fn interval(&self) -> Duration;
+}
+
+impl<K: Applier> Tracked for Resource<K> {
+    type Extra = K::Extra;
 
     fn decode(object: &Object) -> Result<Self, Malformed> {
         decode(object)
     }
 
     fn shelf(inner: &Inner) -> &Register<Self> {
-        &inner.kustomizations
+        K::shelf(inner)
     }
 
     fn shelf_mut(inner: &mut Inner) -> &mut Register<Self> {
-        &mut inner.kustomizations
+        K::shelf_mut(inner)
     }
 
     fn metadata(&self) -> &Metadata {
@@ -50,7 +69,31 @@ impl Tracked for Kustomization {
     }
 
     fn edges(&self) -> Vec<Edge> {
-        let (own, spec) = (self.reference(), &self.spec);
+        K::edges(self)
+    }
+
+    fn suspended(&self) -> bool {
+        self.spec.suspended()
+    }
+
+    fn interval(&self) -> Duration {
+        self.spec.interval()
+    }
+}
+
+impl Applier for KustomizationSpec {
+    type Extra = Extra;
+
+    fn shelf(inner: &Inner) -> &Register<Resource<Self>> {
+        &inner.kustomizations
+    }
+
+    fn shelf_mut(inner: &mut Inner) -> &mut Register<Resource<Self>> {
+        &mut inner.kustomizations
+    }
+
+    fn edges(kustomization: &Resource<Self>) -> Vec<Edge> {
+        let (own, spec) = (kustomization.reference(), &kustomization.spec);
         let source = spec.source_ref.target(&own.namespace).map(|source| Edge::new(Why::Source, source));
         let substitutes = spec.post_build.iter().flat_map(|build| &build.substitute_from);
         let values = inputs(&own.namespace, substitutes.map(|from| (from.kind.as_str(), from.name.as_str())));
@@ -58,11 +101,11 @@ impl Tracked for Kustomization {
     }
 
     fn suspended(&self) -> bool {
-        self.spec.suspend
+        self.suspend
     }
 
     fn interval(&self) -> Duration {
-        self.spec.interval.std()
+        self.interval.std()
     }
 }
 
@@ -142,42 +185,22 @@ pub(in crate::agent) struct ReleaseExtra {
     memo: Option<Arc<ReleaseMemo>>,
 }
 
-impl Tracked for HelmRelease {
+impl Applier for HelmReleaseSpec {
     type Extra = ReleaseExtra;
 
-    fn decode(object: &Object) -> Result<Self, Malformed> {
-        decode(object)
-    }
-
-    fn shelf(inner: &Inner) -> &Register<Self> {
+    fn shelf(inner: &Inner) -> &Register<Resource<Self>> {
         &inner.releases
     }
 
-    fn shelf_mut(inner: &mut Inner) -> &mut Register<Self> {
+    fn shelf_mut(inner: &mut Inner) -> &mut Register<Resource<Self>> {
         &mut inner.releases
     }
 
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    fn keep_status(&mut self, of: &Self) {
-        self.status.clone_from(&of.status);
-    }
-
-    fn view(&self) -> DependencyView<'_> {
-        DependencyView::of(&self.metadata, &self.status)
-    }
-
-    fn message(&self) -> Option<&str> {
-        ready_message(self.status.conditions())
-    }
-
-    fn edges(&self) -> Vec<Edge> {
-        let (own, spec) = (self.reference(), &self.spec);
+    fn edges(release: &Resource<Self>) -> Vec<Edge> {
+        let (own, spec) = (release.reference(), &release.spec);
         let values = spec.values_from.iter().map(|from| (from.kind.as_str(), from.name.as_str()));
         // The chart comes first of all it depends on: one that is on its way is waited for as they are.
-        let chart = self
+        let chart = release
             .chart()
             .into_iter()
             .flat_map(|chart| [Edge::new(Why::Source, chart.clone()), Edge::new(Why::Dependency, chart)]);
@@ -186,11 +209,11 @@ impl Tracked for HelmRelease {
     }
 
     fn suspended(&self) -> bool {
-        self.spec.suspend
+        self.suspend
     }
 
     fn interval(&self) -> Duration {
-        self.spec.interval.std()
+        self.interval.std()
     }
 }
 

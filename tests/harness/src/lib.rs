@@ -38,6 +38,7 @@ pub use git::{
 pub use github::{Access, App, Fault, GitHub, SecureGitHub, Token, app_key};
 pub use hub::{Hub, HubRequest};
 pub use measure::{Cost, fresh_copy, measured};
+pub use process::oracle;
 pub use proxy::{Mode, Proxy};
 pub use registry::{CosignKey, REGISTRY_USER, Registry, RegistryOptions};
 pub use stage::Stage;

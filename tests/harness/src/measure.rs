@@ -22,6 +22,25 @@ pub struct Cost {
     pub peak_kib: Option<u64>,
 }
 
+impl Cost {
+    /// The run with the median processor time, and the median memory. An error if there was no run, or if
+    /// this process held as much memory as a measured one.
+    pub fn median(mut costs: Vec<Self>) -> anyhow::Result<Self> {
+        let middle = costs.len() / 2;
+        costs.sort_by_key(|cost| cost.peak_kib);
+        let peak_kib = costs.get(middle).context("there was no run")?.peak_kib;
+        anyhow::ensure!(peak_kib.is_some(), "this process held as much memory as the one that it measured");
+        costs.sort_by_key(|cost| cost.cpu);
+        costs.get(middle).map(|cost| Self { peak_kib, ..*cost }).context("there was no run")
+    }
+
+    /// The largest resident memory in MiB; 0 if it is not known.
+    #[expect(clippy::cast_precision_loss, reason = "kibibytes of memory fit a float")]
+    pub fn mib(&self) -> f64 {
+        self.peak_kib.unwrap_or_default() as f64 / 1024.0
+    }
+}
+
 /// Copies a program to `folder/name`, so that two programs whose memory is compared are equally fresh in the
 /// page cache: the way in which a file came into the cache decides how much of it a fault maps.
 pub fn fresh_copy(program: &Path, folder: &Path, name: &str) -> anyhow::Result<PathBuf> {

@@ -136,8 +136,17 @@ pub(crate) fn run(command: Command, input: &[u8]) -> anyhow::Result<Vec<u8>> {
 /// Where a script of the tests has built its programs: it prints that. The first call on a machine may take
 /// minutes.
 pub(crate) fn built_by(script: &str) -> anyhow::Result<PathBuf> {
+    built(script, None)
+}
+
+/// The program of a Go module in `tests/oracle`, built once into the cache.
+pub fn oracle(module: &str) -> anyhow::Result<PathBuf> {
+    built("oracle/build.sh", Some(module))
+}
+
+fn built(script: &str, argument: Option<&str>) -> anyhow::Result<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(script);
-    let output = Command::new("bash").arg(&script).stderr(Stdio::inherit()).output();
+    let output = Command::new("bash").arg(&script).args(argument).stderr(Stdio::inherit()).output();
     let output = output.with_context(|| format!("failed to run {}", script.display()))?;
     anyhow::ensure!(output.status.success(), "{} ended with {}", script.display(), output.status);
     Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))

@@ -30,10 +30,10 @@ use super::clock::Clock;
 use super::slot::Slot;
 use super::wait::Waiter;
 use super::workers::Workers;
-use super::{JournalError, News, Supported};
+use super::{Finish, JournalError, News, Supported};
 use crate::api::{HelmRelease, HelmReleaseSpec};
 use crate::release::{ReleaseDeed, ReleaseLedger};
-use crate::verdict::{Outcome, Redactor, Released};
+use crate::verdict::Released;
 use lockgate_base::model::{Digest, Duration as Limit};
 use lockgate_base::tree::Snapshot;
 
@@ -92,16 +92,8 @@ pub struct ReleaseRun<'a> {
     pub cancel: watch::Receiver<bool>,
 }
 
-/// How a run of a HelmRelease ended, and what it leaves.
-#[derive(Debug)]
-pub struct ReleaseFinish {
-    /// How it ended.
-    pub outcome: Outcome<Released>,
-    /// For the next one; `None` when that has to look at everything.
-    pub memo: Option<ReleaseMemo>,
-    /// The secret values that were handled.
-    pub redactor: Redactor,
-}
+/// The end of a run of a HelmRelease, and its record.
+pub type ReleaseFinish = Finish<Released, ReleaseMemo>;
 
 /// What a success leaves, so that the next run can tell that there is nothing to do, without a render.
 #[derive(Debug, Clone, PartialEq)]

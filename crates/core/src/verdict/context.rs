@@ -3,7 +3,7 @@
 use std::time::Duration as StdDuration;
 
 use super::redact::Redactor;
-use crate::api::KustomizationSpec;
+use crate::api::{HelmReleaseSpec, KustomizationSpec};
 use lockgate_base::model::{Duration, Ref, Timestamp};
 
 /// Flux's minimum for `spec.timeout`, which is also subtracted from the interval for the default.
@@ -33,6 +33,13 @@ impl Schedule {
 impl From<&KustomizationSpec> for Schedule {
     fn from(spec: &KustomizationSpec) -> Self {
         Self::new(spec.interval, spec.retry_interval, spec.timeout)
+    }
+}
+
+/// When a HelmRelease is worked on again, and how long its actions may wait.
+impl From<&HelmReleaseSpec> for Schedule {
+    fn from(spec: &HelmReleaseSpec) -> Self {
+        Self { timeout: spec.timeout_of(None).std(), ..Self::new(spec.interval, None, None) }
     }
 }
 
