@@ -31,8 +31,10 @@ use self::error::INSTALLATION_ROUTE;
 pub(crate) const PUBLIC_API: &str = "https://api.github.com";
 /// How many files of a folder are read to see what is in it.
 const FILE_LIMIT: usize = 30;
-/// How long one connection may take to be made, and one answer to come.
+/// How long one connection may take to be made, and the next part of an answer to come.
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+/// How long a whole answer may take, with all that is tried for it.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(45);
 
 /// With what GitHub is asked.
 #[derive(Debug, Clone)]
@@ -331,7 +333,22 @@ impl GitHub {
         self.exchange(self.client().await?, method, route, body).await
     }
 
+    /// One question and its whole answer, within [`PATIENCE`].
     async fn exchange(
+        &self,
+        client: &Octocrab,
+        method: Method,
+        route: &str,
+        body: Option<&Value>,
+    ) -> Result<(HeaderMap, Vec<u8>), GitHubError> {
+        let answer = tokio::time::timeout(PATIENCE, self.answer(client, method, route, body)).await;
+        answer.unwrap_or_else(|_| {
+            let message = format!("no whole answer came within {} s", PATIENCE.as_secs());
+            Err(GitHubError::Unreachable { address: self.address.clone(), message })
+        })
+    }
+
+    async fn answer(
         &self,
         client: &Octocrab,
         method: Method,

@@ -323,7 +323,7 @@ impl Problem {
             Self::FluxRuns(_) => FLUX_RUNS.into(),
             Self::FluxShares(_) => FLUX_SHARES.into(),
             Self::Secret { .. } => {
-                "name another with --secret-name, or replace it with --replace-secret".into()
+                "run lockgate bootstrap with --secret-name for another Secret, or with --replace-secret to replace this one".into()
             }
             Self::Login { .. } => {
                 "make it with --image-pull-secret NAME=FILE, of a file such as ~/.docker/config.json".into()
