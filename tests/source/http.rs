@@ -109,7 +109,7 @@ async fn damaged_packs_are_refused() {
     for (name, content) in cases {
         let error = fetch(listing(b"main"), pack(&content)).await;
         assert_eq!(error.class(), FailureClass::GitOperationFailed, "{name}: {error}");
-        assert!(error.to_string().contains("what it sent is damaged: "), "{name}: {error}");
+        assert!(error.to_string().contains("the data that it sent is damaged: "), "{name}: {error}");
     }
 }
 
