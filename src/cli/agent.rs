@@ -11,6 +11,7 @@ use rustix::fs::Mode;
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, dumpable_behavior, set_dumpable_behavior, setrlimit,
 };
+use serde_json::Value;
 
 use super::log;
 use super::output::CommandError;
@@ -21,6 +22,7 @@ use crate::preview::AgentRules;
 use crate::source::Sources;
 use crate::web::Pages;
 use lockgate_base::keys;
+use lockgate_base::model::Object;
 use lockgate_core::pipeline::Tenancy;
 use lockgate_core::plan::DriftPolicy;
 use lockgate_git::helm::Helm;
@@ -88,9 +90,20 @@ pub(super) fn drift(text: &str) -> Result<DriftPolicy, String> {
     DriftPolicy::read(text).ok_or_else(|| "write watch, interval or report".into())
 }
 
+/// The rules of a Deployment's agent. An error says what is wrong with its arguments.
+pub(super) fn rules_of(deployment: &Object) -> Result<AgentRules, String> {
+    let containers = deployment.pointer("/spec/template/spec/containers").and_then(Value::as_array);
+    let of = |container: &Value| {
+        let arguments = container["args"].as_array()?.iter().filter_map(Value::as_str);
+        let arguments: Vec<String> = arguments.map(ToOwned::to_owned).collect();
+        (arguments.first().map(String::as_str) == Some("agent")).then_some(arguments)
+    };
+    rules(&containers.into_iter().flatten().find_map(of).unwrap_or_else(|| vec!["agent".to_owned()]))
+}
+
 /// The rules of an agent that is started with these arguments, the first of which names the command. An error
 /// says what is wrong with them.
-pub(super) fn rules(arguments: &[String]) -> Result<AgentRules, String> {
+fn rules(arguments: &[String]) -> Result<AgentRules, String> {
     let command = Arguments::augment_args(clap::Command::new("agent"));
     let read = command.try_get_matches_from(arguments).and_then(|found| Arguments::from_arg_matches(&found));
     let arguments = read.map_err(|error| error.to_string().trim_end().to_owned())?;

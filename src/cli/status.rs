@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::agent::rules_of;
 use super::output::{self, CommandError};
 use super::shared::ClusterArguments;
 use super::table::{TableForm, age, plain, trimmed};
@@ -55,7 +56,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
         all_of(|role| matches!(role, Role::Source(_)), &objects, namespace),
         all_of(|role| matches!(role, Role::Applier(_)), &objects, namespace),
         kinds::find(&target.client, &objects, namespace),
-        async { Ok(idle_agent(&objects).await) }
+        async { Ok(idle_agent(&objects, namespace).await) }
     )?;
     let is_installed = sources.is_some() || kustomizations.is_some();
     let whole = Overview::of(&sources.unwrap_or_default(), &kustomizations.unwrap_or_default());
@@ -95,10 +96,13 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
     Ok(ExitCode::from(u8::from(!is_ready)))
 }
 
-/// The warning that the installed agent does not run, so that the shown state may be out of date. `None` also
-/// for a user who may not read Deployments.
-async fn idle_agent(objects: &Objects) -> Option<String> {
-    let agents = objects.list("apps/v1", "Deployment", None, manifests::AGENT).await.ok()?;
+/// The warning that the installed agent of the shown namespace does not run, so that the shown state may be out
+/// of date. `None` also for a user who may not read Deployments.
+async fn idle_agent(objects: &Objects, namespace: Option<&str>) -> Option<String> {
+    let mut agents = objects.list("apps/v1", "Deployment", None, manifests::AGENT).await.ok()?;
+    if let Some(namespace) = namespace {
+        agents.retain(|agent| rules_of(agent).map_or(true, |rules| rules.serves(namespace)));
+    }
     let available =
         |agent: &&Object| agent.pointer("/status/availableReplicas").and_then(Value::as_i64).unwrap_or(0) > 0;
     let idle = agents.iter().find(|agent| !available(agent))?;

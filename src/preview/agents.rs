@@ -16,6 +16,13 @@ pub(crate) struct AgentRules {
     pub(crate) allows_insecure_registries: bool,
 }
 
+impl AgentRules {
+    /// Whether the agent serves the objects of a namespace.
+    pub(crate) fn serves(&self, namespace: &str) -> bool {
+        self.watch_namespace.as_deref().is_none_or(|watched| watched == namespace)
+    }
+}
+
 /// The agents of a cluster.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Agents(Vec<AgentRules>);

@@ -1,6 +1,8 @@
 //! `lockgate diff` goes by the flags that the agent runs with: those of its Deployment, or those that are
 //! given.
 
+use std::process::Command;
+
 use harness::{ControlPlane, Options};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
@@ -29,6 +31,16 @@ fn compared(stage: &Stage<'_>, name: &str, more: &[&str]) -> (i32, String) {
     let output = diff(&stage.plane.admin_kubeconfig(), &[&arguments[..], more].concat());
     let printed = [output.stdout, output.stderr].concat();
     (output.status.code().unwrap(), String::from_utf8(printed).unwrap())
+}
+
+/// What `lockgate status` of a namespace notes besides.
+fn status(stage: &Stage<'_>, namespace: &str) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_lockgate"))
+        .args(["status", "--namespace", namespace])
+        .env("KUBECONFIG", stage.plane.admin_kubeconfig())
+        .output()
+        .unwrap();
+    String::from_utf8(output.stderr).unwrap()
 }
 
 #[tokio::test]
@@ -79,6 +91,11 @@ async fn a_comparison_goes_by_the_flags_of_the_agent() {
     let (code, told) = compared(&stage, "apps", &[]);
     let account = format!("system:serviceaccount:{namespace}:tenant");
     assert!(code == 4 && told.contains(&account), "{code} {told}");
+
+    // An agent that does not run matters to the namespace that it serves, and to no other.
+    let idle = format!("the agent does not run (Deployment/{namespace}/lockgate");
+    assert!(status(&stage, &namespace).contains(&idle));
+    assert!(!status(&stage, "default").contains(&idle));
 
     // Flags that this version does not know.
     deployment(&stage, &["--of-the-future"]).await;
