@@ -93,7 +93,7 @@ async fn a_comparison_goes_by_the_flags_of_the_agent() {
     assert!(code == 4 && told.contains(&account), "{code} {told}");
 
     // An agent that does not run matters to the namespace that it serves, and to no other.
-    let idle = format!("the agent does not run (Deployment/{namespace}/lockgate");
+    let idle = format!("the agent is not running (Deployment/{namespace}/lockgate");
     assert!(status(&stage, &namespace).contains(&idle));
     assert!(!status(&stage, "default").contains(&idle));
 

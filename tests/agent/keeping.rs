@@ -107,7 +107,7 @@ async fn what_two_hold_outlives_the_first_of_its_owners() {
     }
     stage.repo.commit::<&str>("main", "drop the namespace", &[("a/ns.yaml", None)]).unwrap();
     stage.ready("a").await;
-    stage.event("about what stays", |message| message.contains("/b holds it")).await;
+    stage.event("about what stays", |message| message.contains("/b manages it")).await;
     let maps = api(&stage.client, &shared, "v1", "ConfigMap", "configmaps");
     assert!(maps.get("b").await.is_ok());
     // The other puts its labels on it, so that it is not orphaned.
