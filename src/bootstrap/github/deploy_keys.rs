@@ -9,7 +9,7 @@ use super::{GitHub, GitHubError, found};
 use crate::bootstrap::{hosts, key};
 use lockgate_base::model::Timestamp;
 
-/// The most keys that GitHub lists at once.
+/// The most keys in one answer of GitHub.
 const PAGE: usize = 100;
 /// How many pages of keys are read.
 const PAGE_LIMIT: usize = 100;
@@ -17,13 +17,13 @@ const PAGE_LIMIT: usize = 100;
 /// A deploy key. GitHub never changes one: another title is another key.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct DeployKey {
-    /// GitHub's number for it.
+    /// GitHub's id of the key.
     pub id: u64,
     /// The public key.
     pub key: String,
     /// Its title.
     pub title: String,
-    /// Whether it may only read.
+    /// Whether it has read access only.
     #[serde(default)]
     pub read_only: bool,
     /// When it was added.
@@ -95,7 +95,7 @@ impl GitHub {
         let route = self.route("/keys");
         match self.request(Method::POST, &route, Some(&body)).await {
             Ok((_, body)) => Ok((self.decode(&route, &body)?, true)),
-            // An earlier try may have been accepted and its answer lost, or another run was faster.
+            // An earlier attempt may have succeeded without an answer, or another run was faster.
             Err(error @ GitHubError::KeyInUse { .. }) => {
                 let listed = self.deploy_keys().await?.into_iter().find(|listed| listed.is_same(public_line));
                 listed.map(|listed| (listed, true)).ok_or(error)

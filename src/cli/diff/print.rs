@@ -182,7 +182,7 @@ mod tests {
         let items = vec![
             configured(1),
             item(Action::Created, "b", ""),
-            item(Action::Recreated, "c", "its pods with it, since x"),
+            item(Action::Recreated, "c", "losing its pods, since x"),
             item(Action::Pruned, "d", ""),
             item(Action::Refused, "e", "no\nline"),
             item(Action::Kept, "f", "a \x1b[31mguard"),
@@ -195,7 +195,7 @@ Kustomization/flux-system/apps  main@sha1:aa
 -     \"0\": 1
 +     \"0\": 2
 + ConfigMap/n/b
-± ConfigMap/n/c (recreated, its pods with it, since x)
+± ConfigMap/n/c (recreated, losing its pods, since x)
 - ConfigMap/n/d (pruned)
 ! ConfigMap/n/e: refused: no; line
 = ConfigMap/n/f: kept: a \\u{1b}[31mguard
