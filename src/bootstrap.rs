@@ -28,6 +28,7 @@ pub(crate) mod wait;
 pub(crate) mod rollout;
 pub(crate) mod namespace;
 pub(crate) mod entry;
+pub(crate) mod key_host;
 pub(crate) mod secret;
 pub(crate) mod preflight;
 pub(crate) mod deploy_key;

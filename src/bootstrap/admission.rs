@@ -8,6 +8,7 @@ use super::entry::Entry;
 use super::github::{DeployKey, GitHub};
 use super::hosts::SshUrl;
 use super::key::KeyPair;
+use super::key_host::KeyHost;
 use super::keyring::KeyPlace;
 use super::made::Made;
 use super::manifests::Installation;
@@ -46,6 +47,8 @@ pub(crate) struct Admission<'a> {
     title: Title,
     /// The title as text, which is the comment of a new key.
     comment: String,
+    /// Where the key is registered.
+    key_host: KeyHost,
 }
 
 /// The accepted key.
@@ -71,11 +74,15 @@ impl<'a> Admission<'a> {
         let identity = KeyIdentity::of(&objects).await.map_err(at("preflight"))?;
         let title = plan.title(&target.name, &identity, &installation.namespace);
         let comment = title.to_string();
-        Ok(Self { objects, installation, plan, timeout, url, host, identity, title, comment })
+        let key_host = match host {
+            Host::GitHub(github, _) => KeyHost::github(&github.api, &github.repository),
+            Host::Owner { .. } => KeyHost::Owner { url: url.url() },
+        };
+        Ok(Self { objects, installation, plan, timeout, url, host, identity, title, comment, key_host })
     }
 
-    /// Names the next key as the one in the Secret is named, and lets it end at the same time, unless the user
-    /// says otherwise. GitHub's title counts first, since the comment in the Secret may have been lost.
+    /// Names the next key as the one in the Secret is named, and lets it end at the same time, unless the
+    /// user says otherwise. GitHub's title counts first, since the comment in the Secret may have been lost.
     pub(crate) async fn called_as_before(mut self) -> Result<Self, FailedStep> {
         let shell = secret::shell(&self.wanted()).map_err(at("secret"))?;
         let live = self.objects.get(&shell).await;
@@ -107,6 +114,7 @@ impl<'a> Admission<'a> {
             comment: &self.comment,
             given: self.plan.given.as_ref(),
             replace: self.plan.replace,
+            host: &self.key_host,
         }
     }
 
@@ -170,6 +178,9 @@ impl<'a> Admission<'a> {
     ) -> Result<Stored, FailedStep> {
         let pins = self.pins();
         let stored = pinning::renew(&self.objects, wanted, self.url, stored, &pins, progress).await?;
+        if stored.is_homeless {
+            secret::put_host(&self.objects, wanted).await.map_err(at("secret"))?;
+        }
         let began = Instant::now();
         progress.done("secret", began, format!("{}/{}", wanted.namespace, wanted.name), Some(stored.change));
         Ok(stored)

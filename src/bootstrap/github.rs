@@ -95,6 +95,8 @@ enum Session {
 /// A repository at GitHub, and a client for it.
 pub(crate) struct GitHub {
     session: Session,
+    /// The address of the API, without a slash at its end.
+    pub api: String,
     address: String,
     bearer: Bearer,
     /// `owner/name`.
@@ -187,7 +189,8 @@ impl GitHub {
                 Session::App { app, installation: *installation, installed }
             }
         };
-        Ok(Self { session, address, bearer: Bearer::of(credentials), repository: repository.into() })
+        let (api, bearer) = (api.trim_end_matches('/').to_owned(), Bearer::of(credentials));
+        Ok(Self { session, api, address, bearer, repository: repository.into() })
     }
 
     /// A client of a GitHub that is reached through a service.
@@ -202,16 +205,16 @@ impl GitHub {
     {
         let builder = octocrab::OctocrabBuilder::new_empty().with_service(service);
         let session = Session::Token(builder.with_auth(octocrab::AuthState::None).build().unwrap());
-        let (address, bearer) = ("http://test".into(), Bearer::Person);
-        Self { session, address, bearer, repository: repository.into() }
+        let (api, address, bearer) = ("http://test".into(), "http://test".into(), Bearer::Person);
+        Self { session, api, address, bearer, repository: repository.into() }
     }
 
     /// The repository under its present name. GitHub redirects reads under an earlier name, but refuses
     /// writes.
     #[must_use]
     pub(crate) fn called(&self, full_name: &str) -> Self {
-        let (session, address) = (self.session.clone(), self.address.clone());
-        Self { session, address, bearer: self.bearer, repository: full_name.into() }
+        let (session, api, address) = (self.session.clone(), self.api.clone(), self.address.clone());
+        Self { session, api, address, bearer: self.bearer, repository: full_name.into() }
     }
 
     /// Whether the token is that of an installation whose private key is not given, such as a workflow's.

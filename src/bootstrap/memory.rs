@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use super::github::PUBLIC_API;
+use super::key_host::KeyHost;
 use super::manifests;
 use super::problem::Problem;
 use super::title::ClusterName;
@@ -16,6 +18,8 @@ pub(crate) type Flags = BTreeMap<String, String>;
 
 /// The entry of the repository's address, which is an argument and no flag.
 pub(crate) const REMOTE: &str = "remote";
+/// The flag that is remembered, but never used from memory.
+pub(crate) const API_URL: &str = "api-url";
 
 /// The flags that a cluster remembers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,6 +71,14 @@ impl RememberedFlags {
 /// The cluster's name that a source was set up with.
 pub(super) fn cluster_name(source: &Object) -> Option<ClusterName> {
     flags(source).get("cluster-name")?.parse().ok()
+}
+
+/// Where the key of a source that bootstrap set up at GitHub is registered; `None` if it was set up with an
+/// address, or by somebody else.
+pub(super) fn key_host(source: &Object) -> Option<KeyHost> {
+    let flags = flags(source);
+    let repository = flags.get(REMOTE).filter(|remote| !remote.contains("://"))?;
+    Some(KeyHost::github(flags.get(API_URL).map_or(PUBLIC_API, String::as_str), repository))
 }
 
 /// The flags that an object remembers.

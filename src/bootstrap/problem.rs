@@ -1,6 +1,9 @@
 //! The problems of a run as data: the cause in one line, the fix in another, and the class that decides the
 //! exit code.
 
+mod cure;
+
+use self::cure::{ESCALATION, FLUX_RUNS, FLUX_SHARES, cluster_fix, host_fix, is_answer, ssh_fix};
 use super::github::GitHubError;
 use super::hosts::AddressError;
 use super::key::KeyError;
@@ -135,6 +138,17 @@ pub enum Problem {
         cause: String,
         /// The command that deletes the key.
         command: String,
+    },
+    /// A key that cannot be found at GitHub, since the cluster does not say which it is, or where.
+    #[error("{0}")]
+    UnknownKey(String),
+    /// The repository was set up at another GitHub than the given one.
+    #[error("{repository} was set up with --api-url {api}")]
+    OtherApi {
+        /// `owner/name`.
+        repository: String,
+        /// The address of the API.
+        api: String,
     },
     /// The branch does not exist.
     #[error("the branch '{branch}' does not exist; {known}")]
@@ -343,6 +357,9 @@ impl Problem {
                 "remove the cause, then run the same command again: it continues where it stopped".into()
             }
             Self::Cluster { failure, .. } => return cluster_fix(failure),
+            Self::OtherApi { .. } => {
+                "pass --api-url again: the token is sent only to an address that you give".into()
+            }
             Self::Twins { one, other, .. } => format!("add --uid {one} or --uid {other}"),
             // These messages contain their cure, or no command cures them.
             Self::WorkflowToken
@@ -350,6 +367,7 @@ impl Problem {
             | Self::KeyDisabled { .. }
             | Self::KeysDisabled { .. }
             | Self::KeyStays { .. }
+            | Self::UnknownKey(_)
             | Self::Twin { .. }
             | Self::Key(_)
             | Self::Address(_)
@@ -361,13 +379,17 @@ impl Problem {
     pub fn class(&self) -> ExitClass {
         match self {
             Self::GitHub { error, .. } if error.is_usage() => ExitClass::Usage,
-            Self::Address(_) | Self::NoToken | Self::NoApp(_) | Self::Source(_) => ExitClass::Usage,
+            Self::Address(_) | Self::NoToken | Self::NoApp(_) | Self::Source(_) | Self::OtherApi { .. } => {
+                ExitClass::Usage
+            }
             Self::Host(error) => host_class(error),
             Self::GitHub { error, .. } if error.is_unreachable() => ExitClass::Unreachable,
             Self::Cluster { failure, .. } if !is_answer(failure) && failure.is_transient() => {
                 ExitClass::Unreachable
             }
-            Self::KeyStays { .. } | Self::Ssh(SshError::Unreachable { .. }) => ExitClass::Unreachable,
+            Self::KeyStays { .. } | Self::UnknownKey(_) | Self::Ssh(SshError::Unreachable { .. }) => {
+                ExitClass::Unreachable
+            }
             Self::FluxRuns(_)
             | Self::FluxShares(_)
             | Self::Secret { .. }
@@ -402,19 +424,7 @@ impl Problem {
     }
 }
 
-/// Whether the failure is an answer of the server, which then was reachable, whatever it said.
-const fn is_answer(failure: &ApiFailure) -> bool {
-    matches!(failure, ApiFailure::Answered { .. })
-}
-
-/// The cure if Flux's controllers do the same work.
-const FLUX_RUNS: &str = "scale its controllers to zero or uninstall them with `flux uninstall --keep-namespace`, then run \
-                         again; --adopt goes on beside them";
-
-/// The cure if a purge would delete objects that Flux needs.
-const FLUX_SHARES: &str = "uninstall without --purge, which leaves what Flux needs; or uninstall Flux first; --adopt takes it \
-                           from Flux";
-
+/// The class of a host's failure over https.
 const fn host_class(error: &SourceError) -> ExitClass {
     match error {
         SourceError::Connect { .. } | SourceError::Timeout { .. } => ExitClass::Unreachable,
@@ -422,75 +432,6 @@ const fn host_class(error: &SourceError) -> ExitClass {
         SourceError::InvalidUrl { .. } => ExitClass::Usage,
         _ => ExitClass::Failed,
     }
-}
-
-const fn host_fix(error: &SourceError) -> Option<&'static str> {
-    match error {
-        SourceError::Connect { .. } | SourceError::Timeout { .. } => {
-            Some("check the address, the port and the network")
-        }
-        SourceError::HostKey(_) => {
-            Some("give the certificates of the authority that vouches for it with --ca-file FILE")
-        }
-        SourceError::Rejected(_) => Some("check what is signed in with, and that it may read the repository"),
-        _ => None,
-    }
-}
-
-const fn ssh_fix(error: &SshError) -> &'static str {
-    match error {
-        SshError::HostKey(_) => {
-            "compare with the keys that the server's owner publishes, then accept one with \
-             --accept-host-key FINGERPRINT"
-        }
-        SshError::Identity { .. } => {
-            "put the password of the key into 'password' of the Secret, or name another with --secret-name"
-        }
-        SshError::Repository { .. } => "check the path of the address, and what the key may read",
-        SshError::Unreachable { .. } => "check the address, the port and the network",
-        SshError::Denied { .. } => "add the public key at the server with read access",
-    }
-}
-
-/// The cure if the user may not grant the rights of a role.
-const ESCALATION: &str =
-    "run as a user with these rights, such as a cluster administrator, or with the right to 'escalate' roles";
-
-fn cluster_fix(failure: &ApiFailure) -> Option<String> {
-    if !is_answer(failure) {
-        let fix = "check the kubeconfig, the context and the network, then run again";
-        return failure.is_transient().then(|| fix.into());
-    }
-    let ApiFailure::Answered { code: code @ (403 | 409 | 429 | 500..), message, .. } = failure else {
-        return None;
-    };
-    Some(match (code, webhook(message)) {
-        // The API server's message if a role or a binding contains rights that the user does not have.
-        (403, _) if message.contains("is attempting to grant RBAC permissions not currently held") => {
-            ESCALATION.into()
-        }
-        (403, _) => {
-            "a policy of the cluster forbids it: change the policy, or have it leave out the agent's namespace, then run \
-             again"
-                .into()
-        }
-        (500.., Some(name)) => format!(
-            "bring up the server behind the webhook {name}, or remove its configuration (kubectl get \
-             validatingwebhookconfigurations,mutatingwebhookconfigurations), then run again"
-        ),
-        (500.., None) => {
-            "look at the API server (kubectl get --raw '/readyz?verbose'), then run again: it answers, with an error of \
-             its own"
-                .into()
-        }
-        _ => "run again".into(),
-    })
-}
-
-/// The webhook that an API server could not call, as the server names it.
-fn webhook(message: &str) -> Option<&str> {
-    let (_, rest) = message.split_once("failed calling webhook \"")?;
-    rest.split_once('"').map(|(name, _)| name)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use serde_json::json;
 use super::deploy_key::{KeyIdentity, admitted, register};
 use super::github::{DeployKey, GitHub};
 use super::hosts::SshUrl;
+use super::key_host::deletion;
 use super::made::Made;
 use super::preflight;
 use super::problem::{FailedStep, Problem};
@@ -113,7 +114,8 @@ impl Rotation<'_> {
         Ok((next, registered))
     }
 
-    /// Whether a next Secret that cannot be used may be written anew: a rotation made it, and nothing reads it.
+    /// Whether a next Secret that cannot be used may be written anew: a rotation made it, and nothing reads
+    /// it.
     async fn may_replace(&self, next: &SecretPlan<'_>, problem: &Problem) -> Result<bool, FailedStep> {
         let is_damaged = matches!(problem, Problem::Secret { .. } | Problem::Key(_));
         Ok(is_damaged && self.secret(next).await?.is_some_and(|live| put::is_ours(&live)))
@@ -208,7 +210,7 @@ impl Rotation<'_> {
 }
 
 /// Deletes a key at GitHub that was created for this cluster. Returns the change.
-async fn forgotten(
+pub(super) async fn forgotten(
     github: &GitHub,
     old: &str,
     identity: &KeyIdentity,
@@ -220,8 +222,10 @@ async fn forgotten(
         // Somebody else who registered it may have given it to others too.
         if Title::parse(&key.title).is_none_or(|title| !identity.is_of(&title)) {
             let (title, print) = (&key.title, key.fingerprint());
+            let command = deletion(&github.api, &github.repository, &print);
             let note = format!(
-                "the deploy key \"{title}\" ({print}) was not made for this cluster alone, and stays"
+                "the deploy key \"{title}\" ({print}) was not made for this cluster alone, and stays; once nobody uses it, \
+                 delete it with {command}"
             );
             progress.tell(ProgressEvent::Note(note));
             continue;

@@ -4,13 +4,16 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
+use ssh_key::PublicKey;
 use zeroize::Zeroizing;
 
 use super::hosts::SshUrl;
 use super::key::{Algorithm, KeyPair, comment_of};
+use super::key_host::KeyHost;
 use super::problem::Problem;
 use super::put::{self, PutOutcome};
 use crate::cluster::objects::Objects;
+use lockgate_base::keys;
 use lockgate_base::model::{Object, Secret};
 use lockgate_core::pipeline::ports::ApiFailure;
 use lockgate_git::SourceError;
@@ -31,6 +34,8 @@ pub(crate) struct SecretPlan<'w> {
     pub given: Option<&'w KeyPair>,
     /// Whether to replace an existing Secret.
     pub replace: bool,
+    /// Where the key is registered, for the Secret to remember.
+    pub host: &'w KeyHost,
 }
 
 /// The key in the Secret.
@@ -42,6 +47,8 @@ pub(crate) struct Stored {
     pub credentials: SshCredentials,
     /// The lines of `known_hosts`.
     pub known_hosts: Vec<String>,
+    /// Whether the Secret is bootstrap's own, and has to be told where its key is registered.
+    pub is_homeless: bool,
     /// The change that was made.
     pub change: PutOutcome,
 }
@@ -88,12 +95,25 @@ pub(super) async fn overwrite(objects: &Objects, wanted: &Object) -> Result<PutO
     let data = live.as_ref().and_then(|live| live.pointer("/data")).and_then(Value::as_object);
     let is_other =
         |key: &&String| wanted.pointer("/data").is_none_or(|data| data.get(key.as_str()).is_none());
+    if live.as_ref().is_some_and(|live| live.annotation(keys::KEY_HOST) != wanted.annotation(keys::KEY_HOST))
+    {
+        let host = wanted.annotation(keys::KEY_HOST);
+        objects.merge(wanted, &json!({"metadata": {"annotations": {keys::KEY_HOST: host}}})).await?;
+    }
     let others: Map<String, Value> =
         data.into_iter().flat_map(Map::keys).filter(is_other).map(|key| (key.clone(), Value::Null)).collect();
     if !others.is_empty() {
         objects.merge(wanted, &json!({ "data": others })).await?;
     }
     Ok(change)
+}
+
+/// Notes in the Secret where its key is registered.
+pub(super) async fn put_host(objects: &Objects, wanted: &SecretPlan<'_>) -> Result<(), Problem> {
+    let shell = shell(wanted)?;
+    let patch = json!({"metadata": {"annotations": {keys::KEY_HOST: wanted.host.to_string()}}});
+    let merged = objects.merge(&shell, &patch).await;
+    merged.map(drop).map_err(|failure| Problem::cluster(format!("Secret {}", name(wanted)), failure))
 }
 
 /// Replaces the lines of `known_hosts` in the Secret. Returns its new content.
@@ -144,6 +164,14 @@ pub(super) fn key(secret: &Object) -> Option<KeyPair> {
     KeyPair::existing(&identity, value(secret, "identity.pub").as_deref()).ok()
 }
 
+/// The public lines of the key in a Secret and, during a rotation, of the previous one. A private key that
+/// cannot be read may still have its public half beside it.
+pub(super) fn registered_lines(secret: &Object) -> Vec<String> {
+    let beside = || value(secret, "identity.pub").filter(|line| PublicKey::from_openssh(line.trim()).is_ok());
+    let line = key(secret).map(|key| key.public_line()).or_else(beside);
+    line.into_iter().chain(secret.annotation(keys::REPLACED_KEY).map(ToOwned::to_owned)).collect()
+}
+
 /// The title under which bootstrap has registered the key in a Secret; `None` without a key with a comment.
 pub(super) fn title(secret: &Object) -> Option<String> {
     comment_of(&value(secret, "identity.pub")?).map(ToOwned::to_owned)
@@ -171,7 +199,8 @@ fn read(live: &Object, wanted: &SecretPlan<'_>, url: &SshUrl) -> Result<Stored, 
     let key = KeyPair::existing(&credentials.identity, value(live, "identity.pub").as_deref())?;
     let known_hosts = value(live, "known_hosts").unwrap_or_default();
     let known_hosts = known_hosts.lines().map(ToOwned::to_owned).collect();
-    Ok(Stored { key, credentials, known_hosts, change: PutOutcome::Unchanged })
+    let is_homeless = put::is_ours(live) && wanted.host.is_news(KeyHost::of(live).as_ref());
+    Ok(Stored { key, credentials, known_hosts, is_homeless, change: PutOutcome::Unchanged })
 }
 
 /// The content of a Secret, as the agent reads it.
@@ -187,6 +216,7 @@ fn filled(wanted: &SecretPlan<'_>, key: &KeyPair, known_hosts: &[String]) -> Res
     let lines = known_hosts.join("\n") + "\n";
     let edited = shell(wanted)?.edit(|value| {
         value["type"] = "Opaque".into();
+        value["metadata"]["annotations"][keys::KEY_HOST] = wanted.host.to_string().into();
         value["data"] = json!({
             "identity": encode(key.identity().expose()),
             "identity.pub": encode(&format!("{}\n", key.public_line())),
@@ -226,6 +256,7 @@ mod tests {
     use super::super::hosts;
     use super::*;
 
+    const HOST: KeyHost = KeyHost::Owner { url: String::new() };
     const WANTED: SecretPlan<'static> = SecretPlan {
         namespace: "n",
         name: "s",
@@ -233,6 +264,7 @@ mod tests {
         comment: "c",
         given: None,
         replace: false,
+        host: &HOST,
     };
 
     fn url() -> SshUrl {

@@ -1,6 +1,8 @@
 //! The steps of a run, in order. Each can be repeated and does not change what exists already, so the same
 //! command completes a killed run.
 
+mod rotate;
+
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -10,8 +12,7 @@ use super::deploy_key::KeyPlan;
 use super::entry::Entry;
 use super::equipment;
 use super::github::GitHub;
-use super::hosts::{AddressError, SshUrl};
-use super::hub::Hub;
+use super::hosts::SshUrl;
 use super::login::{LoginEntry, LoginPlan};
 use super::manifests::{self, Installation, Sync};
 use super::memory::{self, Flags};
@@ -27,6 +28,8 @@ use lockgate_base::keys;
 use lockgate_base::model::{self, Object};
 use lockgate_core::api::{self, Actors, GitRepository};
 use lockgate_git::GitUrl;
+
+pub(crate) use self::rotate::{RotationPlan, rotate};
 
 /// The user's settings, except for the repository's address.
 #[derive(Debug, Clone)]
@@ -91,21 +94,6 @@ impl Way {
         })
     }
 }
-
-/// The settings of a key rotation.
-pub(crate) struct RotationPlan {
-    /// The installation; only its namespace matters.
-    pub installation: Installation,
-    /// The source; by default the only one that is read over SSH.
-    pub name: Option<String>,
-    /// The settings of the key. Its Secret is the one that the source names.
-    pub key: KeyPlan,
-    /// How long each wait may take.
-    pub timeout: Duration,
-}
-
-/// The branch of a source that names none.
-const DEFAULT_BRANCH: &str = "master";
 
 /// Installs the agent without a repository.
 pub(crate) async fn install(
@@ -304,60 +292,6 @@ impl<'s> SetUp<'s> {
         }
         if problems.is_empty() { Ok(()) } else { Err(FailedStep { step: "preflight", problems }) }
     }
-}
-
-/// Replaces the key of a source, or completes an interrupted replacement.
-pub(crate) async fn rotate(
-    target: &AdmissionTarget,
-    rotation: &RotationPlan,
-    hub: &Hub,
-    progress: &mut ProgressLog<'_>,
-) -> Result<(), FailedStep> {
-    let failed = at("rotation");
-    let source = rotated(&Objects::new(&target.client), rotation).await.map_err(&failed)?;
-    let text = |pointer: &str| source.text(pointer).unwrap_or_default();
-    let url: SshUrl = text("/spec/url").parse().map_err(|error: AddressError| failed(error.into()))?;
-    let github = hub.repository(&url).map(|repository| hub.client(&repository)).transpose();
-    let github = github.map_err(&failed)?;
-    let keys = match &github {
-        Some(github) => preflight::deploy_keys(github).await.map_err(&failed)?,
-        None => Vec::new(),
-    };
-    let host = match &github {
-        Some(github) => Host::GitHub(github, &keys),
-        None => Host::Owner { branch: source.text("/spec/ref/branch").unwrap_or(DEFAULT_BRANCH) },
-    };
-    let plan = KeyPlan {
-        secret: text("/spec/secretRef/name").into(),
-        cluster: rotation.key.cluster.clone().or_else(|| memory::cluster_name(&source)),
-        ..rotation.key.clone()
-    };
-    let (installation, timeout) = (&rotation.installation, rotation.timeout);
-    let admission = Admission::of(target, installation, &plan, timeout, (&url, host)).await?;
-    let admission = admission.called_as_before().await?;
-    let Some(existing) = admission.rehearsed().await? else {
-        return Err(failed(admission.no_key().await));
-    };
-    let admitted = admission.let_in(Some(existing), progress).await?;
-    admission.tidy(&admitted, progress).await
-}
-
-/// The source whose key is replaced: the one with this name, or the only one that is read over SSH.
-async fn rotated(objects: &Objects, plan: &RotationPlan) -> Result<Object, Problem> {
-    let (info, namespace) = (GitRepository::INFO, &plan.installation.namespace);
-    let sources = objects.list(&info.api_version(), info.id.kind, Some(namespace), "").await;
-    let mut sources = sources.map_err(|failure| Problem::cluster(info.plural, failure))?;
-    sources.retain(|source| {
-        let is_named = plan.name.as_deref().is_none_or(|name| name == source.name());
-        let is_ssh = source.text("/spec/url").is_some_and(|url| url.starts_with("ssh://"));
-        is_named && is_ssh && source.text("/spec/secretRef/name").is_some()
-    });
-    if sources.len() > 1 {
-        let names: Vec<&str> = sources.iter().map(Object::name).collect();
-        return Err(Problem::Source(format!("{namespace} has several sources: {}", names.join(", "))));
-    }
-    let name = plan.name.as_ref().map_or_else(String::new, |name| format!("/{name}"));
-    sources.pop().ok_or_else(|| Problem::NoSource(format!("{namespace}{name}")))
 }
 
 fn describe(plan: &Plan, repository: &RepositoryFacts) -> String {

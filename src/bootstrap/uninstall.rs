@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use self::registered::Registered;
+use self::registered::{Registered, unreadable};
+use super::deploy_key::KeyIdentity;
 use super::hub::Hub;
 use super::manifests::{self, Installation};
 use super::pod;
@@ -21,12 +22,13 @@ use super::problem::{FailedStep, Problem};
 use super::progress::{ProgressEvent, ProgressLog, at};
 use super::put::{self, PutOutcome};
 use super::secret;
+use super::title::Title;
 use super::wait::{Patience, Wait};
 use crate::cluster::flux::{self, FluxController};
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model::Object;
-use lockgate_core::api::{self, Actors, KindInfo, Kustomization};
+use lockgate_core::api::{self, Actors, GitRepository, KindInfo, Kustomization};
 use lockgate_core::pipeline::ports::ApiFailure;
 
 /// Selects the objects that bootstrap has created.
@@ -57,6 +59,8 @@ pub(crate) async fn uninstall(
     if let Some(problem) = preflight::elsewhere(objects, &removal.namespace).await {
         return Err(at("preflight")(problem));
     }
+    let secrets = secrets(objects, removal).await?;
+    let keys = registered(objects, removal, &secrets).await?;
     let controllers = if removal.adopt { Vec::new() } else { controllers(objects).await? };
     if let Some(rivals) = FluxController::rivals(&controllers) {
         if removal.purge {
@@ -65,8 +69,11 @@ pub(crate) async fn uninstall(
         remove_agent(objects, removal, progress).await?;
         let note = format!("Kustomizations, sources and their kinds are left to Flux: {rivals}");
         progress.tell(ProgressEvent::Note(note));
+        // Flux reads with the same keys.
+        progress.tell_all(keys.iter().map(|key| ProgressEvent::Note(key.to_string())));
         return Ok(());
     }
+    let is_bare = removal.hub.is_some() && secrets.is_empty() && !has_namespace(objects, removal).await?;
     let began = Instant::now();
     let kustomizations = all(Kustomization::INFO, objects).await?;
     if removal.purge {
@@ -80,7 +87,44 @@ pub(crate) async fn uninstall(
     }
     remove_agent(objects, removal, progress).await?;
     let running: Vec<_> = controllers.into_iter().filter(FluxController::runs).collect();
-    remove_kinds(objects, removal, &FluxController::actors(&running), progress).await
+    remove_kinds(objects, removal, &FluxController::actors(&running), (&secrets, &keys), progress).await?;
+    if is_bare && progress.changed > PutOutcome::Unchanged {
+        return Err(at("deploy key")(
+            gone_with_its_namespace(objects, removal).await.map_err(at("deploy key"))?,
+        ));
+    }
+    Ok(())
+}
+
+/// The keys of the Secrets. Before anything is removed, each has to be registered at the GitHub that is
+/// given.
+async fn registered(
+    objects: &Objects,
+    removal: &Removal,
+    secrets: &[Object],
+) -> Result<Vec<Registered>, FailedStep> {
+    let sources = all(GitRepository::INFO, objects).await?;
+    let keys = Registered::all(secrets, &sources, removal.hub.as_ref());
+    let apis = removal.hub.iter().flat_map(|hub| keys.iter().flat_map(|key| key.check_api(&hub.api)));
+    let problems: Vec<Problem> = apis.collect();
+    if problems.is_empty() { Ok(keys) } else { Err(FailedStep { step: "preflight", problems }) }
+}
+
+async fn has_namespace(objects: &Objects, removal: &Removal) -> Result<bool, FailedStep> {
+    let namespace = shell("v1", "Namespace", "", &removal.namespace).map_err(at("preflight"))?;
+    let live = objects.get(&namespace).await;
+    let live =
+        live.map_err(|failure| at("preflight")(Problem::cluster(namespace.id().subject(), failure)))?;
+    Ok(live.is_some())
+}
+
+/// The problem of a key whose Secret was deleted together with its namespace.
+async fn gone_with_its_namespace(objects: &Objects, removal: &Removal) -> Result<Problem, Problem> {
+    let title = Title::new("NAME", Some(&KeyIdentity::of(objects).await?.uid), &removal.namespace, None);
+    Ok(Problem::UnknownKey(format!(
+        "the Secret was gone together with the namespace {}, so nothing says which deploy key was this cluster's; one          that is left is called \"{title}\": run lockgate keys list OWNER/REPO",
+        removal.namespace
+    )))
 }
 
 /// Flux's controllers, including those without replicas.
@@ -203,6 +247,7 @@ async fn remove_kinds(
     objects: &Objects,
     removal: &Removal,
     actors: &Actors,
+    (secrets, keys): (&[Object], &[Registered]),
     progress: &mut ProgressLog<'_>,
 ) -> Result<(), FailedStep> {
     let began = Instant::now();
@@ -217,9 +262,9 @@ async fn remove_kinds(
     for info in api::acted_on() {
         acted_on.extend(all(info, objects).await?);
     }
-    let secrets = secrets(objects, removal).await?;
-    // The sources say where a key is registered, so they stay for the next run if a key does.
-    forget_keys(&secrets, &acted_on, removal, progress).await?;
+    // The sources may be all that says where a key is registered, so they stay for the next run if a key
+    // does.
+    forget_keys(objects, removal, (secrets, keys), progress).await?;
     let mut held = Vec::new();
     for object in &acted_on {
         let others = finalizers_of_others(object);
@@ -248,7 +293,7 @@ async fn remove_kinds(
         progress.tell(ProgressEvent::Note(note));
     }
     if removal.purge {
-        remove_secrets(objects, removal, &secrets, progress).await?;
+        remove_secrets(objects, removal, secrets, progress).await?;
     } else {
         let note = format!("the workloads, the namespace {} and its Secrets stay", removal.namespace);
         progress.tell(ProgressEvent::Note(note));
@@ -258,17 +303,19 @@ async fn remove_kinds(
 
 /// Deletes the deploy keys of the Secrets at their hosts, or says that they stay there.
 async fn forget_keys(
-    secrets: &[Object],
-    sources: &[Object],
+    objects: &Objects,
     removal: &Removal,
+    (secrets, keys): (&[Object], &[Registered]),
     progress: &mut ProgressLog<'_>,
 ) -> Result<(), FailedStep> {
-    let mut problems = Vec::new();
-    for key in secrets.iter().filter_map(|secret| Registered::of(secret, sources)) {
-        match &removal.hub {
-            Some(hub) => problems.extend(key.delete(hub, progress).await),
-            None => progress.tell(ProgressEvent::Note(key.to_string())),
-        }
+    let Some(hub) = &removal.hub else {
+        progress.tell_all(keys.iter().map(|key| ProgressEvent::Note(key.to_string())));
+        return Ok(());
+    };
+    let identity = KeyIdentity::of(objects).await.map_err(at("deploy key"))?;
+    let mut problems = unreadable(secrets);
+    for key in keys {
+        problems.extend(key.delete(hub, &identity, progress).await);
     }
     if problems.is_empty() { Ok(()) } else { Err(FailedStep { step: "deploy key", problems }) }
 }

@@ -19,8 +19,8 @@ use crate::bootstrap::github::{GithubCredentials, PUBLIC_API, web_address};
 use crate::bootstrap::hosts::{AddressError, SshUrl};
 use crate::bootstrap::login::{LoginPlan, SignIn};
 use crate::bootstrap::manifests::{self, Sync};
-use crate::bootstrap::memory::{Flags, REMOTE, RememberedFlags};
-use crate::bootstrap::problem::FailedStep;
+use crate::bootstrap::memory::{API_URL, Flags, REMOTE, RememberedFlags};
+use crate::bootstrap::problem::{FailedStep, Problem};
 use crate::bootstrap::progress::{ProgressEvent, ProgressLog, at};
 use crate::bootstrap::steps::{self, Plan, Way};
 use crate::cluster::objects::Objects;
@@ -167,9 +167,6 @@ struct CommonArguments {
     output: ProgressFormat,
 }
 
-/// The flag that is remembered, but never used from memory.
-const API_URL: &str = "api-url";
-
 /// The flags of a source that are remembered, in addition to its repository.
 const SOURCE: [&str; 13] = [
     API_URL,
@@ -222,11 +219,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, CommandError> 
         (Remote::Github(arguments), Some((api, signed_in))) => {
             // A user who may write to the cluster must not decide where the token is sent.
             if let Some(before) = remembered_api.filter(|before| *before != api && api == PUBLIC_API) {
-                let message = format!("{remote} was set up with --api-url {before}");
-                return Err(CommandError::usage(message).hint(
-                    "pass --api-url again: the token is sent only to an \
-                        address that you give",
-                ));
+                let problem = Problem::OtherApi { repository: remote, api: before };
+                let fix = problem.fix().unwrap_or_default();
+                return Err(CommandError::usage(problem.to_string()).hint(fix));
             }
             at_github(arguments, (&target, &remote), signed_in, (flags, told)).await
         }

@@ -209,6 +209,16 @@ async fn a_removal_deletes_the_key_with_a_token_and_says_how_without() {
     assert!(site.hub.keys().is_empty());
     let run = done(with_token(&[&flags[..], &["--purge"]].concat())).await;
     assert!(site.hub.keys().is_empty() && site.secrets().await.is_empty(), "{}", run.stderr);
+
+    // Where no source tells where the key is, its Secret remembers.
+    assert!(killed_at(site.bootstrap(&NAMED), "✔ deploy key ").await);
+    assert_eq!(site.hub.keys().len(), 1);
+    let run = ended(with_token(&["uninstall", "--delete-key", "--purge"])).await;
+    let told = format!("barolab/foobar-infra was set up with --api-url {api}");
+    assert!(run.code == 2 && run.stderr.contains(&told), "{}", run.stderr);
+    assert_eq!((site.hub.keys().len(), site.secrets().await.len()), (1, 1));
+    let run = done(with_token(&[&flags[..], &["--purge"]].concat())).await;
+    assert!(site.hub.keys().is_empty() && site.secrets().await.is_empty(), "{}", run.stderr);
 }
 
 /// Each mistake is reported before any change, in these words and with this code.

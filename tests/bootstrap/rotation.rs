@@ -46,6 +46,11 @@ async fn a_key_is_replaced_and_a_run_that_was_killed_is_finished() {
     let (_, agent) = site.with_agent(site.bootstrap(&["--cluster-name", "eu-west9"]), &[]).await;
     let first = in_use(&site).await;
     let title = site.hub.keys()[0].title.clone();
+    let mut elsewhere = site.lockgate(&["rotate-key"]);
+    elsewhere.env("GITHUB_TOKEN", TOKEN);
+    let run = ended(elsewhere).await;
+    let told = format!("was set up with --api-url {}", site.hub.url());
+    assert!(run.code == 2 && run.stderr.contains(&told), "{}", run.stderr);
     let run = done(rotate(&site)).await;
     assert!(run.stderr.contains("the old key is deleted at GitHub"), "{}", run.stderr);
     is_finished(&site).await;

@@ -31,6 +31,8 @@ pub const PRUNE_ALL: &str = "lockgate.dev/prune-all";
 pub const DRIFT: &str = "lockgate.dev/drift";
 /// On the Secret with the deploy key: the public line of the previous key, during a rotation.
 pub const REPLACED_KEY: &str = "lockgate.dev/replaced-key";
+/// On the Secret with the deploy key: the address of the repository where the key is registered.
+pub const KEY_HOST: &str = "lockgate.dev/key-host";
 /// On the agent's Deployment and on a source: the flags of bootstrap as JSON.
 pub const FLAGS: &str = "lockgate.dev/flags";
 /// Flux's finalizer, kept so that either agent can take over from the other.
