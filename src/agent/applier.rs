@@ -124,5 +124,5 @@ fn log<S: Face<Ending = E>, E: Ending, M>(
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let (name, namespace, reconcile) = (&order.key.name, &order.key.namespace, order.run);
     let (kind, revision) = (order.key.kind.kind, built.revision.as_deref());
-    log!(notices, kind, name, namespace, revision, reconcile, took_ms, outcome, reason, "{message}");
+    log!(ready, notices, kind, name, namespace, revision, reconcile, took_ms, outcome, reason, "{message}");
 }

@@ -313,5 +313,5 @@ fn log(key: &Ref, said: &Said<SourceStatus>) {
     let message = ready.map_or("", |ready| ready.message.as_str());
     let revision = status.artifact.as_ref().map(|artifact| artifact.revision.as_str());
     let (kind, name, namespace) = (key.kind.kind, &key.name, &key.namespace);
-    log!(said.notices, kind, name, namespace, revision, reason, "{message}");
+    log!(ready, said.notices, kind, name, namespace, revision, reason, "{message}");
 }

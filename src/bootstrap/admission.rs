@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::deploy_key::{KeyIdentity, KeyPlan, admitted, register};
+use super::deploy_key::{KeyIdentity, KeyPlan, admitted, other_name, register};
 use super::entry::Entry;
 use super::github::{DeployKey, GitHub};
 use super::hosts::SshUrl;
@@ -74,14 +74,26 @@ impl<'a> Admission<'a> {
         Ok(Self { objects, installation, plan, timeout, url, host, identity, title, comment })
     }
 
-    /// Keeps the cluster name under which the key in the Secret was registered, if the user gives none.
+    /// Gives the next key the name and the expiry of the key in the Secret, unless the user says otherwise.
+    /// GitHub's title counts first, since the comment in the Secret may have been lost.
     pub(crate) async fn called_as_before(mut self) -> Result<Self, FailedStep> {
         let shell = secret::shell(&self.wanted()).map_err(at("secret"))?;
         let live = self.objects.get(&shell).await;
         let live = live.map_err(|failure| at("secret")(Problem::cluster(shell.id().subject(), failure)))?;
-        let title = live.as_ref().and_then(secret::title).and_then(|title| Title::parse(&title));
-        if let (None, Some(before)) = (&self.plan.cluster, title) {
-            self.title.cluster = before.cluster;
+        let line = live.as_ref().and_then(secret::key).map(|key| key.public_line());
+        let registered = match self.host {
+            Host::GitHub(_, keys) => {
+                line.and_then(|line| keys.iter().find(|key| key.is_same(&line))).map(|key| key.title.clone())
+            }
+            Host::Owner { .. } => None,
+        };
+        let stored = live.as_ref().and_then(secret::title);
+        let before = [registered, stored].into_iter().flatten().find_map(|title| Title::parse(&title));
+        if let Some(before) = before {
+            if self.plan.cluster.is_none() {
+                self.title.cluster = before.cluster;
+            }
+            self.title.until = self.title.until.or(before.until);
             self.comment = self.title.to_string();
         }
         Ok(self)
@@ -95,6 +107,15 @@ impl<'a> Admission<'a> {
             comment: &self.comment,
             given: self.plan.given.as_ref(),
             replace: self.plan.replace,
+        }
+    }
+
+    /// Why there is no key in the Secret that could be replaced.
+    pub(crate) async fn no_key(&self) -> Problem {
+        let wanted = self.wanted();
+        match secret::existing(&self.objects, &wanted, self.url).await {
+            Err(problem) => problem,
+            Ok(_) => Problem::NoKey(format!("{}/{}", wanted.namespace, wanted.name)),
         }
     }
 
@@ -232,7 +253,12 @@ impl Entry for Admission<'_> {
         let registered = match self.host {
             Host::GitHub(github, keys) => {
                 match register(github, keys, &self.title, stored.key.public(), progress).await {
-                    Ok(registered) => Some(registered),
+                    Ok(registered) => {
+                        if self.plan.cluster.is_some() {
+                            progress.tell_all(other_name(&registered, &self.title));
+                        }
+                        Some(registered)
+                    }
                     Err(failure) => return Err(made.taken_back(&self.objects, failure, progress).await),
                 }
             }

@@ -122,6 +122,17 @@ pub(crate) async fn register(
     Ok(registered)
 }
 
+/// The message about a key that is registered under another cluster's name than the wanted one.
+pub(super) fn other_name(registered: &DeployKey, title: &Title) -> Option<ProgressEvent> {
+    let is_other = Title::parse(&registered.title).is_none_or(|known| known.cluster != title.cluster);
+    let text = format!(
+        "the deploy key keeps the title \"{}\", since GitHub renames none; lockgate rotate-key replaces it by one that is \
+         named after {}",
+        registered.title, title.cluster
+    );
+    is_other.then_some(ProgressEvent::Note(text))
+}
+
 /// Shows the public key, and waits until the host accepts it.
 pub(crate) async fn admitted(
     url: &SshUrl,

@@ -31,8 +31,10 @@ use self::error::INSTALLATION_ROUTE;
 pub(crate) const PUBLIC_API: &str = "https://api.github.com";
 /// The most files of a folder that are read.
 const FILE_LIMIT: usize = 30;
-/// The time limit for a connection, and for an answer.
+/// The time limit for a connection, and for the next part of an answer.
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+/// The time limit for a whole answer, with all retries.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(45);
 
 /// The credentials for GitHub.
 #[derive(Debug, Clone)]
@@ -329,7 +331,22 @@ impl GitHub {
         self.exchange(self.client().await?, method, route, body).await
     }
 
+    /// One question and its whole answer, within [`PATIENCE`].
     async fn exchange(
+        &self,
+        client: &Octocrab,
+        method: Method,
+        route: &str,
+        body: Option<&Value>,
+    ) -> Result<(HeaderMap, Vec<u8>), GitHubError> {
+        let answer = tokio::time::timeout(PATIENCE, self.answer(client, method, route, body)).await;
+        answer.unwrap_or_else(|_| {
+            let message = format!("no whole answer came within {} s", PATIENCE.as_secs());
+            Err(GitHubError::Unreachable { address: self.address.clone(), message })
+        })
+    }
+
+    async fn answer(
         &self,
         client: &Octocrab,
         method: Method,

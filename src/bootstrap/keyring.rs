@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ssh_key::PublicKey;
 
-use super::deploy_key::{KeyIdentity, KeyPlan, register};
+use super::deploy_key::{KeyIdentity, KeyPlan, other_name, register};
 use super::github::{DeployKey, GitHub};
 use super::hosts;
 use super::leftovers::{self, Age, ClusterIdentity, Kept, KeyFate};
@@ -274,5 +274,7 @@ pub(crate) async fn create(
         progress.tell(ProgressEvent::Note(note));
         return Ok(());
     }
-    register(github, &keys, title, key, progress).await.map(drop)
+    let registered = register(github, &keys, title, key, progress).await?;
+    progress.tell_all(other_name(&registered, title));
+    Ok(())
 }

@@ -101,8 +101,10 @@ fn fate(
         return KeyFate::Stays(Kept::OtherNamespace);
     }
     // A key with this cluster's uid was made by it, or by one that was restored from its etcd.
-    let by_another = !cluster.uid.starts_with(&title.uid);
-    let since = if by_another { Some(cluster.created) } else { in_use.map(|key| key.created_at) };
+    let is_ours = cluster.uid.starts_with(&title.uid);
+    // A key that was made before its cluster may have been used by this one.
+    let by_another = !is_ours && !title.is_early();
+    let since = if is_ours { in_use.map(|key| key.created_at) } else { Some(cluster.created) };
     match (since, key.last_used) {
         (Some(since), _) if key.created_at >= since => KeyFate::Stays(Kept::Younger),
         (None, _) => KeyFate::Stays(Kept::Younger),

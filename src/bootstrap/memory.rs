@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::manifests;
 use super::problem::Problem;
+use super::title::ClusterName;
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model::Object;
@@ -61,6 +62,11 @@ impl RememberedFlags {
         }
         Ok(Self { namespace: Some(namespace), ..memory })
     }
+}
+
+/// The cluster's name that a source was set up with.
+pub(super) fn cluster_name(source: &Object) -> Option<ClusterName> {
+    flags(source).get("cluster-name")?.parse().ok()
 }
 
 /// The flags that an object remembers.

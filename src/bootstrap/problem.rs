@@ -326,7 +326,7 @@ impl Problem {
             Self::FluxRuns(_) => FLUX_RUNS.into(),
             Self::FluxShares(_) => FLUX_SHARES.into(),
             Self::Secret { .. } => {
-                "name another with --secret-name, or replace it with --replace-secret".into()
+                "run lockgate bootstrap with --secret-name for another Secret, or with --replace-secret to replace this one".into()
             }
             Self::Login { .. } => {
                 "create it with --image-pull-secret NAME=FILE, from a file such as ~/.docker/config.json".into()

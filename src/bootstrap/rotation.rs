@@ -20,7 +20,7 @@ use super::made::Made;
 use super::preflight;
 use super::problem::{FailedStep, Problem};
 use super::progress::{ProgressEvent, ProgressLog, at};
-use super::put::PutOutcome;
+use super::put::{self, PutOutcome};
 use super::secret::{self, SecretPlan, Stored};
 use super::title::Title;
 use super::wait::{self, Patience};
@@ -77,14 +77,13 @@ impl Rotation<'_> {
         let name = next_name(self.wanted.name);
         let wanted = SecretPlan { name: &name, replace: false, ..*self.wanted };
         let began = Instant::now();
-        let existing = secret::existing(self.objects, &wanted, self.url).await.map_err(at(STEP))?;
         let is_wanted = |next: &Stored| wanted.given.is_none_or(|given| given.is_same(&next.key));
-        let is_other = existing.as_ref().is_some_and(|next| !is_wanted(next));
-        let next = match existing {
-            Some(next) if !is_other => next,
-            _ => {
-                // An interrupted run has left its new key.
-                let wanted = SecretPlan { replace: is_other, ..wanted.clone() };
+        let next = match secret::existing(self.objects, &wanted, self.url).await {
+            // An interrupted run has left its new key.
+            Ok(Some(next)) if is_wanted(&next) => next,
+            Err(problem) if !self.may_replace(&wanted, &problem).await? => return Err(at(STEP)(problem)),
+            existing => {
+                let wanted = SecretPlan { replace: !matches!(existing, Ok(None)), ..wanted.clone() };
                 let made = secret::make(self.objects, &wanted, &current.known_hosts, self.url).await;
                 made.map_err(at(STEP))?
             }
@@ -112,6 +111,12 @@ impl Rotation<'_> {
         let detail = format!("{} replaces {}", next.key.summary(), current.key.summary());
         progress.done(STEP, began, detail, Some(PutOutcome::Configured));
         Ok((next, registered))
+    }
+
+    /// Whether an unusable next Secret may be overwritten: a rotation created it, and nothing reads it.
+    async fn may_replace(&self, next: &SecretPlan<'_>, problem: &Problem) -> Result<bool, FailedStep> {
+        let is_damaged = matches!(problem, Problem::Secret { .. } | Problem::Key(_));
+        Ok(is_damaged && self.secret(next).await?.is_some_and(|live| put::is_ours(&live)))
     }
 
     /// Puts the content of the next Secret into the Secret, and records the previous key.

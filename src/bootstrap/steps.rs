@@ -327,13 +327,16 @@ pub(crate) async fn rotate(
         Some(github) => Host::GitHub(github, &keys),
         None => Host::Owner { branch: source.text("/spec/ref/branch").unwrap_or(DEFAULT_BRANCH) },
     };
-    let plan = KeyPlan { secret: text("/spec/secretRef/name").into(), ..rotation.key.clone() };
+    let plan = KeyPlan {
+        secret: text("/spec/secretRef/name").into(),
+        cluster: rotation.key.cluster.clone().or_else(|| memory::cluster_name(&source)),
+        ..rotation.key.clone()
+    };
     let (installation, timeout) = (&rotation.installation, rotation.timeout);
     let admission = Admission::of(target, installation, &plan, timeout, (&url, host)).await?;
     let admission = admission.called_as_before().await?;
     let Some(existing) = admission.rehearsed().await? else {
-        let name = format!("{}/{}", installation.namespace, plan.secret);
-        return Err(failed(Problem::NoKey(name)));
+        return Err(failed(admission.no_key().await));
     };
     let admitted = admission.let_in(Some(existing), progress).await?;
     admission.tidy(&admitted, progress).await

@@ -87,6 +87,11 @@ impl Title {
         })
     }
 
+    /// Whether the key was made before its cluster, whose uid was not known yet.
+    pub(super) fn is_early(&self) -> bool {
+        self.uid.bytes().all(|digit| digit == b'0')
+    }
+
     /// Whether the key belongs to a cluster with this name.
     pub(crate) fn is_of(&self, name: &ClusterName) -> bool {
         self.cluster == name.0

@@ -218,6 +218,8 @@ async fn remove_kinds(
         acted_on.extend(all(info, objects).await?);
     }
     let secrets = secrets(objects, removal).await?;
+    // The sources say where a key is registered, so they stay for the next run if a key does.
+    forget_keys(&secrets, &acted_on, removal, progress).await?;
     let mut held = Vec::new();
     for object in &acted_on {
         let others = finalizers_of_others(object);
@@ -245,20 +247,28 @@ async fn remove_kinds(
         let note = format!("definitions of kinds that lockgate does not reconcile stay: {}", left.join(", "));
         progress.tell(ProgressEvent::Note(note));
     }
-    // Before the Secrets are deleted: nothing else knows these keys.
-    let keys = secrets.iter().filter_map(|secret| Registered::of(secret, &acted_on));
-    let mut problems = Vec::new();
-    for key in keys {
-        match &removal.hub {
-            Some(hub) => problems.extend(key.delete(hub, progress).await),
-            None => progress.tell(ProgressEvent::Note(key.to_string())),
-        }
-    }
     if removal.purge {
         remove_secrets(objects, removal, &secrets, progress).await?;
     } else {
         let note = format!("the workloads, the namespace {} and its Secrets stay", removal.namespace);
         progress.tell(ProgressEvent::Note(note));
+    }
+    Ok(())
+}
+
+/// Deletes the deploy keys of the Secrets at their hosts, or reports that they stay there.
+async fn forget_keys(
+    secrets: &[Object],
+    sources: &[Object],
+    removal: &Removal,
+    progress: &mut ProgressLog<'_>,
+) -> Result<(), FailedStep> {
+    let mut problems = Vec::new();
+    for key in secrets.iter().filter_map(|secret| Registered::of(secret, sources)) {
+        match &removal.hub {
+            Some(hub) => problems.extend(key.delete(hub, progress).await),
+            None => progress.tell(ProgressEvent::Note(key.to_string())),
+        }
     }
     if problems.is_empty() { Ok(()) } else { Err(FailedStep { step: "deploy key", problems }) }
 }

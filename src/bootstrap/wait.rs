@@ -12,6 +12,7 @@ use super::progress::{ProgressEvent, ProgressLog, at};
 use super::put::{self, PutOutcome};
 use super::ssh::SshError;
 use crate::cluster::objects::Objects;
+use lockgate_base::keys;
 use lockgate_base::model::{Object, ObjectId, Ref};
 use lockgate_core::api::Kustomization;
 use lockgate_core::overview::{Overview, Row, State};
@@ -237,8 +238,13 @@ pub(crate) async fn refetched(
     patience: &Patience,
     progress: &mut ProgressLog<'_>,
 ) -> Result<String, Problem> {
-    let is_handled = |live: &Object| live.text(HANDLED) == Some(token);
-    fetched_as(objects, source, is_handled, patience, progress).await
+    fetched_as(objects, source, |live| has_handled(live, token), patience, progress).await
+}
+
+/// Whether an object has handled the request with a token, or a later one of another run.
+fn has_handled(live: &Object, token: &str) -> bool {
+    let handled = live.text(HANDLED);
+    handled == Some(token) || (handled.is_some() && handled == live.annotation(keys::REQUESTED_AT))
 }
 
 /// Waits until the source has fetched and `is_meant` accepts its status. Returns the revision.
@@ -318,9 +324,10 @@ pub(crate) async fn synced(
         };
         let is_root = |object: &&Object| object.id() == root.id();
         let is_behind = |live: &Object| {
-            live.text(HANDLED) != token && live.pointer("/spec/suspend") != Some(&Value::Bool(true))
+            token.is_some_and(|token| !has_handled(live, token))
+                && live.pointer("/spec/suspend") != Some(&Value::Bool(true))
         };
-        if token.is_some() && all.iter().find(is_root).is_some_and(is_behind) && !patience.is_over() {
+        if all.iter().find(is_root).is_some_and(is_behind) && !patience.is_over() {
             wait.on("for the agent to reconcile again".into()).await;
             continue;
         }

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use ssh_key::PublicKey;
 
-use super::output::{self, CommandError};
+use super::output::{self, CommandError, printable};
 use super::progress::{Printer, ProgressFormat};
 use super::shared::{days, key_pair};
 use super::table::{TableForm, age, plain, trimmed};
@@ -267,7 +267,7 @@ fn table(listed: &[ListedKeys], wide: bool) -> String {
         let of = |field: fn(&Title) -> &str| title.as_ref().map_or("-", field).to_owned();
         let mode = if key.read_only { "read-only" } else { "READ-WRITE" };
         let mut row = vec![
-            of(|title| &title.cluster),
+            printable(&of(|title| &title.cluster)),
             of(|title| &title.uid),
             of(|title| &title.namespace),
             key.fingerprint(),
@@ -277,7 +277,7 @@ fn table(listed: &[ListedKeys], wide: bool) -> String {
             title.as_ref().and_then(|title| title.until).map_or_else(|| "-".into(), |at| at.to_string()),
         ];
         if wide {
-            row.extend([key.id.to_string(), key.title.clone()]);
+            row.extend([key.id.to_string(), printable(&key.title)]);
         }
         table.add_row(row);
     }

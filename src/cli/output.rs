@@ -23,6 +23,17 @@ pub(super) fn write_documents(documents: impl Iterator<Item = String>) -> Result
     stdout.flush().map_err(CommandError::from)
 }
 
+/// A line that is safe for a terminal: without control characters, which could draw over other lines.
+pub(super) fn printable(line: &str) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_unicode().collect::<String>() } else { c.to_string() };
+    line.chars().map(shown).collect()
+}
+
+/// Text of several lines that is safe for a terminal.
+pub(super) fn printable_lines(text: &str) -> String {
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
+}
+
 /// Whether a stream shows colours: if it is a terminal, and the user has not disabled them (no-color.org).
 pub(super) fn has_colour(is_terminal: bool) -> bool {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -105,10 +116,10 @@ impl CommandError {
     pub(super) fn report(&self) -> ExitCode {
         let mut stderr = io::stderr().lock();
         for message in &self.messages {
-            let _ = writeln!(stderr, "✗ {message}");
+            let _ = writeln!(stderr, "✗ {}", printable_lines(message));
         }
         for hint in &self.hints {
-            let _ = writeln!(stderr, "  fix: {hint}");
+            let _ = writeln!(stderr, "  fix: {}", printable_lines(hint));
         }
         ExitCode::from(self.code)
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use super::output::{self, CommandError};
+use super::output::{self, CommandError, printable, printable_lines};
 use crate::bootstrap::problem::{FailedStep, Problem};
 use crate::bootstrap::progress::ProgressEvent;
 use crate::bootstrap::put::PutOutcome;
@@ -111,6 +111,7 @@ impl Printer {
         match event {
             ProgressEvent::Step { name, detail, change, took } => {
                 let change = change.map(|change| format!("  ({change})")).unwrap_or_default();
+                let detail = printable(detail);
                 let text = format!("{} {name:NAME_WIDTH$} {detail}{change}", self.glyph("ready"));
                 self.line(&with_time(&text, *took, output::width()), false);
             }
@@ -124,7 +125,7 @@ impl Printer {
                 let text = format!(
                     "{glyph} {name:NAME_WIDTH$} waiting {}: {}",
                     in_seconds(*since),
-                    first_line(detail)
+                    printable(first_line(detail))
                 );
                 self.line(&text, true);
             }
@@ -135,13 +136,13 @@ impl Printer {
             }
             ProgressEvent::Kustomization { key, state, detail, took } => {
                 let glyph = self.glyph(state);
-                let text = format!("  {glyph} {:20} {}", key.name, first_line(detail));
+                let text = format!("  {glyph} {:20} {}", key.name, printable(first_line(detail)));
                 let is_end = matches!(*state, "ready" | "suspended");
                 let text = if is_end { with_time(&text, *took, output::width()) } else { text };
                 self.line(&text, !is_end && *state != "failing");
             }
             ProgressEvent::Note(text) => {
-                let text = text.replace('\n', "\n    ");
+                let text = printable_lines(text).replace('\n', "\n    ");
                 self.line(&format!("  ! {text}"), false);
             }
         }

@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::agent::rules_of;
-use super::output::{self, CommandError};
+use super::output::{self, CommandError, printable};
 use super::shared::ClusterArguments;
 use super::table::{TableForm, age, plain, trimmed};
 use crate::bootstrap::manifests;
@@ -358,10 +358,10 @@ fn named(key: &Ref) -> String {
 
 fn shown(message: &str, wide: bool) -> String {
     let mut lines = message.lines();
-    let first = lines.next().unwrap_or_default();
+    let first = printable(lines.next().unwrap_or_default());
     match (wide, lines.count()) {
-        (true, _) => message.replace('\n', "; "),
-        (false, 0) => first.into(),
+        (true, _) => printable(&message.replace('\n', "; ")),
+        (false, 0) => first,
         (false, more) => format!("{first} (and {more} more lines: -o wide)"),
     }
 }

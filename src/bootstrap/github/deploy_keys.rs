@@ -11,6 +11,8 @@ use lockgate_base::model::Timestamp;
 
 /// The most keys in one answer of GitHub.
 const PAGE: usize = 100;
+/// How many pages of keys are read.
+const PAGE_LIMIT: usize = 100;
 
 /// A deploy key. GitHub never changes one: another title is another key.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -52,16 +54,19 @@ impl GitHub {
     /// All deploy keys. A caller who may not administer the repository gets a 403 or 404.
     pub(crate) async fn deploy_keys(&self) -> Result<Vec<DeployKey>, GitHubError> {
         let mut keys = Vec::new();
-        for page in 1.. {
+        for page in 1..=PAGE_LIMIT {
             let route = self.route(&format!("/keys?per_page={PAGE}&page={page}"));
             let more: Vec<DeployKey> = self.get(&route).await?;
             let is_last = more.len() < PAGE;
             keys.extend(more);
             if is_last {
-                break;
+                return Ok(keys);
             }
         }
-        Ok(keys)
+        Err(GitHubError::Unreachable {
+            address: self.address.clone(),
+            message: format!("the list of deploy keys does not end after {} keys", keys.len()),
+        })
     }
 
     /// Checks whether a deploy key could be added now. GitHub checks rights and policies before the key, so a

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::changes::ValueChange;
 use super::lines::{Line, Sign, lines};
 use super::section::{Action, Section, SectionItem};
+use crate::cli::output::printable;
 use crate::preview::LookStop;
 
 /// A part of a comment with more lines than this is folded.
@@ -96,12 +97,6 @@ const fn colour(deed: Action) -> &'static str {
         Action::Pruned | Action::Refused => "31",
         Action::Kept => "36",
     }
-}
-
-/// A line that is safe for a terminal: without control characters, which could draw over others.
-fn printable(line: &str) -> String {
-    let shown = |c: char| if c.is_control() { c.escape_unicode().collect::<String>() } else { c.to_string() };
-    line.chars().map(shown).collect()
 }
 
 /// The objects that differ or are refused, `kind/namespace/name`, one a line.
