@@ -133,8 +133,8 @@ struct Round {
     floor: Floor,
     cold: Figures,
     unchanged: Figures,
-    /// `lockgate diff -A` where nothing differs; its dry runs are its requests. `None` for a binary that has no
-    /// such command.
+    /// `lockgate diff -A` where nothing differs; its dry runs are its requests. `None` for a binary that has
+    /// no such command.
     compared: Option<Figures>,
     /// How many objects there are.
     objects: usize,

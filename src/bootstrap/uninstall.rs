@@ -256,7 +256,7 @@ async fn remove_kinds(
     Ok(())
 }
 
-/// Deletes the deploy keys of the Secrets at their hosts, or says that they stay there.
+/// Deletes the deploy keys of the Secrets at their hosts, or reports that they stay there.
 async fn forget_keys(
     secrets: &[Object],
     sources: &[Object],
