@@ -11,6 +11,7 @@ use rustix::fs::Mode;
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, dumpable_behavior, set_dumpable_behavior, setrlimit,
 };
+use tracing::Level;
 
 use super::log;
 use super::output::CommandError;
@@ -82,6 +83,10 @@ pub(super) struct Arguments {
     /// Go on though Flux's controllers run
     #[arg(long)]
     adopt: bool,
+    /// How much is logged: error, warn, info, debug or trace; LOCKGATE_LOG takes directives such as
+    /// `info,lockgate::agent=trace` instead
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log::read_level)]
+    log_level: Level,
 }
 
 pub(super) fn drift(text: &str) -> Result<DriftPolicy, String> {
@@ -107,7 +112,7 @@ pub(super) fn rules(arguments: &[String]) -> Result<AgentRules, String> {
 
 /// Runs the agent. It makes the runtime itself, since libgit2 is to be set up before there are threads.
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
-    log::start();
+    log::start(arguments.log_level);
     #[cfg(target_os = "linux")]
     seal_memory();
     // What it keeps of repositories is nobody else's to read, also while it is being written.
