@@ -21,6 +21,7 @@ use super::problem::{FailedStep, Problem};
 use super::progress::{ProgressEvent, ProgressLog, at};
 use super::put::{self, PutOutcome};
 use super::rollout;
+use super::tag;
 use super::wait::{self, Patience, Standing};
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
@@ -422,9 +423,9 @@ async fn put_agent(
             progress.tell(ProgressEvent::Note(note));
         }
         rollout::available(objects, &deployment, &patience, progress).await.map_err(at("agent"))?;
+        progress.tell_all(tag::moved(objects, installation, of_pod).await.map(ProgressEvent::Note));
     }
-    change = change.max(of_pod);
-    progress.done("agent", began, format!("{count} objects · pod ready"), Some(change));
+    progress.done("agent", began, format!("{count} objects · pod ready"), Some(change.max(of_pod)));
     if !left.is_empty() {
         let note =
             format!("definitions of kinds that Flux acts on are left as they are: {}", left.join(", "));

@@ -37,7 +37,8 @@ const OURS: &str = "app.kubernetes.io/part-of=lockgate";
 pub(crate) struct Removal {
     /// The agent's namespace.
     pub namespace: String,
-    /// Also what was applied, the Secrets with a key that bootstrap made, and the namespace if it is ours.
+    /// Also what was applied, the Secrets with a key or a login that bootstrap made, and the namespace if it
+    /// is ours.
     pub purge: bool,
     /// Also the kinds and their objects that Flux's controllers act on.
     pub adopt: bool,
@@ -280,13 +281,15 @@ fn finalizers_of_others(object: &Object) -> Vec<&str> {
     names.filter(|name| *name != keys::FINALIZER).collect()
 }
 
-/// The Secrets that bootstrap made for sources to sign in with. They are known by themselves and not by a
-/// source that reads them: those are gone where an earlier removal was cut off, or left the Secrets.
+/// The Secrets that bootstrap made for sources and for the pull of the image to sign in with. They are known
+/// by themselves and not by what reads them: that is gone where an earlier removal was cut off, or left the
+/// Secrets.
 async fn secrets(objects: &Objects, removal: &Removal) -> Result<Vec<Object>, FailedStep> {
     let listed = objects.list("v1", "Secret", Some(&removal.namespace), OURS).await;
     let mut secrets = listed.map_err(|failure| at("kinds")(Problem::cluster("Secrets", failure)))?;
     // The label alone may be anybody's.
-    secrets.retain(|secret| secret::is_login(secret) && put::is_ours(secret));
+    let is_login = |secret: &Object| secret::is_login(secret) || pod::is_login(secret);
+    secrets.retain(|secret| is_login(secret) && put::is_ours(secret));
     Ok(secrets)
 }
 

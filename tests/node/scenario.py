@@ -225,6 +225,8 @@ class Scenario:
     def is_removed(self):
         self.expect(self.lockgate("uninstall", "--purge"), 0)
         assert not self.api.get(DEPLOYMENT), "the Deployment is still there"
+        left = [secret["metadata"]["name"] for secret in self.api.items(f"/api/v1/namespaces/{SYSTEM}/secrets")]
+        assert not left, f"Secrets are left: {left}"
 
     def first_fetch_fails(self):
         """A firewall in the way of SSH is named, and what cures it need not wait for the interval."""
