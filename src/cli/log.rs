@@ -11,15 +11,15 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Our names of fields, and the names in controller-runtime, which `flux logs` reads (`ControllerLogEntry` in
-/// its logs.go).
+/// lockgate's names of fields, and those of controller-runtime, which `flux logs` reads (`ControllerLogEntry`
+/// in its logs.go).
 const NAMES: [(&str, &str); 3] =
     [("message", "msg"), ("kind", "controllerKind"), ("reconcile", "reconcileID")];
 
 /// The names of the levels.
 const LEVELS: &str = "error, warn, info, debug or trace";
 
-/// Begins to log to stdout at a level, or as the directives in `LOCKGATE_LOG` say.
+/// Starts to log to stdout at a level, or as the directives in `LOCKGATE_LOG` say.
 pub(super) fn start(level: Level) {
     let filter = EnvFilter::try_from_env("LOCKGATE_LOG").unwrap_or_else(|_| filter(level));
     tracing_subscriber::fmt().event_format(Lines(now)).with_env_filter(filter).init();
