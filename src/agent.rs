@@ -32,6 +32,7 @@ mod journal;
 mod applier;
 mod reconcile;
 mod release;
+mod outage;
 mod drive;
 
 use std::net::SocketAddr;

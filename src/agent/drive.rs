@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use super::controllers::follow_controllers;
 use super::fetch;
 use super::notice::LoopMessage;
+use super::outage::Outage;
 use super::reconcile::reconcile;
 use super::release::release;
 use super::shared::Shared;
@@ -37,6 +38,7 @@ struct Drive {
     runs: JoinSet<()>,
     reins: BTreeMap<RunId, Reins>,
     listed: Vec<&'static str>,
+    outage: Outage,
     /// The controllers of Flux because of which the agent must not write.
     rivals: Option<String>,
 }
@@ -71,6 +73,7 @@ pub(super) async fn drive(
         runs: JoinSet::new(),
         reins: BTreeMap::new(),
         listed: Vec::new(),
+        outage: Outage::default(),
         rivals: None,
     };
     while !*stop.borrow() && drive.rivals.is_none() {
@@ -147,14 +150,10 @@ impl Drive {
                 self.rivals = Some(rivals);
                 None
             }
-            LoopMessage::Reachable { kind, problem } => {
-                let is_up = problem.is_none();
-                if let Some(problem) = &problem {
-                    tracing::warn!(watch = kind, %problem, "watch interrupted");
-                } else {
-                    tracing::debug!(watch = kind, "watch established");
-                }
-                self.shared.state.reachable(kind, problem);
+            LoopMessage::Reachable { kind, failure } => {
+                self.outage.tell(kind, failure.as_ref());
+                let is_up = failure.is_none();
+                self.shared.state.reachable(kind, failure.map(|failure| failure.to_string()));
                 is_up.then_some(Signal::Recovered)
             }
         }

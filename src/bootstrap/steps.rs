@@ -21,6 +21,7 @@ use super::problem::{FailedStep, Problem};
 use super::progress::{ProgressEvent, ProgressLog, at};
 use super::put::{self, PutOutcome};
 use super::rollout;
+use super::tag;
 use super::wait::{self, Patience, Standing};
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
@@ -425,9 +426,9 @@ async fn put_agent(
             progress.tell(ProgressEvent::Note(note));
         }
         rollout::available(objects, &deployment, &patience, progress).await.map_err(at("agent"))?;
+        progress.tell_all(tag::moved(objects, installation, of_pod).await.map(ProgressEvent::Note));
     }
-    change = change.max(of_pod);
-    progress.done("agent", began, format!("{count} objects · pod ready"), Some(change));
+    progress.done("agent", began, format!("{count} objects · pod ready"), Some(change.max(of_pod)));
     if !left.is_empty() {
         let note = format!("definitions of kinds that Flux reconciles stay unchanged: {}", left.join(", "));
         progress.tell(ProgressEvent::Note(note));
@@ -473,10 +474,9 @@ async fn put_sync(
     let is_asked = before == Some(Standing::Failing) || (is_new_agent && before.is_some());
     let (revision, token) = if is_asked {
         let token = jiff::Timestamp::now().to_string();
+        let request = json!({"metadata": {"annotations": {keys::REQUESTED_AT: token}}});
         for object in [source, root] {
-            let asked = objects
-                .merge(object, &json!({"metadata": {"annotations": {keys::REQUESTED_AT: token}}}))
-                .await;
+            let asked = objects.merge(object, &request).await;
             asked.map_err(|failure| at("source")(Problem::cluster(object.id().subject(), failure)))?;
         }
         let fetched = wait::refetched(objects, source, &token, &patience, progress).await;

@@ -239,6 +239,11 @@ async fn an_api_server_that_is_killed_is_waited_for(plane: &ControlPlane) {
     assert!(agent.exited().is_none());
     let spent = agent.cpu_seconds().unwrap() - before;
     assert!(spent < 3.0, "it spins: {spent} s of processor time in 30 s");
+    // However many watches have ended, and however often they and the lease were tried again.
+    let output = agent.output();
+    let count = |text: &str| output.lines().filter(|line| line.contains(text)).count();
+    assert_eq!((count("watch interrupted"), count("eof in poll")), (1, 0), "{output}");
+    assert!((1..=3).contains(&count("failed to renew the lease")), "{output}");
     plane.start_apiserver().await.unwrap();
     let back = Instant::now();
     stage.ready("apps").await;
