@@ -3,6 +3,7 @@
 mod bombs;
 mod build;
 mod chart;
+mod chart_bombs;
 mod chart_mistakes;
 mod diff;
 
