@@ -34,6 +34,7 @@ mod reconcile;
 mod release;
 mod drive;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -185,6 +186,7 @@ async fn lead(
             default_service_account: config.default_service_account.clone(),
         },
         adopt: config.adopt,
+        left: channel::Sender::new(if config.adopt { BTreeSet::new() } else { actors.left_kinds() }),
         drift: config.drift,
         watch_namespace: config.watch_namespace.clone(),
     });

@@ -53,7 +53,7 @@ fn finished(order: &Task, end: RunEnd) -> Signal {
 }
 
 /// What was put back of an object, as far as a fight is concerned.
-fn correction(change: &ChangedObject) -> Correction {
+pub(super) fn correction(change: &ChangedObject) -> Correction {
     let deleted = change.deed == Deed::Created;
     Correction { object: change.id.clone(), fields: change.fields.clone(), deleted }
 }

@@ -433,13 +433,14 @@ async fn put_agent(
     Ok(of_pod > PutOutcome::Unchanged)
 }
 
-/// The definitions to put in place: those of the kinds that lockgate acts on, and of the others those that
-/// nobody else has put there, who may need another one, and that no controller of Flux needs. Beside them,
-/// which are left to a controller.
+/// The definitions to put in place: those of the kinds that lockgate acts on and leaves to nobody, and of the
+/// others those that nobody else has put there, who may need another one, and that no controller of Flux
+/// needs. Beside them, which are left to a controller.
 async fn wanted_crds(objects: &Objects, actors: &Actors) -> Result<(Vec<Object>, Vec<String>), FailedStep> {
     let (mut wanted, mut left) = (Vec::new(), Vec::new());
     for crd in manifests::crds().map_err(at("agent"))? {
-        let is_acted_on = api::defined_by(&crd).is_some_and(|info| info.is_acted_on);
+        let is_acted_on =
+            api::defined_by(&crd).is_some_and(|info| info.is_acted_on && actors.of(info).is_none());
         let live = if is_acted_on { Ok(None) } else { objects.get(&crd).await };
         let live = live.map_err(|failure| at("agent")(Problem::cluster(crd.id().subject(), failure)))?;
         match (live, api::defined_by(&crd).and_then(|info| actors.of(info))) {
