@@ -24,38 +24,37 @@ use lockgate_git::directory;
 use lockgate_git::ignore;
 use lockgate_render::kustomize::{self, Flavour};
 
-/// Render a folder to YAML, with no cluster
+/// Render a folder to YAML, without a cluster
 ///
-/// Without flags it prints what `kustomize build` prints, in its order and with its strictness. With
-/// --kustomization it prints what the agent would apply for a Kustomization object, with --recursive for
-/// every one that follows from it or from the folder, each after those it depends on. Comments name the
-/// Kustomization and each object's file. With --chart it prints what a Helm chart renders to.
+/// Without flags it prints what `kustomize build` prints, in its order and as strictly. With --kustomization
+/// it prints what the agent would apply for one Kustomization. With --recursive it also prints each
+/// Kustomization in the result, each after its dependencies. Comments name the Kustomization and each
+/// object's file. With --chart it renders a Helm chart.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// The folder to build, by default this one; with --kustomization the folder to look for NAME in, by
-    /// default the root
+    /// The folder to build, by default the current one; with --kustomization the folder in which NAME is
+    /// searched, by default the root
     #[arg(value_name = "PATH")]
     path: Option<PathBuf>,
-    /// The folder outside which nothing is read; without it the repository that PATH or FILE is in
+    /// The only folder from which files are read; by default the repository that contains PATH or FILE
     #[arg(long, value_name = "FOLDER")]
     root: Option<PathBuf>,
-    /// Build a Kustomization object: a file that holds it, or - for standard input, or its name, or
-    /// NAMESPACE/NAME
+    /// Build a Kustomization object, given by its file, by - for standard input, by NAME or by NAMESPACE/NAME
     #[arg(long, value_name = "FILE|NAME")]
     kustomization: Option<String>,
-    /// Go on to the Kustomizations in what was built, and so on
+    /// Also build the Kustomizations in the result, and those in their results
     #[arg(long)]
     recursive: bool,
-    /// Print what builds and name the rest, where otherwise nothing is printed when something does not build
+    /// Print the builds that succeed, and name those that fail; by default a failure prints nothing
     #[arg(long, requires = "recursive")]
     keep_going: bool,
-    /// Values to substitute: a file of ConfigMaps and Secrets, or of names and values as YAML or NAME=VALUE
-    /// lines (.env), or - for standard input; more than once
+    /// Values to substitute, from a file of ConfigMaps and Secrets, a file of names and values as YAML or
+    /// NAME=VALUE lines (.env), or - for standard input; may be given several times
     #[arg(long, value_name = "FILE")]
     substitute_from: Vec<PathBuf>,
-    /// A value to substitute, which wins over all others, or, with --chart, a value for the chart as helm's
-    /// --set writes it; more than once
+    /// A value to substitute, which wins over all others; with --chart, a value for the chart in the syntax
+    /// of helm's --set; may be given several times
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
     #[command(flatten)]
@@ -69,22 +68,25 @@ Examples:
   lockgate build --kustomization foobar kubernetes/production/eu-west9
       what the agent would apply for the Kustomization 'foobar' of that region
   lockgate build --recursive kubernetes/production/eu-west9/flux-system
-      the whole region, for a pull request to show
+      the whole region, for example for a pull request
   kubectl get configmap cluster-variables -n flux-system -o yaml |
     lockgate build --kustomization foobar.yaml --substitute-from -
       with the values that a cluster has
   lockgate build --chart charts/foobar -f values.yaml --helm-output foobar
       what `helm template foobar charts/foobar -f values.yaml` prints
   lockgate build --chart charts/foobar --helmrelease foobar.yaml --substitute-from values.yaml
-      what the HelmRelease of that file makes of the chart
+      the chart as the HelmRelease in that file renders it
 
-Exit codes: 0 done, 1 it does not build, 2 wrong usage.";
+Exit codes: 0 done, 1 the build failed, 2 wrong usage.";
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     if let Some(folder) = &arguments.chart.chart {
         let is_alone = arguments.chart.helmrelease.is_none() && !arguments.substitute_from.is_empty();
         if arguments.kustomization.is_some() || arguments.recursive || is_alone {
-            return Err(CommandError::usage("a chart is built by itself, or for a HelmRelease"));
+            return Err(CommandError::usage(
+                "--chart cannot be combined with these flags: a chart is built \
+                alone, or for a HelmRelease",
+            ));
         }
         let given = chart::ChartFlags {
             chart: folder,
@@ -97,12 +99,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let from_stdin =
         arguments.substitute_from.iter().filter(|file| file.as_path() == Path::new(STDIN)).count();
     if from_stdin + usize::from(arguments.kustomization.as_deref() == Some(STDIN)) > 1 {
-        return Err(CommandError::usage("standard input can be read once only"));
+        return Err(CommandError::usage("standard input can be read only once"));
     }
-    // With nothing to look up elsewhere, there is nothing to wait for.
+    // Nothing is looked up elsewhere, so nothing has to wait.
     let build = || folder_or_object(arguments).now_or_never();
     on_deep_stack(build)?
-        .unwrap_or_else(|| Err(CommandError::failed("the build ended by a defect of lockgate")))
+        .unwrap_or_else(|| Err(CommandError::failed("the build failed because of a bug in lockgate")))
 }
 
 async fn folder_or_object(arguments: &Arguments) -> Result<ExitCode, CommandError> {
@@ -117,11 +119,11 @@ async fn folder_or_object(arguments: &Arguments) -> Result<ExitCode, CommandErro
             let error = CommandError::usage("values are substituted for Kustomization objects only");
             return Err(error.hint("add --kustomization or --recursive"));
         }
-        // Only on a disk a path can climb out of the root and back in.
+        // Only on a disk can a path climb out of the root and back in.
         let tree = root.to_str().map_or_else(|| tree.clone(), |root| tree.standing_at(root));
         return plain(&tree, here(path, &root)?, &release);
     }
-    // The agent does not see what a source leaves out.
+    // The agent does not see files that a source excludes.
     let Ok(tree) = ignore::applied(&tree, None, || Ok::<(), Infallible>(()));
     let failed = |error: OfflineError| CommandError::failed(error.to_string());
     let start = match &arguments.kustomization {
@@ -135,7 +137,7 @@ async fn folder_or_object(arguments: &Arguments) -> Result<ExitCode, CommandErro
     let values = values(arguments, &tree)?;
     match start {
         Start::Kustomization(found) if !arguments.recursive => {
-            // Also of one that does not build, which may be why.
+            // This also covers a Kustomization that cannot be built, since it may be the cause.
             warn(&offline::hints(&tree, &found, &values).await);
             let built = offline::kustomization(&tree, &found, &values, &Nowhere).await;
             print(&[built.map_err(failed)?], &release)
@@ -160,8 +162,8 @@ fn plain(tree: &Tree, path: String, release: &KubeRelease) -> Result<ExitCode, C
     warn(&built.warnings);
     release.warn(built.objects.iter().map(|built| &built.value));
     output::write_documents(built.objects.iter().map(|built| yaml::print(&built.value, Layout::V2)))?;
-    // The process ends now and gives all memory back at once; to take thousands of objects apart first is a
-    // tenth of the work.
+    // The process ends now and returns all memory at once. To free thousands of objects one by one would take
+    // a tenth of the time.
     std::mem::forget(built);
     Ok(ExitCode::SUCCESS)
 }
@@ -181,12 +183,12 @@ fn print(rendered: &[BuiltKustomization], release: &KubeRelease) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-/// The folder that was asked for, or the one that the command runs in.
+/// The given folder, or the current one.
 fn here(path: Option<String>, root: &Path) -> Result<String, CommandError> {
     path.map_or_else(|| relative(root, Path::new(".")), Ok)
 }
 
-/// The Kustomization, and where it stands as seen from the root.
+/// The Kustomization, and its path relative to the root.
 fn kustomization_object(
     tree: &Tree,
     root: &Path,
@@ -203,16 +205,17 @@ fn kustomization_object(
     let mut objects = input(file)?.0;
     objects.retain(|object| Kustomization::INFO.is_of(object));
     if objects.len() == 1 {
-        // A file elsewhere is near to nothing in the tree.
+        // A file outside of the tree has no neighbours in it.
         let file = relative(root, file).unwrap_or_default();
         return Ok(LocatedObject { file, object: objects.swap_remove(0) });
     }
     let names: Vec<&str> = objects.iter().map(Object::name).collect();
-    let error = CommandError::usage(format!("{wanted} holds {} Kustomization objects, not one", names.len()));
+    let error =
+        CommandError::usage(format!("{wanted} contains {} Kustomization objects, not one", names.len()));
     Err(if names.is_empty() { error } else { error.hint(format!("name one instead: {}", names.join(", "))) })
 }
 
-/// What may be substituted.
+/// The values for substitution.
 fn values(arguments: &Arguments, tree: &Tree) -> Result<SubstituteValues, CommandError> {
     let failed = |error: OfflineError| CommandError::failed(error.to_string());
     let tree = offline::values_in(tree).map_err(failed)?;

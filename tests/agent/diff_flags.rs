@@ -1,6 +1,8 @@
 //! `lockgate diff` goes by the flags that the agent runs with: those of its Deployment, or those that are
 //! given.
 
+use std::process::Command;
+
 use harness::{ControlPlane, Options};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
@@ -23,12 +25,22 @@ async fn deployment(stage: &Stage<'_>, flags: &[&str]) {
     stage.apply(object).await.unwrap();
 }
 
-/// Compares a Kustomization: the exit code and what is printed.
+/// Compares a Kustomization. Returns the exit code and the output.
 fn compared(stage: &Stage<'_>, name: &str, more: &[&str]) -> (i32, String) {
     let arguments = ["--kustomization", name, "-n", &stage.namespace];
     let output = diff(&stage.plane.admin_kubeconfig(), &[&arguments[..], more].concat());
     let printed = [output.stdout, output.stderr].concat();
     (output.status.code().unwrap(), String::from_utf8(printed).unwrap())
+}
+
+/// What `lockgate status` of a namespace notes besides.
+fn status(stage: &Stage<'_>, namespace: &str) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_lockgate"))
+        .args(["status", "--namespace", namespace])
+        .env("KUBECONFIG", stage.plane.admin_kubeconfig())
+        .output()
+        .unwrap();
+    String::from_utf8(output.stderr).unwrap()
 }
 
 #[tokio::test]
@@ -51,11 +63,11 @@ async fn a_comparison_goes_by_the_flags_of_the_agent() {
     assert_eq!(stage.data("a").await.unwrap()["value"], "edited", "the agent leaves it so");
     drop(agent);
 
-    // Drift, by the Deployment, by a flag, and where there is nothing to go by.
+    // Drift, by the Deployment, by a flag, and without either.
     let (code, told) = compared(&stage, "apps", &[]);
     assert!(code == 1 && told.contains("apps: 1 configured"), "{told}");
     let (code, told) = compared(&stage, "apps", &["--drift=report"]);
-    assert!(code == 0 && told.contains("has drifted, and is left so: ConfigMap/"), "{told}");
+    assert!(code == 0 && told.contains("has drifted, and is not corrected: ConfigMap/"), "{told}");
     deployment(&stage, &["--drift=report"]).await;
     assert_eq!(compared(&stage, "apps", &[]), (code, told));
     let (code, _) = compared(&stage, "apps", &["--drift=watch"]);
@@ -79,6 +91,11 @@ async fn a_comparison_goes_by_the_flags_of_the_agent() {
     let (code, told) = compared(&stage, "apps", &[]);
     let account = format!("system:serviceaccount:{namespace}:tenant");
     assert!(code == 4 && told.contains(&account), "{code} {told}");
+
+    // An agent that does not run matters to the namespace that it serves, and to no other.
+    let idle = format!("the agent is not running (Deployment/{namespace}/lockgate");
+    assert!(status(&stage, &namespace).contains(&idle));
+    assert!(!status(&stage, "default").contains(&idle));
 
     // Flags that this version does not know.
     deployment(&stage, &["--of-the-future"]).await;

@@ -1,5 +1,5 @@
 //! `standin FOLDER PLATFORM`: sshd on loopback, port 2222, with the platform in `acme/platform`, and the
-//! stand-in for GitHub on port 8088, until SIGTERM. What the test on a real node bootstraps from.
+//! stand-in for GitHub on port 8088, until SIGTERM. The test on a real node bootstraps from them.
 
 use harness::{Change, GitHub, GitServer, GitServerOptions};
 use tokio::signal::unix::{SignalKind, signal};

@@ -94,7 +94,7 @@ struct Walk<'t, L> {
     values: SubstituteValues,
     /// Kustomizations that are found and not built yet, in order.
     pending: Vec<Pending>,
-    /// All that were found, with their files.
+    /// All Kustomizations found, with their files.
     seen: BTreeMap<Ref, String>,
     done: BTreeSet<Ref>,
     /// The sources that were built.
@@ -124,8 +124,8 @@ impl<L: Lookup> Walk<'_, L> {
         }
     }
 
-    /// The first one that waits for no pending one. One with a missing dependency comes after those that may
-    /// still provide it.
+    /// The first one that does not wait for a pending one. One with a missing dependency comes after those
+    /// that may still create it.
     fn next(&mut self) -> Option<Pending> {
         // Sources need no build.
         let is_done = |key: &Ref| key.kind != Kustomization::ID || self.done.contains(key);
@@ -181,8 +181,8 @@ impl<L: Lookup> Walk<'_, L> {
                 let name =
                     |key: &Ref| if key.kind == Kustomization::ID { key.path() } else { key.to_string() };
                 let unknown = next.depends_on.iter().filter(is_unknown);
-                let warnings =
-                    unknown.map(|key| format!("{subject}: depends on {}, which is nowhere here", name(key)));
+                let warnings = unknown
+                    .map(|key| format!("{subject}: depends on {}, which does not exist here", name(key)));
                 rendered.warnings.extend(warnings.collect::<Vec<_>>());
                 rendered.warnings.extend(next.problems.iter().map(|problem| format!("{subject}: {problem}")));
                 self.took(rendered, next.depth + 1);
@@ -217,8 +217,9 @@ impl<L: Lookup> Walk<'_, L> {
         let key = key_of(&Completed::of(found.clone()).found.object);
         if let Some(file) = self.seen.get(&key) {
             let is_other = *file != found.file && !file.is_empty() && !found.file.is_empty();
-            return is_other
-                .then(|| format!("{}: is in {file} too, and is built from there", subject(&found)));
+            return is_other.then(|| {
+                format!("{}: is also defined in {file}, and is built from that file", subject(&found))
+            });
         }
         self.seen.insert(key.clone(), found.file.clone());
         let (depends_on, problems) = depends_on(&found.object, &key);
