@@ -44,12 +44,11 @@ impl Shelf {
         read: impl FnOnce() -> Result<Chart, Error>,
     ) -> Result<Prepared, Error> {
         let at = self.kept.iter().position(|(known, _)| known == digest);
-        let prepared = match at {
-            Some(at) => self.kept.remove(at).1,
-            None => {
-                self.reads += 1;
-                Prepared::new(read()?)
-            }
+        let prepared = if let Some(at) = at {
+            self.kept.remove(at).1
+        } else {
+            self.reads += 1;
+            Prepared::new(read()?)
         };
         self.kept.push((digest.to_owned(), prepared.clone()));
         let size =

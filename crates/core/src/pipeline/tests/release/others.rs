@@ -31,7 +31,7 @@ async fn what_helm_itself_has_applied_goes_with_its_release_and_what_another_own
     let of_other = |store: &Store| {
         plain(store);
         store.replace("b", |value| {
-            value["metadata"]["annotations"]["meta.helm.sh/release-name"] = "shop".into()
+            value["metadata"]["annotations"]["meta.helm.sh/release-name"] = "shop".into();
         });
     };
     let bare = |store: &Store| {

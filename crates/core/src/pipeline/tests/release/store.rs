@@ -101,7 +101,9 @@ impl Store {
     pub(super) fn allow(&self) {
         *self.refused_by.lock().unwrap() = None;
         let stuck = std::mem::take(&mut *self.stuck.lock().unwrap());
-        stuck.iter().for_each(|name| self.lose(name));
+        for name in &stuck {
+            self.lose(name);
+        }
     }
 
     /// Nothing is written after so many writes from now on; without a number all is.
