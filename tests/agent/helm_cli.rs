@@ -131,11 +131,11 @@ async fn helm_reads_and_changes_releases_and_the_agent_goes_on_from_there() {
     );
     let status = until(&stage, "installed", |status| is_ready(status, "InstallSucceeded")).await;
     assert_eq!(status["history"].as_array().map(Vec::len), Some(1), "{status}");
-    flux_shows(&tools).await;
+    flux_shows(&tools);
 }
 
 /// What the flux CLI shows of a release, and that it pauses and resumes it.
-async fn flux_shows(tools: &Tools<'_>) {
+fn flux_shows(tools: &Tools<'_>) {
     let listed = tools.flux(&["get", "helmreleases"]);
     let columns = line(&listed, "web");
     assert_eq!(columns[1..4], ["1.0.0", "False", "True"], "{listed}");
