@@ -35,6 +35,7 @@ mod release;
 mod outage;
 mod drive;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -186,6 +187,7 @@ async fn lead(
             default_service_account: config.default_service_account.clone(),
         },
         adopt: config.adopt,
+        left: channel::Sender::new(if config.adopt { BTreeSet::new() } else { actors.left_kinds() }),
         drift: config.drift,
         watch_namespace: config.watch_namespace.clone(),
     });

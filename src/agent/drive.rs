@@ -21,7 +21,7 @@ use super::watch::{follow_inputs, follow_kinds};
 use super::world::{SeenObject, World};
 use crate::cluster::HeldChange;
 use lockgate_base::model::{KindId, ObjectId, Ref};
-use lockgate_core::api::{self, HelmChart, HelmRelease, KindInfo, Kustomization, Role};
+use lockgate_core::api::{self, DriftMode, HelmChart, HelmRelease, KindInfo, Kustomization, Role};
 use lockgate_core::pipeline::clock::{Clock, within};
 use lockgate_core::plan::DriftPolicy;
 use lockgate_core::queue::{Limits, Next, Order, Queue, Rivalry, RunCause, RunEnd, RunId, Signal};
@@ -166,8 +166,9 @@ impl Drive {
             HeldChange::Gone { id, owner, policy } => (id, owner, None, policy),
             HeldChange::Drifted { id, owner, by, policy } => (id, owner, by, policy),
         };
-        // Objects that a release has applied may drift; the HelmChart that is created for it may not.
-        if owner.kind == HelmRelease::ID && object.kind != HelmChart::ID.kind {
+        // The objects of a release may change unless it says otherwise; the chart made for it may not.
+        if owner.kind == HelmRelease::ID && object.kind != HelmChart::ID.kind && !self.looks_for_drift(&owner)
+        {
             return None;
         }
         let (kind, name, namespace) = (owner.kind.kind, &owner.name, &owner.namespace);
@@ -179,6 +180,14 @@ impl Drive {
         };
         let is_put_off = policy.or_else(of_owner) == Some(DriftPolicy::Interval);
         (!is_put_off).then_some(Signal::Drifted { owner, object, by })
+    }
+
+    /// Whether a HelmRelease wants to know of drift.
+    fn looks_for_drift(&self, release: &Ref) -> bool {
+        match self.shared.world.get::<HelmRelease>(release) {
+            Some(SeenObject::Sound(release)) => release.spec.drift_mode() != DriftMode::Disabled,
+            Some(SeenObject::Malformed { .. }) | None => false,
+        }
     }
 
     fn handle(&mut self, signal: Signal) {

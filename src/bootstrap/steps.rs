@@ -437,12 +437,12 @@ async fn put_agent(
 }
 
 /// The definitions to apply: those of the kinds that lockgate reconciles, and of the other kinds those that
-/// nobody else has created and no controller of Flux needs. Also returns the definitions that are left to a
-/// controller.
+/// nobody else has created and no controller of Flux needs; and the definitions left to a controller.
 async fn wanted_crds(objects: &Objects, actors: &Actors) -> Result<(Vec<Object>, Vec<String>), FailedStep> {
     let (mut wanted, mut left) = (Vec::new(), Vec::new());
     for crd in manifests::crds().map_err(at("agent"))? {
-        let is_acted_on = api::defined_by(&crd).is_some_and(|info| info.is_acted_on);
+        let is_acted_on =
+            api::defined_by(&crd).is_some_and(|info| info.is_acted_on && actors.of(info).is_none());
         let live = if is_acted_on { Ok(None) } else { objects.get(&crd).await };
         let live = live.map_err(|failure| at("agent")(Problem::cluster(crd.id().subject(), failure)))?;
         match (live, api::defined_by(&crd).and_then(|info| actors.of(info))) {

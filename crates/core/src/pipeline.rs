@@ -56,7 +56,8 @@ use lockgate_base::tree::Snapshot;
 
 pub use build::{Build, Supported, build, supported};
 pub use claims::{
-    Candidate, Claim, Claims, Hold, Holder, Holdings, held, holders, may_hold, needs, recorded, recorded_of,
+    Candidate, Claim, Claims, Hold, Holder, Holdings, held, holders, may_claim, may_hold, needs, recorded,
+    recorded_of, released,
 };
 pub use clock::Clock;
 pub use gather::{ByHand, GatherError, Gathered, gather};

@@ -14,6 +14,7 @@ mod eventually;
 pub mod flux;
 pub mod git;
 pub mod github;
+pub mod helm;
 mod hub;
 pub mod measure;
 mod pki;

@@ -2,11 +2,12 @@
 //! know them.
 
 use lockgate_base::model::yaml::{Dialect, first_document};
-use lockgate_base::model::{Object, ObjectId};
+use lockgate_base::model::{Object, ObjectId, Ref};
 use lockgate_render::helm::manifest::split::documents;
 use serde_json::Value;
 
 use super::record::{StoredHook, StoredRelease};
+use crate::api::HelmRelease;
 use crate::plan::Inventory;
 
 /// The annotation by which an object stays where its release goes.
@@ -59,6 +60,11 @@ fn object(path: &str, value: Value, namespace: &str, objects: &mut Vec<Object>) 
     };
     objects.push(placed);
     Ok(())
+}
+
+/// The HelmRelease that a version was made for, as the labels of its objects say. Helm itself sets none.
+pub fn owner(objects: &[Object]) -> Option<Ref> {
+    objects.iter().find_map(|object| HelmRelease::OWNERSHIP.owner_of(object))
 }
 
 /// Whether an object stays where its release is uninstalled, or drops it.

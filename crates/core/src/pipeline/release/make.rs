@@ -13,6 +13,7 @@ use crate::release::{Record, RecordHead, ReleaseDeed, ReleaseInfo, ReleaseStatus
 use crate::verdict::Common;
 use lockgate_base::model::Object;
 use lockgate_render::helm::context::Now;
+use lockgate_render::helm::shelf::Shelf;
 
 /// How often a chart is rendered anew that asks the cluster for more each time.
 const RENDERS: usize = 8;
@@ -83,14 +84,20 @@ async fn parts(
         now: Now { seconds: now.as_secs().cast_signed(), nanoseconds: now.subsec_nanos() },
         entropy: job.entropy,
         answers: Vec::new(),
+        documents: Vec::new(),
     };
-    for _ in 0..RENDERS {
-        let (tree, task, asked) = (prepared.chart.tree.clone(), prepared.task.clone(), terms.clone());
-        let output = workers::output(job.workers, move || rendered(&tree, &task, &asked)).await;
+    let mut lookups = 0;
+    while lookups < RENDERS {
+        let (chart, task, asked) = (prepared.chart.clone(), prepared.task.clone(), terms.clone());
+        let work = move |shelf: &mut Shelf| rendered(shelf, &chart, &task, &asked);
+        let output = workers::output_beside_charts(job.workers, work).await;
         let output = output.map_err(|message| ReleaseStop::Common(Common::Panicked { message }))?;
         match output.map_err(ReleaseStop::Failed)? {
             RenderEnd::Done(parts) => return Ok(*parts),
+            // The chart may refer to a limited number of documents, so this comes to an end.
+            RenderEnd::Wants(urls) => terms.documents.extend(job.documents.fetch(urls).await),
             RenderEnd::Asks(queries) => {
+                lookups += 1;
                 for query in queries {
                     let answer = cluster.look(&query).await.map_err(|failure| match failure {
                         ApiFailure::UnknownKind { .. } => ReleaseStop::Failed(failure.to_string()),
