@@ -8,6 +8,7 @@ mod output;
 mod input;
 mod threads;
 mod served;
+mod releases;
 mod build;
 mod completions;
 mod progress;
@@ -74,7 +75,6 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         // The agent makes a runtime of its own, before which the process must not have threads.
         Command::Agent(arguments) => agent::run(&arguments),
-        // A build is over before a runtime has started.
         Command::Build(arguments) => build::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments, &mut Cli::command()),
@@ -100,8 +100,8 @@ mod tests {
     #[test]
     fn every_command_file_stands_in_the_table() {
         let helpers = [
-            "input", "log", "login", "memory", "names", "output", "pod", "progress", "served", "shared",
-            "table", "threads", "token",
+            "input", "log", "login", "memory", "names", "output", "pod", "progress", "releases", "served",
+            "shared", "table", "threads", "token",
         ];
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli");
         let mut files: Vec<String> = std::fs::read_dir(folder)

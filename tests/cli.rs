@@ -5,6 +5,7 @@ mod build;
 mod chart;
 mod chart_mistakes;
 mod diff;
+mod releases;
 
 use std::io::Write as _;
 use std::path::Path;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::cli::agent::drift;
+use crate::cli::releases::ReleaseFlags;
 use crate::cli::shared::ClusterArguments;
 use crate::preview::AgentRules;
 use lockgate_base::keys;
@@ -14,8 +15,9 @@ use lockgate_core::plan::DriftPolicy;
 ///
 /// Compares what is in Git, or in a working tree, with what is on the cluster, by the server's own dry run:
 /// objects that would be created, configured, deleted and made anew, pruned or refused, and those that a
-/// guard keeps. With --from it compares two commits and needs no cluster. Nothing is written, and the agent
-/// need not run. Values of Secrets are not shown.
+/// guard keeps. With --from it compares two commits and needs no cluster, HelmReleases included whose charts
+/// are in the repository or at hand. Nothing is written, and the agent need not run. Values of Secrets are
+/// not shown.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct Arguments {
@@ -49,6 +51,8 @@ pub(in crate::cli) struct Arguments {
     pub(super) namespace: String,
     #[command(flatten)]
     pub(super) agent: AgentFlags,
+    #[command(flatten)]
+    pub(super) releases: ReleaseFlags,
     /// Warn of objects of --to in versions that this release of Kubernetes serves no more, such as 1.33
     #[arg(long, value_name = "VERSION", requires = "from")]
     pub(super) kube_version: Option<String>,
@@ -111,6 +115,8 @@ Examples:
       what a working tree would change of a whole region
   lockgate diff --from origin/main kubernetes/production/eu-west9 -o markdown
       what a branch changes, for a pull request, without a cluster
+  lockgate diff --from HEAD~1 --to HEAD --fetch kubernetes/production/eu-west9
+      what a commit changes, the objects of the charts included whose versions it raises
 
 Exit codes: 0 nothing differs, 1 something does, 2 wrong usage or it does not build, 3 the cluster could not be asked, 4 refused \
 by the server or by a guard.";

@@ -20,6 +20,7 @@ mod interpret;
 mod actions;
 mod run;
 mod remove;
+mod shown;
 
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ use lockgate_base::tree::Snapshot;
 
 pub use remove::uninstall_release;
 pub use run::reconcile_release;
+pub use shown::{Chance, RenderedHook};
+pub(super) use shown::{FoundChart, ShownRelease, shown};
 
 /// One run of a HelmRelease.
 #[derive(Debug)]
