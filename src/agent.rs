@@ -64,30 +64,30 @@ use shared::Shared;
 use state::Obstacles;
 use world::World;
 
-/// How the agent runs.
+/// The settings of the agent.
 #[derive(Clone)]
 pub struct Config {
     /// The cluster.
     pub client: Client,
     /// The namespace of the agent's Lease.
     pub namespace: String,
-    /// The one namespace whose objects are served; `None` for all.
+    /// The only namespace whose objects are reconciled; `None` for all.
     pub watch_namespace: Option<String>,
-    /// The pod that this process is, when it is one.
+    /// The pod of this process, if it runs in one.
     pub pod: Option<String>,
-    /// What is served over HTTP, and where.
+    /// The pages that are served over HTTP, and their addresses.
     pub listen: Vec<(Pages, SocketAddr)>,
-    /// Where the files of sources come from.
+    /// The adapters that fetch sources.
     pub sources: Sources,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Where builds run.
+    /// The threads for builds.
     pub workers: Arc<dyn Workers>,
-    /// Where it is written down what is under way.
+    /// The store for marks of running builds and fetches.
     pub marks: Arc<dyn Marks>,
-    /// Whether to go on though Flux's controllers run.
+    /// Whether to run although Flux's controllers run.
     pub adopt: bool,
-    /// What is done about drift, where nobody says otherwise.
+    /// The drift policy, unless a Kustomization or an object sets another.
     pub drift: DriftPolicy,
     /// Whether references to other namespaces are refused and a ServiceAccount must be named.
     pub lockdown: bool,
@@ -114,7 +114,7 @@ pub async fn run(config: Config, stop: channel::Receiver<bool>) -> Result<(), Ag
     let leadership = Leadership::new(client, &config.namespace, watched, holder, Arc::clone(clock));
     let quarantine = Arc::new(Quarantine::open(Arc::clone(&config.marks), Arc::clone(clock)));
     for (subject, ends) in quarantine.suspects() {
-        tracing::warn!(subject, ends, "the agent ended while this was under way");
+        tracing::warn!(subject, ends, "found an object whose run was under way when the agent ended");
     }
     let process = Process { metrics, state, quarantine };
     while !*stop.borrow() {
@@ -139,14 +139,14 @@ pub async fn run(config: Config, stop: channel::Receiver<bool>) -> Result<(), Ag
     Ok(())
 }
 
-/// What the process keeps from one time that it leads to the next.
+/// The state that the process keeps from one term as leader to the next.
 struct Process {
     metrics: Arc<Metrics>,
     state: Arc<Obstacles>,
     quarantine: Arc<Quarantine>,
 }
 
-/// Works for as long as the lease is ours and no controller of Flux does the same.
+/// Works while this process holds the lease and no controller of Flux does the same work.
 async fn lead(
     config: &Config,
     leadership: &Leadership,
@@ -201,15 +201,15 @@ async fn lead(
     tokio::select! {
         biased;
         rivals = drive::drive(shared, receiver, changes, limits, stop) => if let Some(rivals) = rivals {
-            tracing::warn!(controllers = rivals, "Flux runs on this cluster now; stopped writing beside it");
+            tracing::warn!(controllers = rivals, "Flux runs on this cluster; stopped writing");
         },
         holder = leadership.keep(reopened) => tracing::warn!(%holder, "lost the lease; stopped writing"),
-        // It ends when all that hand events over have ended.
+        // It ends when all senders of events have ended.
         () = inbox.deliver(write) => {}
     }
 }
 
-/// Becomes true when the process is told to end (SIGTERM or SIGINT).
+/// Becomes true when the process is asked to shut down (SIGTERM or SIGINT).
 pub(crate) fn stop_signal() -> Result<channel::Receiver<bool>, AgentError> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::Signals)?;
@@ -222,7 +222,7 @@ pub(crate) fn stop_signal() -> Result<channel::Receiver<bool>, AgentError> {
         }
         tracing::info!("shutting down");
         sender.send_replace(true);
-        // Kept open, so that nobody mistakes its end for a signal.
+        // Kept open, so that its end is not mistaken for a signal.
         std::future::pending::<()>().await;
     });
     Ok(receiver)

@@ -1,7 +1,7 @@
 //! The command line: arguments and printing only. There is one file for each command, and one table of them.
 //!
 //! Data goes to standard output, progress to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage, 3
-//! the cluster or GitHub could not be asked, 4 refused for safety.
+//! the cluster or GitHub could not be reached, 4 refused for safety.
 
 mod log;
 mod output;
@@ -38,7 +38,7 @@ use self::threads::in_runtime;
 #[derive(Parser)]
 #[command(name = "lockgate", version, propagate_version = true, max_term_width = 100)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the cluster or GitHub could not be asked, \
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the cluster or GitHub could not be reached, \
                         4 refused for safety."
 )]
 struct Cli {

@@ -103,7 +103,7 @@ fn a_cycle_is_printed() {
     assert_eq!(error, "b/kustomization.yaml: resources[0]: cycle: a -> b -> a");
 }
 
-/// A mistake: its files, with the kustomization that makes it, and what is said about it.
+/// A mistake: its files, with the kustomization that makes it, and the expected message.
 struct Mistake {
     name: String,
     files: BTreeMap<String, String>,
@@ -162,12 +162,12 @@ struct Laid {
     group: String,
     files: BTreeMap<String, String>,
     spec: Value,
-    /// The documents; `None` where it refuses.
+    /// The documents; `None` for a refusal.
     documents: Option<Vec<Value>>,
 }
 
-/// Reads the table: `== name` begins a group of cases on the same files, `-- path` a file, `## spec` a case,
-/// `>> ` goes before each of its documents, and `>!` stands for a refusal.
+/// Reads the table: `== name` begins a group of cases with the same files, `-- path` a file, `## spec` a
+/// case, `>> ` precedes each of its documents, and `>!` stands for a refusal.
 fn laid_over(table: &str) -> Vec<Laid> {
     let (mut group, mut files, mut path): (String, BTreeMap<String, String>, String) = Default::default();
     let mut cases: Vec<Laid> = Vec::new();

@@ -73,8 +73,8 @@ const RECURSIVE: [(&str, &str); 1] = [(
 /// What no file holds.
 const FORBIDDEN: [&str; 5] = ["todo!", "unimplemented!", "dbg!", "#[ignore", "#[allow("];
 
-/// Folders of which each file stands in the table of the file beside it, by a path such as `pod::health`.
-/// The commands' table is clap's, and their files are held to it by the tests of `src/cli`.
+/// Folders whose files must all be in the table of the file beside them, by a path such as `pod::health`. The
+/// table of commands is clap's, and the tests of `src/cli` check their files.
 const TABLES: [&str; 4] =
     ["crates/core/src/api/kinds", "crates/core/src/health/kinds", "src/keys", "src/notify"];
 
@@ -164,7 +164,7 @@ fn hold(rule: impl Fn(&File) -> Vec<String>) {
     assert!(broken.is_empty(), "\n{}", broken.join("\n"));
 }
 
-/// What a rule says about a sample.
+/// The result of a rule for a sample.
 fn judge(path: &str, text: &str, rule: impl Fn(&File) -> Vec<String>) -> Vec<String> {
     rule(&File { path: path.into(), text: text.into() })
 }
@@ -253,7 +253,7 @@ fn forbidden(file: &File) -> Vec<String> {
     words_in(&code(&file.text), &FORBIDDEN, "holds")
 }
 
-/// Whether a file of a table's folder stands in it. `table` is the file of the folder's module.
+/// Whether a file of a table's folder is in the table. `table` is the file of the folder's module.
 fn in_table(file: &str, table: &str) -> bool {
     let stem = file.strip_suffix(".rs").unwrap_or(file);
     let used = code(table);

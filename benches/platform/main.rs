@@ -133,8 +133,9 @@ struct Round {
     floor: Floor,
     cold: Figures,
     unchanged: Figures,
-    /// `lockgate diff -A` where nothing differs; its dry runs are its requests.
-    compared: Figures,
+    /// `lockgate diff -A` where nothing differs; its dry runs are its requests. `None` for a binary that has no
+    /// such command.
+    compared: Option<Figures>,
     /// How many objects there are.
     objects: usize,
     idle_mib: f64,
@@ -210,20 +211,24 @@ impl Middle {
         };
         let healthy = cold.wall.as_secs_f64() / floor.healthy.as_secs_f64();
         let times = format!("   {ratios} x the floor, {healthy:.2} x with its pods");
-        let looked = format!(
-            "   {:.2} dry runs an object, {:.2} x the time of from nothing to Ready",
-            share(compared.requests, *objects),
-            compared.wall.as_secs_f64() / cold.wall.as_secs_f64()
-        );
+        let compared = compared.as_ref().map(|compared| {
+            let looked = format!(
+                "   {:.2} dry runs an object, {:.2} x the time of from nothing to Ready",
+                share(compared.requests, *objects),
+                compared.wall.as_secs_f64() / cold.wall.as_secs_f64()
+            );
+            row("diff -A, its dry runs", compared) + &looked
+        });
         let bare = |what: &str, took: Duration| format!("{title:<18} {what:<26} {:>8.2}", took.as_secs_f64());
-        vec![
+        let mut rows = vec![
             bare("floor: bare applies", floor.applied),
             bare("floor: and its pods ready", floor.healthy),
             row("from nothing to Ready", cold) + &times,
             row("a pass, nothing changed", unchanged),
-            row("diff -A, its dry runs", compared) + &looked,
-            format!("{title:<18} {:<26} {:>8} {:>8} {idle_mib:>10.1}", "idle, nothing to do", "", ""),
-        ]
+        ];
+        rows.extend(compared);
+        rows.push(format!("{title:<18} {:<26} {:>8} {:>8} {idle_mib:>10.1}", "idle, nothing to do", "", ""));
+        rows
     }
 }
 
@@ -262,7 +267,7 @@ async fn bench(workload: &Workload, binary: &Path) -> anyhow::Result<Round> {
     let unchanged = unchanged.await.with_context(|| agent.output())?;
 
     drop(agent);
-    let compared = compare(&cluster, binary)?;
+    let compared = has_diff(binary)?.then(|| compare(&cluster, binary)).transpose()?;
     let after = floor_of(&cluster, &client, workload, FLOORS[1]).await?;
     let objects = workload.objects(NAMESPACE).len();
     Ok(Round { floor: Floor::mean([before, after]), cold, unchanged, compared, objects, idle_mib })
@@ -310,6 +315,11 @@ async fn measure(
         peak_mib: mib(agent.peak_rss_kib()?),
         requests: requests_of_agent(cluster) - requests_before,
     })
+}
+
+/// Whether a binary is of a version that has `diff`.
+fn has_diff(binary: &Path) -> anyhow::Result<bool> {
+    Ok(Command::new(binary).args(["diff", "--help"]).output()?.status.success())
 }
 
 /// Compares all Kustomizations with what is there, which must be as it should.

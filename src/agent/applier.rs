@@ -21,14 +21,14 @@ use lockgate_core::quarantine::Marked;
 use lockgate_core::queue::{Next, RunEnd};
 use lockgate_core::verdict::{self, Common, Ending, Face, Notice, Schedule, Verdict, VerdictContext};
 
-/// The schedule of an object whose own cannot be read.
+/// The schedule of a malformed object.
 const UNKNOWN: Duration = Duration::from_mins(10);
 
-/// After how long a wait for health says in the status what it is for. Most are over before, at the price of
-/// no write.
+/// How long a wait for health lasts before the status says what it waits for. Most waits end earlier, and so
+/// cost no write.
 pub(super) const TOLD_AFTER: Duration = Duration::from_secs(5);
 
-/// A panic is an outcome of the one object that caused it.
+/// Turns a panic into an outcome of the object that caused it.
 pub(super) async fn guarded<E, M>(attempt: impl Future<Output = Finish<E, M>>) -> Finish<E, M> {
     match AssertUnwindSafe(attempt).catch_unwind().await {
         Ok(finish) => finish,
@@ -36,7 +36,7 @@ pub(super) async fn guarded<E, M>(attempt: impl Future<Output = Finish<E, M>>) -
     }
 }
 
-/// The object, or the outcome where it cannot be read; `left` says what stays of one that is being deleted.
+/// The object, or the outcome if it is malformed. `left` names what stays when a malformed object is deleted.
 pub(super) fn sound<'s, O: Tracked>(seen: &'s SeenObject<O>, left: &str) -> Result<&'s O, Common> {
     match seen {
         SeenObject::Sound(object) => Ok(object),
@@ -48,8 +48,8 @@ pub(super) fn sound<'s, O: Tracked>(seen: &'s SeenObject<O>, left: &str) -> Resu
     }
 }
 
-/// The threads for a build of `content`, once it may begin. Where it has to wait for its turn, others may
-/// have the slot.
+/// The threads for a build of `content`, once the build may begin. While it waits for its turn, other runs
+/// may use the slot.
 pub(super) async fn threads(
     shared: &Shared,
     (order, slot): (&Task, &impl Slot),
@@ -63,8 +63,8 @@ pub(super) async fn threads(
     Ok(Marked { workers: Arc::clone(&shared.workers), pass: Arc::new(pass) })
 }
 
-/// Judges and reports. What was worked on is `seen`; what the status says now may have moved on since, by
-/// this run's own hand, and `built` makes of it what the run was made from.
+/// Judges the outcome and reports it. `seen` is the object that the run worked on; its status may have
+/// changed since, through this run. `built` is what the run was made from.
 pub(super) async fn report<K, E, M>(
     shared: &Shared,
     order: &Task,
@@ -101,7 +101,7 @@ where
     let subject = Subject::of(&order.key, metadata);
     match tell::<K>(shared, &subject, metadata, &previous, verdict).await {
         Ok(()) => RunEnd { ready, news, ..RunEnd::silent(next) },
-        // Tried again even if the object is said to have gone: where that is so, the watch ends it.
+        // Retried even if the object seems to be deleted: if it is, the watch ends the retries.
         Err(error) => {
             error.log(&subject);
             RunEnd { news, ..RunEnd::silent(Next::Backoff) }
@@ -124,5 +124,5 @@ fn log<S: Face<Ending = E>, E: Ending, M>(
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let (name, namespace, reconcile) = (&order.key.name, &order.key.namespace, order.run);
     let (kind, revision) = (order.key.kind.kind, built.revision.as_deref());
-    log!(notices, kind, name, namespace, revision, reconcile, took_ms, outcome, reason, "{message}");
+    log!(ready, notices, kind, name, namespace, revision, reconcile, took_ms, outcome, reason, "{message}");
 }

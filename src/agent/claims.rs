@@ -14,16 +14,16 @@ use lockgate_core::pipeline::{self, Candidate, Hold, Holder, Holdings};
 use lockgate_core::queue::Signal;
 use lockgate_core::verdict::{self, Common, Schedule};
 
-/// What is known of a Kustomization's objects.
+/// The objects of a Kustomization, as far as they are known.
 enum Held {
-    /// These.
+    /// All of its objects.
     Objects(Ids),
-    /// Nothing yet: its source has not been fetched since this process leads.
+    /// Unknown: its source has not been fetched since this process became leader.
     Unknown,
 }
 
-/// For each object, in order: which Kustomization beside `own` holds it, or will. One that holds it already
-/// is woken, to put its own labels on it.
+/// For each object, in order, the Kustomization other than `own` that manages it or will. One that manages it
+/// already is queued, so that it sets its own labels.
 pub(super) async fn holders(
     shared: &Shared,
     own: &Kustomization,
@@ -45,8 +45,8 @@ pub(super) async fn holders(
         others.push(Holdings { key: other.reference(), recorded, held, needs });
     }
     for (key, held) in shared.world.malformed() {
-        // As whom it acts cannot be read, so that it counts for its neighbours, and where all act as the
-        // agent.
+        // The account of a malformed Kustomization is unknown, so its claims count only in its own namespace,
+        // and wherever all Kustomizations use the agent's account.
         if key.namespace == own.metadata.namespace || is_common(shared, own) {
             let recorded = held.as_deref().cloned().unwrap_or_default();
             others.push(Holdings { key, recorded, held, needs: HashSet::new() });
@@ -68,11 +68,11 @@ pub(super) async fn holders(
     holders
 }
 
-/// Tells the one for whom an object stays that another has dropped it.
+/// Tells the owner that keeps an object that another Kustomization no longer contains it.
 fn tell_of_stay(shared: &Shared, own: &Kustomization, (candidate, hold): (&Candidate, Hold), holder: &Ref) {
     let Some(SeenObject::Sound(holder)) = shared.world.get::<Kustomization>(holder) else { return };
     let line = format!(
-        "{} stays though {} has dropped it: {}",
+        "{} is not deleted although {} no longer contains it: {}",
         candidate.id().subject(),
         if holder.metadata.namespace == own.metadata.namespace {
             own.reference().to_string()
@@ -86,7 +86,7 @@ fn tell_of_stay(shared: &Shared, own: &Kustomization, (candidate, hold): (&Candi
     shared.tell_of(&subject, &[verdict::Notice::kept(&line, &revision)]);
 }
 
-/// The Kustomizations that depend on one.
+/// The Kustomizations that depend on the given one.
 pub(super) fn dependents(shared: &Shared, id: &ObjectId) -> Vec<ObjectId> {
     if (id.group.as_str(), id.kind.as_str()) != (Kustomization::ID.group, Kustomization::ID.kind) {
         return Vec::new();
@@ -106,8 +106,8 @@ fn depends(kustomization: &Kustomization, on: &Ref) -> bool {
     kustomization.spec.depends_on.iter().any(|named| named.target(&own).is_ok_and(|target| target == *on))
 }
 
-/// The end of a removal that has to wait, since others that depend on the Kustomization are being deleted as
-/// well: what it brought may be what they are cleared up by. Each is waited for as long as its own timeout.
+/// The end of a removal that waits for dependents which are being deleted too, since they may need its
+/// objects for their own cleanup. Each dependent gets its own timeout.
 pub(super) fn dependents_leaving(shared: &Shared, kustomization: &Kustomization) -> Option<Common> {
     let key = kustomization.reference();
     let now = timestamp(shared.clock.wall());
@@ -126,12 +126,12 @@ pub(super) fn dependents_leaving(shared: &Shared, kustomization: &Kustomization)
     (!dependents.is_empty()).then_some(Common::RemovalWaits { dependents, limit })
 }
 
-/// Whether all act as the agent itself, unless they say otherwise.
+/// Whether all Kustomizations use the agent's account unless they name another.
 fn is_common(shared: &Shared, own: &Kustomization) -> bool {
     !shared.tenancy.lockdown && shared.tenancy.account_of(own).is_none()
 }
 
-/// What a Kustomization will hold once it is reconciled.
+/// The objects that a Kustomization will manage after its next reconcile.
 async fn held(shared: &Shared, kustomization: &Kustomization) -> Held {
     let key = kustomization.reference();
     let source = kustomization.spec.source_ref.target(&kustomization.metadata.namespace);
@@ -150,7 +150,7 @@ async fn held(shared: &Shared, kustomization: &Kustomization) -> Held {
     if let Some(foreseen) = shared.world.foreseen(&key, &of, now) {
         return Held::Objects(foreseen);
     }
-    // What the agent may have ended at is not built on the way.
+    // An object that may have ended the agent is not built here.
     if shared.quarantine.is_suspect(&key) {
         return Held::Objects(Arc::new(pipeline::recorded(kustomization)));
     }

@@ -1,4 +1,4 @@
-//! The time of this machine, as the chain, the lease and the main loop ask for it.
+//! The clock of this machine, for the pipeline, the lease and the main loop.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -6,13 +6,13 @@ use rustix::time::{ClockId, clock_gettime};
 
 use lockgate_core::pipeline::clock::{Clock, Sleep};
 
-/// A clock that goes on while the machine is suspended, as a lease does; Linux's [`Instant`] does not.
+/// A clock that continues while the machine is suspended, as a lease does. Linux's [`Instant`] stops.
 #[cfg(target_os = "linux")]
 const SINCE_START: ClockId = ClockId::Boottime;
 #[cfg(not(target_os = "linux"))]
 const SINCE_START: ClockId = ClockId::Monotonic;
 
-/// The clock of the machine; it sleeps on the runtime's timer.
+/// The clock of the machine. It sleeps on the runtime's timer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SystemClock;
 
@@ -26,7 +26,7 @@ impl Clock for SystemClock {
     }
 
     fn uptime(&self) -> Duration {
-        // A time that cannot be represented is after the end of any lease.
+        // A time that cannot be represented is later than the end of any lease.
         Duration::try_from(clock_gettime(SINCE_START)).unwrap_or(Duration::MAX)
     }
 

@@ -127,7 +127,7 @@ fn regard(shared: &Shared, controllers: &[FluxController], idle: &mut Option<BTr
     }
 }
 
-/// Reports the objects whose kind has no controller, if the set of controllers has changed them.
+/// Reports the objects whose kind has no controller, if a change of the controllers affects them.
 fn tell_of_idle(shared: &Shared, before: &HealthRules, now: &HealthRules) {
     for kustomization in shared.world.all::<Kustomization>() {
         let status = &kustomization.status;

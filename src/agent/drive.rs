@@ -26,10 +26,10 @@ use lockgate_core::plan::DriftPolicy;
 use lockgate_core::queue::{Limits, Next, Order, Queue, Rivalry, RunCause, RunEnd, RunId, Signal};
 use lockgate_core::verdict;
 
-/// How long what is under way may take to end when the process is told to.
+/// How long running work may take to end after a request to shut down.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// What is under way.
+/// The running work.
 struct Drive {
     shared: Arc<Shared>,
     queue: Queue,
@@ -37,20 +37,20 @@ struct Drive {
     runs: JoinSet<()>,
     reins: BTreeMap<RunId, Reins>,
     listed: Vec<&'static str>,
-    /// The controllers of Flux beside which nothing is to be written.
+    /// The controllers of Flux because of which the agent must not write.
     rivals: Option<String>,
 }
 
-/// How a run is told what the queue says of it.
+/// The channels from the queue to a run.
 struct Reins {
-    /// Becomes true when its wait, or its fetch, is to end.
+    /// Becomes true when the run's wait or fetch has to end.
     cancel: watch::Sender<bool>,
-    /// Notified when it has a slot again.
+    /// Notified when the run has a slot again.
     slot: Arc<Notify>,
 }
 
-/// Works until `stop` becomes true, or controllers of Flux are seen that do the same, which are returned.
-/// When the future is dropped, or ends beside Flux, everything under way is dropped with it.
+/// Works until `stop` becomes true, or until controllers of Flux that do the same work are seen, which are
+/// returned. Running work is dropped together with the future, and when it ends because of Flux.
 pub(super) async fn drive(
     shared: Arc<Shared>,
     mut notices: mpsc::UnboundedReceiver<LoopMessage>,
@@ -76,8 +76,8 @@ pub(super) async fn drive(
     while !*stop.borrow() && drive.rivals.is_none() {
         let due = drive.queue.next_due().map(|due| drive.started + due);
         let signal = tokio::select! {
-            // What comes first goes first, the same each time; the queue asks at each event what is due, so
-            // that none waits.
+            // The branches are tried in a fixed order. The queue checks at each event what is due, so no
+            // branch starves.
             biased;
             _ = stop.changed() => None,
             Some(_) = drive.runs.join_next() => None,
@@ -99,8 +99,7 @@ pub(super) async fn drive(
     drive.rivals
 }
 
-/// Whose metrics are to be forgotten: an object that has gone, also when a run ends that was under way when
-/// it went.
+/// The object whose metrics are forgotten: one that was deleted, including during its last run.
 fn departed<'a>(signal: &'a Signal, world: &World) -> Option<&'a Ref> {
     match signal {
         Signal::Gone(key) => Some(key),
@@ -109,8 +108,8 @@ fn departed<'a>(signal: &'a Signal, world: &World) -> Option<&'a Ref> {
     }
 }
 
-/// How a run ends: with `lost` where it panics outside of what tells a panic on its object, so that it is
-/// begun again.
+/// The signal at the end of a run. If the run panics outside of the code that reports panics, it is `lost`,
+/// so that the run is repeated.
 async fn ended(work: impl Future<Output = Signal>, lost: Signal) -> Signal {
     use futures::FutureExt as _;
     std::panic::AssertUnwindSafe(work).catch_unwind().await.unwrap_or(lost)
@@ -161,14 +160,14 @@ impl Drive {
         }
     }
 
-    /// What the queue is to know of a change: nothing where drift waits for the interval. What an object says
-    /// of itself counts before what its owner does.
+    /// The signal for a change of a managed object; `None` if the drift waits for the interval. The policy of
+    /// the object wins over that of its owner.
     fn change(&mut self, change: HeldChange) -> Option<Signal> {
         let (object, owner, by, policy) = match change {
             HeldChange::Gone { id, owner, policy } => (id, owner, None, policy),
             HeldChange::Drifted { id, owner, by, policy } => (id, owner, by, policy),
         };
-        // What a release has applied may change; the chart that is made for it may not.
+        // Objects that a release has applied may drift; the HelmChart that is created for it may not.
         if owner.kind == HelmRelease::ID && object.kind != HelmChart::ID.kind {
             return None;
         }
@@ -231,12 +230,12 @@ impl Drive {
         self.shared.tell_of(&Subject::of(owner, &metadata), &[notice]);
     }
 
-    /// Ends waits, lets what writes finish what it is at, tells of it, and starts nothing new.
+    /// Ends all waits, lets running writes finish, reports this, and starts nothing new.
     async fn end(mut self) {
         self.shared.quarantine.close();
         for reins in self.reins.values() {
             reins.cancel.send_replace(true);
-            // Nobody hands out slots any more.
+            // No slots are granted any more.
             reins.slot.notify_one();
         }
         let clock = Arc::clone(&self.shared.clock);

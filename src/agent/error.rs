@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 /// Why the agent ended without a request to shut down.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
-    /// The address is taken, or is not one of this machine.
+    /// The address is in use, or does not belong to this machine.
     #[error("cannot listen on {address}: {source}")]
     Listen {
         /// The address.

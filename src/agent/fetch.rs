@@ -19,18 +19,18 @@ use lockgate_core::verdict::{
     self, Common, NO_SECRETS, Outcome, Redactor, Said, Schedule, Verdict, VerdictContext, verdict,
 };
 
-/// How many fetches are begun at once: so many that those which wait for a dead host leave room for others.
-/// The adapter has few that run, and fewer for each host.
+/// How many fetches are started at one time. Enough that those waiting for a silent host leave room for
+/// others; the adapter runs only a few of them, and fewer for each host.
 pub(super) const AT_ONCE: usize = 1024;
-/// The interval of an object whose own cannot be read.
+/// The interval of a malformed object.
 const UNKNOWN: Duration = Duration::from_mins(10);
 
-/// How a fetch ended.
+/// The end of a fetch.
 struct Finish {
     outcome: Outcome<verdict::Fetched>,
-    /// What was not held before.
+    /// The fetched files, if they are new.
     held: Option<Held>,
-    /// What a source of which nothing is held says to those that are made from it.
+    /// The message for dependents of a source without files.
     says: Option<String>,
     redactor: Redactor,
 }
@@ -41,8 +41,8 @@ impl Finish {
     }
 }
 
-/// Fetches, reports, and says what the queue must know. Once `cancel` is true, what is fetched is no longer
-/// wanted.
+/// Fetches, reports, and returns the signal for the queue. Once `cancel` is true, the result is no longer
+/// needed.
 pub(super) async fn fetch(
     shared: Arc<Shared>,
     key: Ref,
@@ -56,7 +56,7 @@ pub(super) async fn fetch(
         return fetched(None, RunEnd::silent(Next::Changed));
     };
     if seen.metadata().deletion_timestamp.is_some() {
-        let next = let_go(&shared, &key, seen.metadata()).await;
+        let next = remove_finalizer(&shared, &key, seen.metadata()).await;
         let held = held.map(|held| identity(&held, &observed(&seen)));
         return fetched(held, RunEnd::silent(next));
     }
@@ -84,13 +84,13 @@ pub(super) async fn fetch(
     fetched(held, reported)
 }
 
-/// Whether a source is paused and was never fetched, by Flux or by us, so that nothing depends on what it
-/// holds.
+/// Whether a source is suspended and has never been fetched, by Flux or by lockgate, so that no object
+/// depends on its files.
 fn was_made_paused(seen: &SeenObject<Source>) -> bool {
     matches!(seen, SeenObject::Sound(source) if source.spec.suspended() && source.status.artifact.is_none())
 }
 
-/// What tells one state of a source from another: its revision, and which part of that is held.
+/// The text that distinguishes one state of a source from another: its revision, and the selected part.
 fn identity(held: &Held, selection: &Selection) -> String {
     let revision = held.revision();
     if *selection == Selection::default() {
@@ -99,7 +99,7 @@ fn identity(held: &Held, selection: &Selection) -> String {
     format!("{revision} of {}", Digest::of(format!("{selection:?}")))
 }
 
-/// Which part of its revision a source is to hold.
+/// The part of the revision that the spec selects.
 fn wanted(seen: &SeenObject<Source>) -> Selection {
     match seen {
         SeenObject::Sound(source) => source.spec.selection(),
@@ -107,7 +107,7 @@ fn wanted(seen: &SeenObject<Source>) -> Selection {
     }
 }
 
-/// Which part of its revision a source held last.
+/// The part of the revision that was fetched last, by the status.
 fn observed(seen: &SeenObject<Source>) -> Selection {
     match seen {
         SeenObject::Sound(source) => source.status.selection(),
@@ -115,10 +115,10 @@ fn observed(seen: &SeenObject<Source>) -> Selection {
     }
 }
 
-/// Takes off the finalizer that Flux leaves on its sources. Nothing of ours is to be cleaned up.
-async fn let_go(shared: &Shared, key: &Ref, metadata: &Metadata) -> Next {
+/// Removes the finalizer that Flux leaves on its sources. lockgate has nothing to clean up for a source.
+async fn remove_finalizer(shared: &Shared, key: &Ref, metadata: &Metadata) -> Next {
     let subject = Subject::of(key, metadata);
-    match shared.reporter.let_go(&subject, &metadata.finalizers, keys::FINALIZER).await {
+    match shared.reporter.remove_finalizer(&subject, &metadata.finalizers, keys::FINALIZER).await {
         Ok(()) => Next::Changed,
         Err(error) => {
             tracing::warn!(kind = key.kind.kind, name = key.name, namespace = key.namespace, %error,
@@ -128,8 +128,8 @@ async fn let_go(shared: &Shared, key: &Ref, metadata: &Metadata) -> Next {
     }
 }
 
-/// Says that a generation is worked on, where nothing has been said of it yet. That it could not be said is
-/// no reason not to fetch: the end of the fetch is said as well.
+/// Reports that a generation is being fetched, if nothing has been reported of it yet. The fetch continues
+/// even if this fails, since its end is reported too.
 async fn begin(shared: &Shared, key: &Ref, seen: SeenObject<Source>) -> SeenObject<Source> {
     let SeenObject::Sound(source) = &seen else { return seen };
     if source.spec.is_static() {
@@ -145,7 +145,8 @@ async fn begin(shared: &Shared, key: &Ref, seen: SeenObject<Source>) -> SeenObje
     shared.world.source(key).map_or(seen, |(seen, _)| seen)
 }
 
-/// Looks, unless the agent has ended while it did; marked as under way meanwhile.
+/// Fetches, unless the agent has ended during earlier fetches of the object. Meanwhile the fetch is marked as
+/// running.
 async fn admitted(shared: &Shared, key: &Ref, seen: &SeenObject<Source>, held: Option<&Held>) -> Finish {
     let metadata = seen.metadata();
     let requested_at = metadata.annotations.get(keys::REQUESTED_AT).map_or("", String::as_str);
@@ -176,7 +177,7 @@ async fn look(shared: &Shared, seen: &SeenObject<Source>, held: Option<&Held>) -
             return Finish::of(Common::Malformed { message: message.clone() });
         }
     };
-    // Passing over a field in silence would fetch something other than what is meant.
+    // If an unsupported field were ignored, the fetch would return something else than the user asked for.
     if let Some(message) = verdict::unsupported(&source.unserved) {
         return Finish::of(Common::Malformed { message });
     }
@@ -191,7 +192,7 @@ async fn look(shared: &Shared, seen: &SeenObject<Source>, held: Option<&Held>) -
     };
     let inputs = SourceInputs::of(Reader::of(shared.cluster.clone()), &source.metadata.namespace);
     let ask = Ask { source, held, upstream: upstream.as_ref(), inputs: &inputs };
-    // Whether the host can be asked or not, what is guarded by it stays guarded.
+    // Content that must be signed stays so even if the host cannot be reached.
     let resumed = if held.is_none() { adapter.resume(&ask).await } else { None };
     if let Some(resumed) = &resumed {
         let Metadata { name, namespace, .. } = &source.metadata;
@@ -297,7 +298,7 @@ async fn report(shared: &Shared, key: &Ref, seen: &SeenObject<Source>, found: &F
             shared.tell_of(&subject, &notices);
             RunEnd { ready, news: !notices.is_empty(), ..RunEnd::silent(next) }
         }
-        // Tried again even if the object is said to have gone: where that is so, the watch ends it.
+        // Retried even if the object seems to be deleted: if it is, the watch ends the retries.
         Err(error) => {
             error.log(&subject);
             RunEnd::silent(Next::Backoff)
@@ -312,5 +313,5 @@ fn log(key: &Ref, said: &Said<SourceStatus>) {
     let message = ready.map_or("", |ready| ready.message.as_str());
     let revision = status.artifact.as_ref().map(|artifact| artifact.revision.as_str());
     let (kind, name, namespace) = (key.kind.kind, &key.name, &key.namespace);
-    log!(said.notices, kind, name, namespace, revision, reason, "{message}");
+    log!(ready, said.notices, kind, name, namespace, revision, reason, "{message}");
 }

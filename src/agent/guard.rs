@@ -20,7 +20,7 @@ const SERVER: &str = "API server";
 const FLUX: &str = "Flux";
 
 /// Waits until the API server answers and, unless `adopt`, no controller of Flux does lockgate's work, or
-/// until the process is told to end. Returns the running controllers of Flux.
+/// until the process is asked to shut down. Returns the running controllers of Flux.
 pub(super) async fn wait_for_cluster(
     client: &Client,
     adopt: bool,

@@ -21,10 +21,10 @@ use lockgate_core::verdict::{
     self, Ill, Judged, NO_SECRETS, Notice, Said, Schedule, Verdict, VerdictContext,
 };
 
-/// What is built from.
+/// The source of a build.
 pub(super) struct BuildInput {
     pub(super) revision: Option<String>,
-    /// The revision of what that was made from, where its maker says so.
+    /// The revision from which the artifact was made, if its maker says so.
     pub(super) origin: Option<String>,
 }
 
@@ -37,7 +37,7 @@ impl BuildInput {
     }
 }
 
-/// The slot of a removal, which waits at its end only.
+/// The slot of a removal, which waits only at its end.
 pub(super) struct RemovalSlot<'a> {
     pub(super) shared: &'a Arc<Shared>,
     pub(super) order: &'a Task,
@@ -47,7 +47,7 @@ pub(super) struct RemovalSlot<'a> {
 impl Claims for RemovalSlot<'_> {
     async fn claimed(&self, candidates: &[Candidate]) -> Vec<Option<Claim>> {
         let holders = claims::holders(self.shared, self.kustomization, candidates).await;
-        // One that is never reconciled must not keep this one for ever.
+        // A Kustomization that is never reconciled must not block this one for ever.
         let awaited = !self.is_overdue();
         let counts = |holder: &Holder| awaited || holder.recorded;
         let claims = holders.into_iter().map(|holder| holder.filter(counts).map(Claim::from));
@@ -60,11 +60,11 @@ impl Claims for RemovalSlot<'_> {
 }
 
 impl RemovalSlot<'_> {
-    /// Whether the Kustomization has been on its way out for longer than others are waited for.
+    /// Whether the Kustomization has been terminating for longer than dependents are waited for.
     fn is_overdue(&self) -> bool {
         let now = crate::clock::timestamp(self.shared.clock.wall());
         let since = self.kustomization.metadata.deletion_timestamp;
-        // Until this process has looked at the others, none of them has had its time.
+        // Dependents get their whole time only after this process has seen them.
         let since = since.map(|since| since.max(self.shared.leads_since));
         since.is_some_and(|since| now.since(since) > Schedule::from(&self.kustomization.spec).timeout)
     }
@@ -80,7 +80,7 @@ impl Slot for RemovalSlot<'_> {
     }
 }
 
-/// The journal of a reconcile: the status of its object, and the queue.
+/// The journal of a reconcile: its object's status, and the queue.
 pub(super) struct Log<'a> {
     pub(super) shared: &'a Arc<Shared>,
     pub(super) order: &'a Task,
@@ -122,8 +122,8 @@ impl Journal for Log<'_> {
     async fn begin(&self, inventory: Vec<InventoryEntry>) -> Result<(), JournalError> {
         let metadata = &self.kustomization.metadata;
         let subject = Subject::of(&self.order.key, metadata);
-        let held = hold::<KustomizationSpec>(self.shared, &subject, &metadata.finalizers).await;
-        held.map_err(journal_error)?;
+        let added = add_finalizer::<KustomizationSpec>(self.shared, &subject, &metadata.finalizers).await;
+        added.map_err(journal_error)?;
         let old = &self.kustomization.status;
         let status = verdict::applying(&self.context(old), inventory);
         write::<KustomizationSpec>(self.shared, &subject, old, status).await.map_err(journal_error)
@@ -157,7 +157,7 @@ pub(super) fn journal_error(error: ReportError) -> JournalError {
     }
 }
 
-/// The events of what happens on the way.
+/// The events during a run.
 pub(super) fn notices(news: &News, revision: &str) -> Vec<Notice> {
     match news {
         News::Idle(objects) => {
@@ -169,13 +169,13 @@ pub(super) fn notices(news: &News, revision: &str) -> Vec<Notice> {
     }
 }
 
-/// The finalizer that is put on the objects of a kind.
+/// The finalizer for the objects of a kind.
 fn finalizer<K: Kind>() -> &'static str {
     K::INFO.ownership().map_or(keys::FINALIZER, |ownership| ownership.finalizer)
 }
 
-/// Has an object with these finalizers stay until what it holds is taken care of.
-pub(super) async fn hold<K: Kind>(
+/// Adds a finalizer, so that the object stays until its own objects are cleaned up.
+pub(super) async fn add_finalizer<K: Kind>(
     shared: &Shared,
     subject: &Subject,
     finalizers: &[String],
@@ -184,7 +184,7 @@ where
     Resource<K>: Tracked,
 {
     let ours = finalizer::<K>();
-    if let Some(version) = shared.reporter.hold(subject, finalizers, ours).await? {
+    if let Some(version) = shared.reporter.add_finalizer(subject, finalizers, ours).await? {
         shared.world.wrote::<Resource<K>>(&subject.key, version, |object| {
             object.metadata.finalizers.push(ours.into());
         });
@@ -192,7 +192,7 @@ where
     Ok(())
 }
 
-/// Writes a status that says what a wait is for. A failure costs no more than that.
+/// Writes a status with the reason of a wait. A failure has no other consequence.
 pub(super) async fn tell_wait<K: Kind>(
     shared: &Shared,
     subject: &Subject,
@@ -201,14 +201,15 @@ pub(super) async fn tell_wait<K: Kind>(
 ) where
     Resource<K>: Tracked,
 {
-    // Boxed: a thousand waits may hold this future, and few get here.
+    // Boxed, since a thousand waits may contain this future, and few get here.
     if let Err(error) = Box::pin(write::<K>(shared, subject, old, status)).await {
         let key = &subject.key;
-        tracing::debug!(name = key.name, namespace = key.namespace, %error, "failed to report what the wait is for");
+        tracing::debug!(name = key.name, namespace = key.namespace, %error, "failed to report the reason of \
+            the wait");
     }
 }
 
-/// Writes a status and takes it over into what is known.
+/// Writes a status, and stores it in the agent's own copy.
 pub(super) async fn write<K: Kind>(
     shared: &Shared,
     subject: &Subject,
@@ -243,12 +244,12 @@ pub(super) fn context<'a, S>(
         origin: built.origin.as_deref(),
         now: crate::clock::timestamp(shared.clock.wall()),
         took: shared.clock.since(started),
-        // What is told on the way is told by the pipeline, which blots them out.
+        // The pipeline has already redacted these messages.
         redactor: &NO_SECRETS,
     }
 }
 
-/// Writes what a verdict says, and tells of it; or lets the object go.
+/// Writes the status and the events of a verdict, or removes the finalizer.
 pub(super) async fn tell<K: Kind>(
     shared: &Shared,
     subject: &Subject,
@@ -268,12 +269,12 @@ where
         }
         Verdict::LetGo(notice) => {
             shared.tell_of(subject, &[notice]);
-            // The finalizers as they were last seen: ours may have been added since `metadata` was.
+            // The finalizers as last seen: lockgate's may have been added since `metadata` was read.
             let finalizers = match shared.world.get::<Resource<K>>(&subject.key) {
                 Some(seen) => seen.metadata().finalizers.clone(),
                 None => metadata.finalizers.clone(),
             };
-            shared.reporter.let_go(subject, &finalizers, finalizer::<K>()).await
+            shared.reporter.remove_finalizer(subject, &finalizers, finalizer::<K>()).await
         }
     }
 }

@@ -21,31 +21,30 @@ use lockgate_base::model::Digest;
 use lockgate_core::pipeline::clock::{Clock, within};
 use lockgate_core::pipeline::ports::ApiFailure;
 
-/// How long a lease is good for after it was renewed.
+/// How long a lease is valid after a renewal.
 const DURATION: Duration = Duration::from_secs(15);
-/// How often it is renewed.
+/// How often the lease is renewed.
 const RENEW: Duration = Duration::from_secs(5);
-/// How long before the end of a lease the holder stops writing: a write that was let through takes a while
-/// itself.
+/// How long before the end of the lease its holder stops writing, since a started write takes a while itself.
 const MARGIN: Duration = Duration::from_secs(3);
 /// How long writing is allowed after the lease was claimed.
 const OPEN: Duration = DURATION.saturating_sub(MARGIN);
-/// How often a standby looks.
+/// How often a standby reads the lease.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long one request about the lease may take: a renewal that is begun in time and takes as long ends
+/// How long one request about the lease may take. A renewal that starts in time and takes this long ends
 /// about when the fence closes.
 const REQUEST: Duration = Duration::from_secs(8);
-/// Requests about the lease in flight, beside all others.
+/// How many requests about the lease may run at one time, in addition to all others.
 const IN_FLIGHT: usize = 2;
 const LEASES: KnownKind<'static> =
     KnownKind { group: "coordination.k8s.io", version: "v1", plural: "leases" };
 const PODS: KnownKind<'static> = KnownKind { group: "", version: "v1", plural: "pods" };
 
-/// Tells whether this process may write now. Clones share the answer.
+/// Says whether this process may write now. Clones share the answer.
 #[derive(Debug, Clone)]
 pub(super) struct Fence {
     clock: Arc<dyn Clock>,
-    /// Until when writing is allowed, in milliseconds since the machine was started.
+    /// The end of the permission to write, in milliseconds since the machine was started.
     until: Arc<AtomicU64>,
 }
 
@@ -59,14 +58,13 @@ impl Fence {
         millis(self.clock.uptime()) < self.until.load(Ordering::Acquire)
     }
 
-    /// How long it is until the lease is to be renewed, reckoned from when it was claimed and not from when
-    /// that was answered.
+    /// The time until the next renewal, counted from the last claim and not from its answer.
     fn rest(&self) -> Duration {
         let until = Duration::from_millis(self.until.load(Ordering::Acquire));
         until.saturating_sub(self.clock.uptime()).saturating_sub(OPEN.saturating_sub(RENEW))
     }
 
-    /// `moment` is reckoned as [`Clock::uptime`] is.
+    /// `moment` is a time of [`Clock::uptime`].
     fn open_until(&self, moment: Duration) {
         self.until.store(millis(moment), Ordering::Release);
     }
@@ -85,12 +83,12 @@ fn millis(duration: Duration) -> u64 {
 pub(super) struct LeaseHolder {
     /// Unique for this process.
     identity: String,
-    /// `pod/<name>`, or what tells one process from others.
+    /// `pod/<name>`, or the identity of the process.
     trace: String,
 }
 
 impl LeaseHolder {
-    /// This process: the pod of that name, or else a process of this machine.
+    /// This process, as the pod of that name or else as a process of this machine.
     pub(super) fn this(pod: Option<&str>, clock: &dyn Clock) -> Self {
         let trace = match pod {
             Some(pod) => format!("pod/{pod}"),
@@ -103,7 +101,7 @@ impl LeaseHolder {
     }
 }
 
-/// The lease of one namespace.
+/// The Lease of one namespace.
 #[derive(Clone)]
 pub(super) struct Leadership {
     namespace: String,
@@ -112,15 +110,15 @@ pub(super) struct Leadership {
     holder: LeaseHolder,
     clock: Arc<dyn Clock>,
     fence: Fence,
-    /// The lease as we wrote it last, as long as nobody else is known to have written it.
+    /// The Lease as this process wrote it last, while no other writer is known.
     held: Arc<Mutex<Option<Lease>>>,
 }
 
-/// What a look at the lease found.
+/// The result of reading the lease.
 enum Look {
-    /// It is ours until that [`Clock::uptime`], which is reckoned from before the request.
+    /// This process holds it until that [`Clock::uptime`], counted from before the request.
     Ours(Duration),
-    /// It is another's.
+    /// Another process holds it.
     Theirs { holder: String, renewed: Option<MicroTime> },
 }
 
@@ -128,14 +126,14 @@ enum Look {
 struct Sight {
     holder: String,
     renewed: Option<MicroTime>,
-    /// When it was seen first.
+    /// When the renewal was first seen.
     since: Instant,
 }
 
 impl Sight {
-    /// Whether a lease that names this renewal now is over, judged by our own clock: it has not been renewed
-    /// for its duration as seen from here. While looks failed the holder may have renewed it, which only the
-    /// lease itself tells.
+    /// Whether a lease with this renewal has expired by this machine's clock: it has not been renewed for its
+    /// duration. If reads have failed meanwhile, the holder may have renewed it, which only the Lease itself
+    /// shows.
     fn is_over(&self, renewed: Option<&MicroTime>, now: Instant) -> bool {
         self.renewed.as_ref() == renewed && now.saturating_duration_since(self.since) > DURATION
     }
@@ -165,7 +163,7 @@ impl Leadership {
         self.fence.clone()
     }
 
-    /// Waits until the lease is ours.
+    /// Waits until this process holds the lease.
     pub(super) async fn acquire(&self) {
         let mut seen: Option<Sight> = None;
         let mut told = String::new();
@@ -191,8 +189,8 @@ impl Leadership {
         }
     }
 
-    /// Renews the lease until it is lost to another. An API server that does not answer closes the fence and
-    /// no more: the lease may still be ours when it answers again, which is told to `reopened`.
+    /// Renews the lease until another process has taken it. A silent API server only closes the fence: if
+    /// this process still holds the lease when the server answers again, `reopened` is called.
     pub(super) async fn keep(&self, reopened: impl Fn()) -> String {
         let mut pause = self.fence.rest();
         loop {
@@ -212,7 +210,7 @@ impl Leadership {
                     return holder;
                 }
                 Err(failure) => {
-                    // Soon enough that one answer that is lost does not close the fence.
+                    // Early enough that one lost answer does not close the fence.
                     pause = LOOK;
                     tracing::warn!(error = %failure, "failed to renew the lease");
                 }
@@ -220,7 +218,7 @@ impl Leadership {
         }
     }
 
-    /// Gives the lease up, so that another need not wait for its end.
+    /// Releases the lease, so that the next process need not wait for its end.
     pub(super) async fn release(&self) {
         let was_ours = self.fence.is_open();
         self.fence.close();
@@ -241,8 +239,8 @@ impl Leadership {
         }
     }
 
-    /// Renews the lease by one request: its resourceVersion makes that fail where somebody else has written
-    /// it, and then it is looked at.
+    /// Renews the lease by one request, on the known resourceVersion. If that fails because somebody else has
+    /// written the Lease, it is read.
     async fn renew(&self) -> Result<Look, ApiFailure> {
         let held = self.held().take();
         let Some(lease) = held else { return self.look(None).await };
@@ -252,11 +250,11 @@ impl Leadership {
         }
     }
 
-    /// Looks at the lease, and takes or renews it where that is allowed. `seen` is what a standby saw of it
-    /// last.
+    /// Reads the lease, and takes or renews it if that is allowed. `seen` is the last renewal that a standby
+    /// has seen.
     async fn look(&self, seen: Option<&Sight>) -> Result<Look, ApiFailure> {
         let Some(lease) = self.read().await? else {
-            // Somebody has deleted it. Its holder learns of that at its next renewal, and makes it anew.
+            // Somebody has deleted the Lease. Its holder notices at the next renewal, and creates it again.
             let held = seen.filter(|seen| !seen.is_over(seen.renewed.as_ref(), self.clock.now()));
             if let Some(Sight { holder, renewed, .. }) = held {
                 return Ok(Look::Theirs { holder: holder.clone(), renewed: renewed.clone() });
@@ -274,14 +272,14 @@ impl Leadership {
             Some(holder) if *holder != self.holder.identity && !expired && !self.has_ended(&lease).await => {
                 Ok(Look::Theirs { holder: holder.clone(), renewed: spec.renew_time })
             }
-            // The resourceVersion in the object makes this fail when another was faster.
+            // The resourceVersion in the object makes this fail if another process was faster.
             _ => taken(self.write(lease).await),
         }
     }
 
-    /// Writes the lease as ours from now on, and keeps what was written for the next renewal.
+    /// Writes the lease as held by this process from now on, and keeps the result for the next renewal.
     async fn write(&self, mut lease: Lease) -> Result<Look, ApiFailure> {
-        // Reckoned from before the request, since the server may take it at any moment from now on.
+        // Counted from before the request, since the server may store it at any moment from now on.
         let until = self.clock.uptime().saturating_add(OPEN);
         self.claim(&mut lease);
         let version = if lease.metadata.resource_version.is_some() {
@@ -298,7 +296,7 @@ impl Leadership {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The lease as it is; `None` where there is none.
+    /// Reads the Lease; `None` if there is none.
     async fn read(&self) -> Result<Option<Lease>, ApiFailure> {
         let Some(lease) = self.bounded(self.server.get(LEASES, &self.namespace, &self.name)).await? else {
             return Ok(None);
@@ -306,7 +304,7 @@ impl Leadership {
         serde_json::from_value(lease).map(Some).map_err(|error| malformed("read", &error))
     }
 
-    /// Replaces the lease, and returns its resourceVersion afterwards.
+    /// Replaces the Lease, and returns its new resourceVersion.
     async fn replace(&self, lease: &Lease) -> Result<String, ApiFailure> {
         self.bounded(self.server.replace(LEASES, &self.namespace, &self.name, &value(lease)?)).await
     }
@@ -336,8 +334,8 @@ impl Leadership {
         within(&*self.clock, REQUEST, request).await.unwrap_or_else(|| Err(late()))
     }
 
-    /// Whether the holder is known to have ended: its pod is gone or is our own (we are its next container),
-    /// or its process on this machine is.
+    /// Whether the holder is known to have ended: its pod is gone or is this pod (whose next container this
+    /// is), or its process on this machine has ended.
     async fn has_ended(&self, lease: &Lease) -> bool {
         let trace =
             lease.metadata.annotations.as_ref().and_then(|annotations| annotations.get(keys::LEASE_HOLDER));
@@ -353,7 +351,7 @@ impl Leadership {
     }
 }
 
-/// What our write of the lease came to after a look at it. Another may have taken it between the two.
+/// The result of a write after a read of the lease. Another process may have taken the lease in between.
 fn taken(written: Result<Look, ApiFailure>) -> Result<Look, ApiFailure> {
     match written {
         Err(ApiFailure::Answered { code: 409, .. }) => {

@@ -56,14 +56,14 @@ impl MarkFolder {
 impl Marks for MarkFolder {
     fn all(&self) -> Vec<EndMark> {
         self.read().unwrap_or_else(|error| {
-            tracing::warn!(%error, "what was under way when the agent ended cannot be read");
+            tracing::warn!(%error, "failed to read the marks of unfinished runs");
             Vec::new()
         })
     }
 
     fn put(&self, mark: &EndMark) {
         if let Err(error) = self.write(mark) {
-            tracing::warn!(subject = mark.subject, %error, "what is under way cannot be marked");
+            tracing::warn!(subject = mark.subject, %error, "failed to mark a run");
         }
     }
 
@@ -71,7 +71,7 @@ impl Marks for MarkFolder {
         if let Err(error) = fs::remove_file(self.place(subject))
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!(subject, %error, "a mark of what was under way cannot be taken away");
+            tracing::warn!(subject, %error, "failed to remove the mark of a run");
         }
     }
 }

@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 
 use lockgate_base::model::Ref;
 
-/// Upper bounds in seconds; only a few, since every object has a histogram of its own.
+/// The buckets' upper bounds in seconds; only a few, since every object has a histogram of its own.
 const BUCKETS: [f64; 7] = [0.05, 0.25, 1.0, 5.0, 30.0, 120.0, 600.0];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -55,11 +55,11 @@ impl Metrics {
             "The duration in seconds of a reconcile",
             durations.clone(),
         );
-        registry.register("lockgate_runs", "Ended reconciles and fetches by their result", runs.clone());
-        registry.register("lockgate_drifts", "Managed objects that were changed by others", drifts.clone());
+        registry.register("lockgate_runs", "Reconciles and fetches that ended, by result", runs.clone());
+        registry.register("lockgate_drifts", "Drifts of managed objects", drifts.clone());
         registry.register(
             "lockgate_drifted_objects",
-            "Managed objects that have drifted and are left so",
+            "Managed objects whose drift is reported and not corrected",
             reported.clone(),
         );
         registry.register("lockgate_leader", "Whether this process holds the lease", leader.clone());

@@ -20,16 +20,17 @@ use lockgate_core::pipeline::{self, Finish, Job};
 use lockgate_core::queue::{Correction, Next, RunCause, RunEnd, Signal};
 use lockgate_core::verdict::{Applied, ChangedObject, Common, Deed, Outcome, Schedule};
 
-/// What stays of a malformed Kustomization that is being deleted.
-const LEFT: &str = "its objects were left as they are";
+/// The part of the message that says what stays when a malformed Kustomization is deleted.
+const LEFT: &str = "its objects were not deleted";
 
-/// Reconciles, reports, and says what the queue must know.
+/// Reconciles, reports, and returns the signal for the queue.
 pub(super) async fn reconcile(shared: Arc<Shared>, order: Task) -> Signal {
     let started = shared.clock.now();
     let Some(seen) = shared.world.get(&order.key) else {
         return finished(&order, RunEnd::silent(Next::Changed));
     };
-    // Read once: what is said is said of what was built, whatever has been fetched meanwhile.
+    // Read once, so that the report is about the revision that was built, even if a newer one has been
+    // fetched meanwhile.
     let snapshot = sound(&seen, LEFT).and_then(|kustomization| source(&shared, kustomization));
     let built = BuildInput::of(snapshot.as_ref().ok());
     let finish = guarded(attempt(&shared, &order, &seen, snapshot, started)).await;
@@ -52,7 +53,7 @@ fn finished(order: &Task, end: RunEnd) -> Signal {
     Signal::Finished { key: order.key.clone(), run: order.run, end }
 }
 
-/// What was put back of an object, as far as a fight is concerned.
+/// The correction of a managed object, for the detection of fights.
 fn correction(change: &ChangedObject) -> Correction {
     let deleted = change.deed == Deed::Created;
     Correction { object: change.id.clone(), fields: change.fields.clone(), deleted }
@@ -99,7 +100,7 @@ async fn attempt(
     let from = kustomization.spec.source_ref.target(&kustomization.metadata.namespace);
     let revision = snapshot.revision.to_string();
     if let Err(outcome) = shared.world.dependencies(&order.key, from.as_ref(), &revision) {
-        // What was built is still what is applied: when the dependency is back there may be nothing to do.
+        // The memo stays valid: when the dependency is ready again, there may be nothing to do.
         return Finish { memo: memo.map(|memo| (*memo).clone()), ..Finish::of(outcome) };
     }
     let aim = aim(kustomization, &snapshot);
@@ -129,7 +130,7 @@ async fn attempt(
     pipeline::reconcile(&cluster, &shared.cluster, &job, &log).await
 }
 
-/// Takes away what a Kustomization holds that is being deleted, once those have gone that depend on it.
+/// Deletes the objects of a Kustomization that is being deleted, after its dependents have gone.
 async fn removed(
     shared: &Arc<Shared>,
     order: &Task,
@@ -145,7 +146,7 @@ async fn removed(
     pipeline::remove(cluster, &shared.cluster, kustomization, account, &removal).await
 }
 
-/// What is to be reached.
+/// The subject of the run's wait.
 fn aim(kustomization: &Kustomization, snapshot: &Snapshot) -> Aim {
     let metadata = &kustomization.metadata;
     Aim {
@@ -155,14 +156,14 @@ fn aim(kustomization: &Kustomization, snapshot: &Snapshot) -> Aim {
     }
 }
 
-/// What tells a build from another one. A commit that leaves the folder as it was is no reason to try again
-/// what the agent has ended at.
+/// The text that distinguishes one build from another. A commit that does not change the folder is no reason
+/// to repeat a build that has ended the agent.
 fn files(kustomization: &Kustomization, snapshot: &Snapshot) -> String {
     let folder = api::folder(kustomization.spec.path.as_deref().unwrap_or_default());
     snapshot.tree.folder_id(&folder).map_or_else(String::new, |id| id.to_string())
 }
 
-/// The objects that were seen to drift.
+/// The objects whose drift caused the run.
 fn drifted(causes: &BTreeSet<RunCause>) -> BTreeSet<ObjectId> {
     let drifted = causes.iter().filter_map(|cause| match cause {
         RunCause::Drift(object) => Some(object.clone()),
@@ -188,7 +189,8 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<Snapshot, Co
         None => Err(Common::SourceMissing { source }),
         Some((_, Some(snapshot))) => Ok(snapshot),
         Some((SeenObject::Sound(repository), None)) => {
-            // What a source of another namespace says may quote anything that its own people may see.
+            // The message of a source in another namespace may quote anything that only its own users may
+            // see.
             let is_near = key.namespace == kustomization.metadata.namespace;
             let ready = repository.status.conditions.get("Ready").filter(|_| is_near);
             Err(Common::SourceNotReady { source, message: ready.map(|ready| ready.message.clone()) })
@@ -203,7 +205,7 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<Snapshot, Co
 mod tests {
     use super::*;
 
-    /// F24: what it said may quote anything, so only the place is told.
+    /// F24: the panic's message may quote anything, so only the place is reported.
     #[tokio::test]
     async fn a_panic_is_an_outcome_that_tells_its_place_alone() {
         let hook = std::panic::take_hook();

@@ -20,34 +20,33 @@ use lockgate_core::verdict::{Judged, Notice};
 
 /// How long one write may take.
 const LIMIT: Duration = Duration::from_secs(20);
-/// Writes in flight, beside the requests of those who apply.
+/// How many writes may run at one time, in addition to the requests of running applies.
 const IN_FLIGHT: usize = 8;
 const EVENTS: KnownKind<'static> = KnownKind { group: "", version: "v1", plural: "events" };
-/// The field of a status that names what is managed.
+/// The field of a status with the managed objects.
 const INVENTORY: &str = "inventory";
-/// What the server says where a test of a JSON patch fails (its api/errors/errors.go).
+/// The server's message if a test of a JSON patch fails (its api/errors/errors.go).
 const UNFITTING: &str = "the server rejected our request due to an error in our request";
-/// How often a status with another inventory is tried to be written, where others write to the object at the
-/// same moment.
+/// How often the agent tries to write a status with a new inventory while others write to the object.
 const TRIES: usize = 4;
 /// The annotation in which Flux's events carry the revision, below the group of the object's kind.
 const REVISION: &str = "revision";
-/// And the revision of what that was made from.
+/// The annotation with the revision of the artifact's origin.
 const ORIGIN: &str = "originRevision";
 
-/// Why something could not be reported.
+/// Why a report failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReportError {
-    /// The lease is not held.
+    /// This process does not hold the lease.
     #[error("the lease is not held")]
     Fenced,
-    /// The object has gone.
-    #[error("the object has gone")]
+    /// The object was deleted.
+    #[error("the object was deleted")]
     Gone,
-    /// The object is another of the same name, or was written at the same moment.
-    #[error("the object is another now")]
+    /// The object was recreated under the same name, or was written at the same moment.
+    #[error("the object was deleted and recreated")]
     Conflict,
-    /// The server's answer, or that there was none.
+    /// The server's error, or that it did not answer.
     #[error("{0}")]
     Api(String),
 }
@@ -59,7 +58,7 @@ impl ReportError {
             // The kind may be served again in a moment, with all its objects.
             ApiFailure::Answered { code: 404, message, .. } if !is_unserved_path(&message) => Self::Gone,
             ApiFailure::Answered { code: 409, .. } => Self::Conflict,
-            // What a JSON patch is answered that does not fit the object as it is now.
+            // The answer to a JSON patch that does not fit the current object.
             ApiFailure::Answered { code: 422, message, .. } if message.starts_with(UNFITTING) => {
                 Self::Conflict
             }
@@ -67,7 +66,7 @@ impl ReportError {
         }
     }
 
-    /// Logs that the status of an object could not be written, unless the watch has told or will tell why.
+    /// Logs that the status of an object could not be written, unless the watch reports the cause.
     pub(super) fn log(&self, subject: &Subject) {
         if !matches!(self, Self::Gone | Self::Conflict) {
             let (kind, name, namespace) = (subject.kind, &subject.key.name, &subject.key.namespace);
@@ -82,13 +81,13 @@ pub(super) struct Reporter {
     server: Direct,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
-    /// What is common to the statuses that were sent and not accepted, by the uid of their object: the server
-    /// may have any of them, until it accepts a later one.
+    /// The common part of the statuses that were sent but not accepted, by the uid of their object: the
+    /// server may have stored any of them, until it accepts a later one.
     unaccepted: Arc<Mutex<BTreeMap<String, Value>>>,
 }
 
 impl Reporter {
-    /// Asks `fence` before each write.
+    /// Creates a reporter that asks `fence` before each write.
     pub(super) fn new(
         client: &Client,
         fence: WriteGuard,
@@ -99,11 +98,11 @@ impl Reporter {
         Self { server, metrics, clock, unaccepted: Arc::default() }
     }
 
-    /// Writes what differs between a status and the one that the verdict made of it, in one request; none
-    /// where nothing does. Where earlier ones were not accepted, what differs from any of them is written as
-    /// well. Returns the object's resourceVersion afterwards, 0 without a request. `version` is the one that
-    /// is known, 0 for none: a status is written only on top of what is known, so that neither a holder of
-    /// the lease that has been asleep nor a request that was held up on its way brings an older one back.
+    /// Writes the difference between a status and the one that the verdict made of it, in one request, or in
+    /// none if they are equal. If earlier statuses were not accepted, the differences from any of them are
+    /// written as well. Returns the object's new resourceVersion, 0 without a request. `version` is the known
+    /// resourceVersion, 0 for none: a status is written only on top of the known one, so that neither a
+    /// holder of the lease that was suspended nor a delayed request restores an older one.
     pub(super) async fn status<S: Serialize + PartialEq>(
         &self,
         subject: &Subject,
@@ -125,7 +124,7 @@ impl Reporter {
         let written = self.change(subject, version, &managed, operations).await;
         let mut all = self.unaccepted();
         let before = all.remove(&subject.uid);
-        // A conflict may be with this very status, stored by an attempt whose answer was lost.
+        // The conflict may be with this very status, stored by an attempt whose answer was lost.
         if !matches!(written, Ok(_) | Err(ReportError::Gone)) {
             let sent = before.map_or_else(|| new.clone(), |before| common(before, &new));
             all.insert(subject.uid.clone(), sent);
@@ -162,7 +161,7 @@ impl Reporter {
         Err(ReportError::Conflict)
     }
 
-    /// The object's resourceVersion now, if it is the same object still and has this inventory.
+    /// The object's current resourceVersion, if it is still the same object with this inventory.
     async fn version_over(&self, subject: &Subject, inventory: &Value) -> Result<String, ReportError> {
         let (kind, namespace, name) = (known(subject), &subject.key.namespace, &subject.key.name);
         let live = self.bounded(self.server.find(kind, namespace, name)).await?;
@@ -175,9 +174,8 @@ impl Reporter {
         }
     }
 
-    /// Adds a finalizer, unless it is there. Returns the object's resourceVersion afterwards where it was
-    /// added.
-    pub(super) async fn hold(
+    /// Adds a finalizer, unless the object has it. Returns the object's new resourceVersion if it was added.
+    pub(super) async fn add_finalizer(
         &self,
         subject: &Subject,
         finalizers: &[String],
@@ -191,14 +189,15 @@ impl Reporter {
             let add = json!({"op": "add", "path": format!("{path}/-"), "value": finalizer});
             return self.edit(subject, PatchedPart::Object, &[add]).await.map(Some);
         }
-        // Whoever has added one meanwhile would lose it. That there is none is null to the API server.
+        // Otherwise a finalizer that somebody has added meanwhile would be lost. An absent list is null to
+        // the API server.
         let none = json!({"op": "test", "path": path, "value": null});
         let add = json!({"op": "add", "path": path, "value": [finalizer]});
         self.edit(subject, PatchedPart::Object, &[none, add]).await.map(Some)
     }
 
-    /// Takes a finalizer off, so that the object may go.
-    pub(super) async fn let_go(
+    /// Removes a finalizer, so that the object can be deleted.
+    pub(super) async fn remove_finalizer(
         &self,
         subject: &Subject,
         finalizers: &[String],
@@ -215,7 +214,7 @@ impl Reporter {
         }
     }
 
-    /// Writes an event about the object. It happened at the moment `at`, which may be some time ago.
+    /// Writes an event about the object. `at` is when it happened, which may be some time ago.
     pub(super) async fn event(
         &self,
         subject: &Subject,
@@ -261,8 +260,8 @@ impl Reporter {
         Ok(())
     }
 
-    /// Changes the object, and never another of the same name: the API server heeds no uid but one that a
-    /// patch tests. Returns the object's resourceVersion afterwards.
+    /// Patches the object, and never another one of the same name: the API server checks a uid only if the
+    /// patch tests it. Returns the object's new resourceVersion.
     async fn edit(
         &self,
         subject: &Subject,
@@ -297,8 +296,8 @@ fn to_value(status: &impl Serialize) -> Result<Value, ReportError> {
     serde_json::to_value(status).map_err(unwritable)
 }
 
-/// The operations of a JSON patch (RFC 6902) that write each field in which the statuses differ, whole. That
-/// there is a status is for the definitions to see to, which give each object one.
+/// The operations of a JSON patch (RFC 6902) that replace each field in which the statuses differ. The CRDs
+/// give each object a status.
 fn operations(old: &Value, new: &Value) -> Vec<Value> {
     let none = Map::new();
     let (old, new) = (old.as_object().unwrap_or(&none), new.as_object().unwrap_or(&none));
@@ -307,7 +306,7 @@ fn operations(old: &Value, new: &Value) -> Vec<Value> {
         operations.push(json!({"op": "add", "path": path_of(field), "value": value}));
     }
     for field in old.keys().filter(|field| !new.contains_key(*field)) {
-        // Only what is there can be removed, and whether it is, is not known.
+        // Only an existing field can be removed, and whether this one exists is unknown.
         operations.push(json!({"op": "add", "path": path_of(field), "value": null}));
         operations.push(json!({"op": "remove", "path": path_of(field)}));
     }
@@ -318,7 +317,7 @@ fn path_of(field: &str) -> String {
     format!("/status/{field}")
 }
 
-/// What two statuses have in common, with null for each field in which they differ.
+/// The common part of two statuses, with null for each field in which they differ.
 fn common(one: Value, other: &Value) -> Value {
     let (Value::Object(mut one), Value::Object(other)) = (one, other) else { return Value::Null };
     for (field, value) in other {
@@ -363,15 +362,15 @@ mod tests {
             let operations = operations(&old, &new);
             assert_eq!(operations.len(), count, "{old} -> {new}");
             assert_eq!(patched(&old, &operations), new);
-            // What is not known of is left.
+            // Unknown fields are left alone.
             let mut more = old.clone();
             more["x"] = json!(1);
             assert_eq!(patched(&more, &operations)["x"], 1);
         }
     }
 
-    /// A server that has one Kustomization, and what it was last. Like a real one it heeds what a JSON patch
-    /// tests, and a resourceVersion.
+    /// A server with one Kustomization, and its last state. Like a real one, it checks the tests of a JSON
+    /// patch, and the resourceVersion.
     fn server(live: Value) -> (Reporter, Arc<Mutex<Value>>) {
         let stored = Arc::new(Mutex::new(live));
         let of_server = Arc::clone(&stored);

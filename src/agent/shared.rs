@@ -24,9 +24,9 @@ use lockgate_core::quarantine::Quarantine;
 use lockgate_core::queue::Signal;
 use lockgate_core::verdict;
 
-/// What all parts of the agent share.
+/// The state that all parts of the agent share.
 pub(super) struct Shared {
-    /// The cluster, as ourselves.
+    /// The cluster, with the agent's own account.
     pub(super) cluster: Cluster,
     pub(super) world: Arc<World>,
     pub(super) reporter: Reporter,
@@ -37,28 +37,27 @@ pub(super) struct Shared {
     pub(super) events: Outbox<ObjectNotice>,
     pub(super) sources: Sources,
     pub(super) clock: Arc<dyn Clock>,
-    /// When this process began to lead.
+    /// When this process became leader.
     pub(super) leads_since: Timestamp,
     pub(super) workers: Arc<dyn Workers>,
     pub(super) quarantine: Arc<Quarantine>,
-    /// In whose name Kustomizations are applied, and what they may refer to.
+    /// The accounts that Kustomizations use, and the references that are allowed.
     pub(super) tenancy: Tenancy,
-    /// Whether to go on though Flux's controllers run.
+    /// Whether to run although Flux's controllers run.
     pub(super) adopt: bool,
-    /// What is done about drift, where nobody says otherwise.
+    /// The drift policy, unless a Kustomization or an object sets another.
     pub(super) drift: DriftPolicy,
     pub(super) watch_namespace: Option<String>,
 }
 
 impl Shared {
-    /// Tells the main loop what happened.
+    /// Sends a signal to the main loop.
     pub(super) fn tell(&self, signal: Signal) {
         // The loop ends with the process, and then nobody listens.
         let _ = self.notices.send(LoopMessage::Queue(Box::new(signal)));
     }
 
-    /// Hands events over to be written, without waiting for it: a reconcile is over when its status is
-    /// written.
+    /// Queues events without waiting for them: a reconcile is over when its status is written.
     pub(super) fn tell_of(&self, subject: &Subject, notices: &[verdict::Notice]) {
         for notice in notices {
             let told = ObjectNotice {
@@ -78,30 +77,30 @@ impl Shared {
         }
     }
 
-    /// What is done about the drift of a Kustomization's objects that say nothing of it themselves.
+    /// The drift policy for those objects of a Kustomization that set none themselves.
     pub(super) fn drift_of(&self, kustomization: &Kustomization) -> DriftPolicy {
         let said = kustomization.metadata.annotations.get(keys::DRIFT);
         said.and_then(|said| DriftPolicy::read(said)).unwrap_or(self.drift)
     }
 
-    /// The cluster in the name of a Kustomization, or why that cannot be.
+    /// The cluster with the account of a Kustomization, or why it has none.
     pub(super) fn cluster_for(&self, kustomization: &Kustomization) -> Result<Cluster, String> {
         self.cluster_of(kustomization.reference(), self.tenancy.account_of(kustomization))
     }
 
-    /// The cluster in the name of an applier that names an account or is given one, or why that cannot be.
+    /// The cluster with the account that an object names or gets by default, or why it has none.
     pub(super) fn cluster_of(&self, owner: Ref, account: Option<&str>) -> Result<Cluster, String> {
         let account = self.tenancy.checked(account)?;
         self.cluster.acting_for(owner, account).map_err(|error| format!("spec.serviceAccountName: {error}"))
     }
 
-    /// The cluster as the agent itself, for what it writes for an applier under its marks.
+    /// The cluster with the agent's own account, for what it writes with the labels of an owner.
     pub(super) fn cluster_as_itself(&self, owner: Ref) -> Cluster {
-        // Without an account there is none that could be invalid.
+        // Without an account, no name can be invalid.
         self.cluster.acting_for(owner, None).unwrap_or_else(|_| self.cluster.clone())
     }
 
-    /// The ServiceAccount that a HelmRelease names or is given; `None` where the agent acts as itself.
+    /// The ServiceAccount that a HelmRelease names or gets by default; `None` for the agent's own account.
     pub(super) fn account_of_release<'a>(&'a self, release: &'a HelmRelease) -> Option<&'a str> {
         self.tenancy.given(release.spec.service_account_name.as_deref())
     }

@@ -1,5 +1,5 @@
-//! Watches the agent's own kinds, and the ConfigMaps and Secrets that ask for it. Objects are read one by
-//! one, so that a malformed one holds up no other.
+//! Watches the agent's own kinds, and labelled ConfigMaps and Secrets. Objects are decoded one by one, so
+//! that a malformed one does not block the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,10 +18,10 @@ use lockgate_core::api::{self, HelmRelease, KindInfo, Kustomization, Role, Sourc
 use lockgate_core::pipeline::ports::ApiFailure;
 use lockgate_core::queue::Signal;
 
-/// How long after a watch was refused, or its kind was not served, that is tried again.
+/// How long to wait after a watch was refused, or its kind was not served.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Follows every kind that the agent acts on.
+/// Follows all kinds that the agent reconciles.
 pub(super) fn follow_kinds(shared: &Arc<Shared>, watches: &mut JoinSet<()>) {
     for info in api::acted_on() {
         match info.role {
@@ -35,7 +35,7 @@ pub(super) fn follow_kinds(shared: &Arc<Shared>, watches: &mut JoinSet<()>) {
     }
 }
 
-/// Follows one of our kinds for ever.
+/// Follows one of the agent's kinds for ever.
 async fn follow<O: Tracked>(shared: Arc<Shared>, info: &'static KindInfo) {
     let query = Query::of(&info.gvk(), info.plural, shared.watch_namespace.as_deref(), None);
     let known = Known::<O>::new(Arc::clone(&shared.world));
@@ -51,7 +51,7 @@ pub(super) async fn follow_inputs(shared: Arc<Shared>, kind: KindId) {
     run(&shared, &query, Pump::new(kind, false, shared.notices.clone(), Versions::new())).await;
 }
 
-/// Hands what a query shows to a pump, for ever.
+/// Passes the results of a query to a pump, for ever.
 pub(super) async fn run(shared: &Shared, query: &Query, pump: Pump<impl Sink>) {
     let pump = Mutex::new(pump);
     let lock = || pump.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,11 +63,11 @@ pub(super) async fn run(shared: &Shared, query: &Query, pump: Pump<impl Sink>) {
     }
 }
 
-/// Makes signals of objects.
+/// Turns objects into signals.
 pub(super) trait Sink: Send {
     fn there(&mut self, key: Ref, object: &Object) -> Option<Signal>;
     fn gone(&mut self, key: Ref) -> Option<Signal>;
-    /// Ends a list: those that were known and are not in `listed` have gone.
+    /// Ends a list: known objects that are not in `listed` have been deleted.
     fn listed(&mut self, listed: &BTreeSet<Ref>) -> Vec<Signal>;
 }
 
@@ -114,7 +114,7 @@ impl<O: Tracked> Sink for Known<O> {
 
 struct Versions {
     known: BTreeMap<Ref, u64>,
-    /// Whether a list was complete, so that what is not known was not there.
+    /// Whether a list was complete, so that an unknown object did not exist.
     synced: bool,
 }
 
@@ -123,7 +123,8 @@ impl Sink for Versions {
         let version = version_number(object.text("/metadata/resourceVersion").unwrap_or_default());
         let is_change = match self.known.insert(key.clone(), version) {
             Some(old) => old != version,
-            // What the first list shows is no change: whoever reads it has done so or is about to.
+            // The objects of the first list have not changed: their readers have read them already, or are
+            // about to.
             None => self.synced,
         };
         is_change.then_some(Signal::InputChanged(key))
@@ -152,10 +153,10 @@ impl Versions {
     }
 }
 
-/// Hands what a watch shows to the sink, and what the sink makes of it to the main loop.
+/// Passes the events of a watch to the sink, and the sink's signals to the main loop.
 pub(super) struct Pump<S> {
     kind: KindId,
-    /// Whether the agent cannot work without it.
+    /// Whether the agent cannot work without this watch.
     is_needed: bool,
     notices: UnboundedSender<LoopMessage>,
     sink: S,
@@ -202,14 +203,15 @@ impl<S: Sink> Pump<S> {
         }
     }
 
-    /// Tells how the watch stands, where that has changed. Without the right to one that is not needed, all
-    /// else goes on.
+    /// Reports the state of the watch if it has changed. If the right to an optional watch is missing, the
+    /// agent works without it.
     fn stands(&mut self, failure: Option<ApiFailure>) {
         let kind = self.kind.kind;
         let is_spared = !self.is_needed && matches!(failure, Some(ApiFailure::Forbidden(_)));
         if is_spared && !self.is_spared {
             let problem = failure.as_ref().map(ToString::to_string).unwrap_or_default();
-            tracing::warn!(watch = kind, %problem, "changes of labelled objects may be seen late or not at all");
+            tracing::warn!(watch = kind, %problem, "cannot watch labelled objects; their changes are seen \
+                late or not at all");
         }
         self.is_spared = is_spared;
         let problem = failure.filter(|_| !is_spared).map(|failure| failure.to_string());
@@ -243,7 +245,7 @@ mod tests {
             (shown("new", "3", false), Some("new")),
             (left("new"), Some("new")),
             (shown("new", "5", false), Some("new")),
-            // The watch has lost its place and lists anew.
+            // The watch has lost its place, and lists again.
             (Shown::Listing, None),
             (shown("old", "1", true), None),
             (shown("between", "6", true), Some("between")),

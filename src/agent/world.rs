@@ -24,30 +24,30 @@ use lockgate_core::pipeline::{Memo, recorded_of};
 use lockgate_core::queue::{Edge, Facts, Why};
 use lockgate_core::verdict::{self, BlockReason, Blocker, Common};
 
-/// An object of one of our kinds, or what is left of one that is malformed.
+/// An object of one of the agent's kinds, or the readable part of a malformed one.
 #[derive(Debug, Clone)]
 pub(super) enum SeenObject<O> {
-    /// It is of its kind's form.
+    /// The object is well-formed.
     Sound(Arc<O>),
-    /// It is not.
+    /// The object is malformed.
     Malformed {
         /// The part that every object has.
         metadata: Metadata,
-        /// Which field, and what is wrong with it.
+        /// The wrong field, and what is wrong with it.
         message: String,
-        /// What its status says it holds; `None` where that cannot be read either.
+        /// The managed objects according to its status; `None` if the status is malformed too.
         holds: Option<Ids>,
     },
 }
 
 impl<O: Tracked> SeenObject<O> {
-    /// Reads an object, which may be malformed.
+    /// Decodes an object, which may be malformed.
     pub(super) fn read(object: &Object) -> Self {
         match O::decode(object) {
             Ok(sound) => Self::Sound(Arc::new(sound)),
             Err(malformed) => {
                 let metadata = object.pointer("/metadata").cloned().unwrap_or_default();
-                // The metadata is the API machinery's own; it has its form whatever the rest looks like.
+                // The API machinery validates the metadata, whatever the rest looks like.
                 let metadata = serde_json::from_value(metadata).unwrap_or_default();
                 let holds = recorded_of(object).map(Arc::new);
                 Self::Malformed { metadata, message: malformed.message, holds }
@@ -63,42 +63,42 @@ impl<O: Tracked> SeenObject<O> {
     }
 }
 
-/// An object and what this process has to do with it.
+/// An object, and the state of this process about it.
 #[derive(Debug)]
 pub(super) struct KnownObject<O: Tracked> {
     seen: SeenObject<O>,
-    /// What the queue knows of it.
+    /// The facts that the queue knows.
     facts: Facts,
     /// The resourceVersion of our last write to it.
     written: u64,
-    /// The latest resourceVersion that is known of it.
+    /// The latest known resourceVersion.
     version: u64,
     extra: O::Extra,
 }
 
-/// Objects of one form.
+/// The objects of one form.
 pub(super) type Register<O> = BTreeMap<Ref, KnownObject<O>>;
 
-/// The form of the objects of a kind that the agent acts on. Sources of all kinds have one form.
+/// The form of a kind that the agent reconciles. Sources of all kinds have one form.
 pub(super) trait Tracked: Clone + Debug + Send + Sync + 'static {
-    /// What is known of an object beside itself.
+    /// Further state about an object.
     type Extra: Default + Debug + Send;
 
-    /// Reads an object.
+    /// Decodes an object.
     fn decode(object: &Object) -> Result<Self, Malformed>;
-    /// Where such objects are kept.
+    /// The register of this form.
     fn shelf(inner: &Inner) -> &Register<Self>;
-    /// The objects of this form, to be changed.
+    /// The register of this form, to be changed.
     fn shelf_mut(inner: &mut Inner) -> &mut Register<Self>;
     /// `metadata`.
     fn metadata(&self) -> &Metadata;
-    /// Takes the status of the same object as it was seen or written before.
+    /// Takes over the status of an earlier copy of the same object.
     fn keep_status(&mut self, of: &Self);
-    /// What dependents judge it by.
+    /// The state on which dependents decide.
     fn view(&self) -> DependencyView<'_>;
-    /// What it says of itself.
+    /// The message of its Ready condition.
     fn message(&self) -> Option<&str>;
-    /// The objects of which it is told.
+    /// The objects whose changes concern it.
     fn edges(&self) -> Vec<Edge>;
     /// `spec.suspend`.
     fn suspended(&self) -> bool;
@@ -106,7 +106,7 @@ pub(super) trait Tracked: Clone + Debug + Send + Sync + 'static {
     fn interval(&self) -> Duration;
 }
 
-/// What is known.
+/// The agent's knowledge.
 #[derive(Debug, Default)]
 pub(super) struct World(Mutex<Inner>);
 
@@ -118,8 +118,7 @@ pub(super) struct Inner {
 }
 
 impl World {
-    /// Takes in an object as a watch shows it, at this resourceVersion. Returns what the queue must know of
-    /// it.
+    /// Stores an object that a watch shows, at this resourceVersion. Returns what the queue must know of it.
     pub(super) fn see<O: Tracked>(&self, key: &Ref, mut seen: SeenObject<O>, version: u64) -> Facts {
         let facts = facts(&seen);
         let mut inner = self.inner();
@@ -142,22 +141,22 @@ impl World {
         facts
     }
 
-    /// Forgets an object that has gone.
+    /// Forgets a deleted object.
     pub(super) fn forget<O: Tracked>(&self, key: &Ref) {
         O::shelf_mut(&mut self.inner()).remove(key);
     }
 
-    /// Whether an object is there, of whichever kind.
+    /// Whether an object of any kind exists.
     pub(super) fn contains(&self, key: &Ref) -> bool {
         self.inner().contains(key)
     }
 
-    /// An object as it was last seen.
+    /// The last known copy of an object.
     pub(super) fn get<O: Tracked>(&self, key: &Ref) -> Option<SeenObject<O>> {
         O::shelf(&self.inner()).get(key).map(|entry| entry.seen.clone())
     }
 
-    /// All objects of a kind that are of its form.
+    /// All well-formed objects of a kind.
     pub(super) fn all<O: Tracked>(&self) -> Vec<Arc<O>> {
         let inner = self.inner();
         let sound = O::shelf(&inner).values().filter_map(|entry| match &entry.seen {
@@ -167,7 +166,8 @@ impl World {
         sound.collect()
     }
 
-    /// The malformed Kustomizations, and what each is said to hold; `None` where that is not known.
+    /// The malformed Kustomizations, and the objects that each manages by its status; `None` if that is
+    /// unknown.
     pub(super) fn malformed(&self) -> Vec<(Ref, Option<Ids>)> {
         let inner = self.inner();
         let malformed = inner.kustomizations.iter().filter_map(|(key, entry)| match &entry.seen {
@@ -184,12 +184,12 @@ impl World {
         Some((standing.metadata.clone(), standing.interval.unwrap_or(Duration::from_hours(1))))
     }
 
-    /// A source as it was last seen, and what is held of it.
+    /// The last known copy of a source, and its fetched files.
     pub(super) fn source(&self, key: &Ref) -> Option<(SeenObject<Source>, Option<Held>)> {
         self.inner().sources.get(key).map(|entry| (entry.seen.clone(), entry.extra.clone()))
     }
 
-    /// Changes what we know of an object after we wrote it; `version` is the resourceVersion of the answer.
+    /// Updates the copy of an object after a write. `version` is the resourceVersion of the answer.
     pub(super) fn wrote<O: Tracked>(&self, key: &Ref, version: u64, change: impl FnOnce(&mut O)) {
         if let Some(entry) = O::shelf_mut(&mut self.inner()).get_mut(key) {
             entry.written = entry.written.max(version);
@@ -200,7 +200,7 @@ impl World {
         }
     }
 
-    /// The latest resourceVersion that is known of an object, 0 where there is none.
+    /// The latest known resourceVersion of an object; 0 if there is none.
     pub(super) fn version<O: Tracked>(&self, key: &Ref) -> u64 {
         O::shelf(&self.inner()).get(key).map_or(0, |entry| entry.version)
     }
@@ -216,44 +216,45 @@ impl World {
         }
     }
 
-    /// The files that are fetched of a source.
+    /// The fetched files of a source.
     pub(super) fn snapshot(&self, key: &Ref) -> Option<Snapshot> {
         self.inner().sources.get(key)?.extra.as_ref()?.files().cloned()
     }
 
-    /// What a Kustomization was found to build of a generation at a revision, a moment ago.
+    /// The objects of a Kustomization's build for a generation and a revision, if they were found a moment
+    /// ago.
     pub(super) fn foreseen(&self, key: &Ref, of: &(i64, String), now: Instant) -> Option<Ids> {
         self.inner().kustomizations.get(key)?.extra.foreseen(of, now)
     }
 
-    /// Takes note of what a Kustomization was found to build.
+    /// Records the objects of a Kustomization's build.
     pub(super) fn foresee(&self, key: &Ref, of: (i64, String), at: Instant, ids: Ids) {
         if let Some(entry) = self.inner().kustomizations.get_mut(key) {
             entry.extra.foresee(of, at, ids);
         }
     }
 
-    /// How long the same has been waited for already.
+    /// How long the same wait has lasted.
     pub(super) fn waited(&self, key: &Ref, aim: &Aim, now: Instant) -> Duration {
         let inner = self.inner();
         inner.kustomizations.get(key).map_or(Duration::ZERO, |entry| entry.extra.waited(aim, now))
     }
 
-    /// Takes note that a wait begins, or goes on.
+    /// Records that a wait begins or continues.
     pub(super) fn waits(&self, key: &Ref, aim: &Aim, now: Instant) {
         if let Some(entry) = self.inner().kustomizations.get_mut(key) {
             entry.extra.waits(aim, now);
         }
     }
 
-    /// Takes note that a reconcile was not cut off in its wait.
+    /// Records that a reconcile has ended without an interruption of its wait.
     pub(super) fn ended(&self, key: &Ref) {
         if let Some(entry) = self.inner().kustomizations.get_mut(key) {
             entry.extra.wait = None;
         }
     }
 
-    /// Holds what was fetched, unless another object of the same name has come meanwhile.
+    /// Stores fetched files, unless another object of the same name has replaced the source meanwhile.
     pub(super) fn store(&self, key: &Ref, uid: &str, held: Held) {
         if let Some(entry) = self.inner().sources.get_mut(key)
             && entry.seen.metadata().uid == uid
@@ -262,8 +263,8 @@ impl World {
         }
     }
 
-    /// Whether the dependencies let an object apply `revision` of its source, and if not, what is at the root
-    /// of it.
+    /// Whether the dependencies allow an object to apply `revision` of its source, and if not, the root
+    /// cause.
     pub(super) fn dependencies(&self, key: &Ref, source: Option<&Ref>, revision: &str) -> Result<(), Common> {
         let inner = self.inner();
         if let Some(cycle) = inner.cycle_of(key) {
@@ -289,14 +290,14 @@ impl World {
     }
 }
 
-/// What others may ask of an object, whatever its kind.
+/// The state of an object of any kind that concerns others.
 struct Standing<'w> {
     metadata: &'w Metadata,
     facts: &'w Facts,
-    /// `None` where the object is malformed, like the interval.
+    /// `None` for a malformed object; so is the interval.
     view: Option<DependencyView<'w>>,
     interval: Option<Duration>,
-    /// What it says of itself.
+    /// The message of its Ready condition.
     message: Option<&'w str>,
 }
 
@@ -335,7 +336,7 @@ impl Inner {
         self.kustomizations.get(key).map(Standing::of).or_else(release).or_else(source)
     }
 
-    /// Whether a dependency lets one that builds from `source` apply `revision`.
+    /// Whether a dependency allows an object that builds from `source` to apply `revision`.
     fn judge(&self, source: Option<&Ref>, dependency: &Ref, revision: &str) -> Result<(), NotReadyReason> {
         let standing = self.standing(dependency).ok_or(NotReadyReason::NotFound)?;
         let view = standing.view.ok_or(NotReadyReason::NotReady)?;
@@ -343,13 +344,13 @@ impl Inner {
         graph::ready(Some(&view), revision, same_source)
     }
 
-    /// From a dependency to what it waits for in the end, and what that says of itself. To one of another
-    /// namespace no more is told than how it stands: what it says may quote anything that its own people may
-    /// see.
+    /// The chain from a dependency to the root cause, and the root cause's message. An object in another
+    /// namespace learns only the state, since the message may quote anything that only the users of that
+    /// namespace may see.
     fn blockage(&self, key: &Ref, dependency: &Ref) -> (Vec<Ref>, Option<String>) {
         let is_ready = |key: &Ref| {
             let view = self.standing(key).and_then(|standing| standing.view);
-            // Another revision is no reason to look further down.
+            // A dependency at another revision is itself the cause.
             graph::ready(view.as_ref(), "", false).is_ok()
         };
         let chain: Vec<Ref> = self.root_cause(key, is_ready).into_iter().cloned().collect();
@@ -357,7 +358,7 @@ impl Inner {
         let root = chain.last().unwrap_or(dependency);
         let message = match self.standing(root) {
             None => Some(format!("{} '{}' not found", root.kind.kind, root.path())),
-            // What it said last is from before.
+            // Its last message is outdated.
             Some(standing) if standing.facts.suspended && !standing.facts.deleting => {
                 Some(verdict::paused(root))
             }
@@ -368,7 +369,7 @@ impl Inner {
     }
 }
 
-/// What the queue needs to know of an object.
+/// The facts about an object for the queue.
 fn facts<O: Tracked>(seen: &SeenObject<O>) -> Facts {
     let metadata = seen.metadata();
     let prune_all = metadata.annotations.get(keys::PRUNE_ALL).map_or("", String::as_str);

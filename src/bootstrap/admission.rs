@@ -1,9 +1,9 @@
-//! Gives the agent access to the repository: a Secret with a key, the key at the host, and in the end no
-//! unused key of ours there.
+//! Gives the agent access to the repository by a key: creates the Secret, registers the key at the host, and
+//! finally deletes lockgate's unused keys there.
 
 use std::time::{Duration, Instant};
 
-use super::deploy_key::{KeyIdentity, KeyPlan, admitted, register};
+use super::deploy_key::{KeyIdentity, KeyPlan, admitted, other_name, register};
 use super::entry::Entry;
 use super::github::{DeployKey, GitHub};
 use super::hosts::SshUrl;
@@ -26,15 +26,15 @@ use crate::cluster::objects::Objects;
 
 pub(crate) use super::rotation::Host;
 
-/// A connection to the cluster that is set up.
+/// A client of the cluster, and its name.
 pub(crate) struct AdmissionTarget {
     /// The connection.
     pub client: cluster::Client,
-    /// What the user calls the cluster: the context's name.
+    /// The user's name of the cluster: the name of the context.
     pub name: String,
 }
 
-/// The key of one cluster at one repository.
+/// The deploy key of one cluster for one repository.
 pub(crate) struct Admission<'a> {
     objects: Objects,
     installation: &'a Installation,
@@ -44,22 +44,22 @@ pub(crate) struct Admission<'a> {
     host: Host<'a>,
     identity: KeyIdentity,
     title: Title,
-    /// The title as text, which ends the public line of a key that is made.
+    /// The title as text, which is the comment of a new key.
     comment: String,
 }
 
-/// What the host lets in.
+/// The accepted key.
 pub(crate) struct Admitted {
-    /// The key, as the Secret has it.
+    /// The key in the Secret.
     stored: Stored,
-    /// The key, as GitHub has it.
+    /// The key at GitHub.
     registered: Option<DeployKey>,
-    /// The public line of a key that was in the Secret before, and is let in still.
+    /// The public line of the previous key in the Secret, which the host still accepts.
     replaced: Option<String>,
 }
 
 impl<'a> Admission<'a> {
-    /// Asks the cluster which one it is.
+    /// Reads the identity of the cluster.
     pub(crate) async fn of(
         target: &AdmissionTarget,
         installation: &'a Installation,
@@ -74,14 +74,26 @@ impl<'a> Admission<'a> {
         Ok(Self { objects, installation, plan, timeout, url, host, identity, title, comment })
     }
 
-    /// Keeps the name by which the key in the Secret was registered, where the user gives none.
+    /// Names the next key as the one in the Secret is named, and lets it end at the same time, unless the user
+    /// says otherwise. GitHub's title counts first, since the comment in the Secret may have been lost.
     pub(crate) async fn called_as_before(mut self) -> Result<Self, FailedStep> {
         let shell = secret::shell(&self.wanted()).map_err(at("secret"))?;
         let live = self.objects.get(&shell).await;
         let live = live.map_err(|failure| at("secret")(Problem::cluster(shell.id().subject(), failure)))?;
-        let title = live.as_ref().and_then(secret::title).and_then(|title| Title::parse(&title));
-        if let (None, Some(before)) = (&self.plan.cluster, title) {
-            self.title.cluster = before.cluster;
+        let line = live.as_ref().and_then(secret::key).map(|key| key.public_line());
+        let registered = match self.host {
+            Host::GitHub(_, keys) => {
+                line.and_then(|line| keys.iter().find(|key| key.is_same(&line))).map(|key| key.title.clone())
+            }
+            Host::Owner { .. } => None,
+        };
+        let stored = live.as_ref().and_then(secret::title);
+        let before = [registered, stored].into_iter().flatten().find_map(|title| Title::parse(&title));
+        if let Some(before) = before {
+            if self.plan.cluster.is_none() {
+                self.title.cluster = before.cluster;
+            }
+            self.title.until = self.title.until.or(before.until);
             self.comment = self.title.to_string();
         }
         Ok(self)
@@ -98,6 +110,15 @@ impl<'a> Admission<'a> {
         }
     }
 
+    /// Why there is no key in the Secret that could be replaced.
+    pub(crate) async fn no_key(&self) -> Problem {
+        let wanted = self.wanted();
+        match secret::existing(&self.objects, &wanted, self.url).await {
+            Err(problem) => problem,
+            Ok(_) => Problem::NoKey(format!("{}/{}", wanted.namespace, wanted.name)),
+        }
+    }
+
     const fn github(&self) -> Option<&'a GitHub> {
         match self.host {
             Host::GitHub(github, _) => Some(github),
@@ -110,18 +131,18 @@ impl<'a> Admission<'a> {
         KeyPlace { objects: &self.objects, identity: &self.identity, namespace }
     }
 
-    /// Whether a key that is there is to be replaced: not by itself.
+    /// Whether to replace an existing key: on request, but never by the same key.
     fn replaces(&self, stored: &Stored) -> bool {
         let is_given = |given: &KeyPair| given.is_same(&stored.key);
         self.plan.replace && !self.plan.given.as_ref().is_some_and(is_given)
     }
 
-    /// Refuses a Secret with another key than the one that was given.
+    /// Refuses a Secret with another key than the given one.
     fn checked(&self, stored: Stored) -> Result<Stored, FailedStep> {
         let is_other = self.plan.given.as_ref().is_some_and(|given| !given.is_same(&stored.key));
         if is_other && !self.plan.replace {
             let name = format!("{}/{}", self.installation.namespace, self.plan.secret);
-            let reason = format!("holds another key than the one that was given: {}", stored.key.summary());
+            let reason = format!("contains another key than the given one: {}", stored.key.summary());
             return Err(at("secret")(Problem::Secret { name, reason }));
         }
         Ok(stored)
@@ -140,7 +161,7 @@ impl<'a> Admission<'a> {
         Pins { github: self.github(), accepted }
     }
 
-    /// The Secret that is there, with the host keys that are good now.
+    /// The existing Secret, with current host keys.
     async fn renewed(
         &self,
         wanted: &SecretPlan<'_>,
@@ -154,7 +175,7 @@ impl<'a> Admission<'a> {
         Ok(stored)
     }
 
-    /// A Secret with a key that is made now, and what else had to be made for it.
+    /// A Secret with a new key, and the other objects that had to be created for it.
     async fn made(
         &self,
         wanted: &SecretPlan<'_>,
@@ -185,14 +206,14 @@ impl Entry for Admission<'_> {
     async fn rehearsed(&self) -> Result<Option<Stored>, FailedStep> {
         let existing = match secret::existing(&self.objects, &self.wanted(), self.url).await {
             Ok(existing) => existing,
-            // It is not ours to use, and ours to replace where that is asked for.
+            // lockgate may not use this Secret, but may replace it on request.
             Err(Problem::Secret { .. } | Problem::Key(_)) if self.plan.replace => None,
             Err(problem) => return Err(at("secret")(problem)),
         };
         let existing = existing.map(|stored| self.checked(stored)).transpose()?;
         let line = existing.as_ref().map(|stored| stored.key.public_line());
         if let Host::GitHub(github, keys) = self.host {
-            // A key that is to be replaced may be let in and the next refused.
+            // The host may accept a key that is replaced, and refuse the next one.
             let is_replaced = existing.as_ref().is_some_and(|stored| self.replaces(stored));
             let given = self.plan.given.as_ref().map(KeyPair::public_line);
             let known = line.as_deref().filter(|_| !is_replaced).or(given.as_deref());
@@ -232,7 +253,12 @@ impl Entry for Admission<'_> {
         let registered = match self.host {
             Host::GitHub(github, keys) => {
                 match register(github, keys, &self.title, stored.key.public(), progress).await {
-                    Ok(registered) => Some(registered),
+                    Ok(registered) => {
+                        if self.plan.cluster.is_some() {
+                            progress.tell_all(other_name(&registered, &self.title));
+                        }
+                        Some(registered)
+                    }
                     Err(failure) => return Err(made.taken_back(&self.objects, failure, progress).await),
                 }
             }
@@ -244,7 +270,7 @@ impl Entry for Admission<'_> {
         Ok(Admitted { stored, registered, replaced })
     }
 
-    /// What was replaced is let in no more, and leftovers of earlier clusters go.
+    /// Deletes the replaced key, and the leftovers of earlier clusters.
     async fn tidy(&self, admitted: &Admitted, progress: &mut ProgressLog<'_>) -> Result<(), FailedStep> {
         let wanted = self.wanted();
         if let Some(old) = &admitted.replaced {

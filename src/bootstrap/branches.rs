@@ -1,16 +1,16 @@
-//! What a Git server lists before it is asked for anything: its branches and their commits.
+//! Reads the first part of a Git server's answer: its branches and their commits.
 
 use std::io::{self, Read};
 
-/// The longest list of references that is read.
+/// The longest list of references that is read, in bytes.
 const LIMIT: u64 = 16 * 1024 * 1024;
 
-/// Which list of packets holds the references.
+/// Which list of packets contains the references.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lists {
-    /// The first, as over SSH.
+    /// The first list, as over SSH.
     First,
-    /// The one behind the name of the service, as over HTTP.
+    /// The list after the name of the service, as over HTTP.
     Second,
 }
 
@@ -24,7 +24,7 @@ pub(crate) fn packets(input: &mut impl Read, lists: Lists) -> io::Result<Vec<Vec
     while let Some(line) = packet(input)? {
         total += line.len() as u64;
         if total > LIMIT {
-            return Err(io::Error::other("the list of references does not end"));
+            return Err(io::Error::other("the list of references is too long"));
         }
         lines.push(line);
     }
@@ -49,12 +49,12 @@ fn packet(input: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(line))
 }
 
-/// The branches among listed references, each with its commit.
+/// The branches among the listed references, each with its commit.
 pub(crate) fn of(lines: &[Vec<u8>]) -> Vec<(String, String)> {
     lines.iter().filter_map(|line| branch(line)).collect()
 }
 
-/// `<commit> refs/heads/<name>`, with capabilities behind a NUL in the first line.
+/// Parses `<commit> refs/heads/<name>`. In the first line, capabilities follow after a NUL.
 fn branch(line: &[u8]) -> Option<(String, String)> {
     let line = line.split(|byte| *byte == 0).next()?;
     let (commit, name) = std::str::from_utf8(line).ok()?.trim_end().split_once(' ')?;

@@ -21,29 +21,29 @@ use crate::clock;
 use crate::cluster::objects::Objects;
 use lockgate_base::model::{Object, Timestamp};
 
-/// The namespace whose uid tells clusters apart, and which is made with the cluster.
+/// The namespace whose uid identifies the cluster, and which is created with it.
 const IDENTITY_NAMESPACE: &str = "kube-system";
-/// How long to wait before a host is asked again whether it lets the key in. OpenSSH 9.8 and later hold 5 s
-/// against an address for each login that fails, and shut it out at 15 s.
+/// How long to wait before the next check whether a host accepts the key. OpenSSH 9.8 and later add 5 s of
+/// penalty to an address for each failed login, and block it at 15 s.
 const ADMISSION_POLL: Duration = Duration::from_secs(10);
 
-/// Which cluster it is, whatever it is called.
+/// The identity of a cluster, whatever its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KeyIdentity {
-    /// The uid of kube-system; empty where the server does not tell.
+    /// The uid of kube-system; empty if the server does not give it.
     pub uid: String,
-    /// When kube-system was made; the beginning of time where the server does not tell, so that nothing is
+    /// When kube-system was created; the beginning of time if the server does not say, so that no key is
     /// older.
     pub created: Timestamp,
 }
 
 impl KeyIdentity {
-    /// Whether a key with this title was made for this cluster.
+    /// Whether a key with this title was created for this cluster.
     pub(crate) fn is_of(&self, title: &Title) -> bool {
         self.uid.starts_with(&title.uid)
     }
 
-    /// Asks the cluster.
+    /// Reads the identity from the cluster.
     pub(crate) async fn of(objects: &Objects) -> Result<Self, Problem> {
         let shell =
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": IDENTITY_NAMESPACE}});
@@ -59,29 +59,30 @@ impl KeyIdentity {
     }
 }
 
-/// What the user wants of the key and the Secret that holds it.
+/// The user's settings for the key and its Secret.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyPlan {
-    /// The Secret.
+    /// The name of the Secret.
     pub secret: String,
-    /// The kind of key to make.
+    /// The type of a new key.
     pub algorithm: Algorithm,
-    /// The pair that is kept elsewhere, and is to be used.
+    /// An existing key pair to use.
     pub given: Option<KeyPair>,
-    /// Whether a key that is there is replaced.
+    /// Whether to replace an existing key.
     pub replace: bool,
-    /// The cluster's name; without one the context's stands in the title, and no key is ever deleted by it.
+    /// The cluster's name. Without one, the title has the name of the context, by which no key is ever
+    /// deleted.
     pub cluster: Option<ClusterName>,
-    /// For how long a new key is to be good.
+    /// The lifetime of a new key.
     pub ttl: Option<Duration>,
-    /// Whether the leftover keys of the cluster's name are deleted.
+    /// Whether to delete the leftover keys of the cluster's name.
     pub prune: bool,
     /// The fingerprint of a host key that the user has compared, `SHA256:…`.
     pub accepted_host_key: Option<String>,
 }
 
 impl KeyPlan {
-    /// The title of a key that is made now.
+    /// The title of a new key.
     pub(crate) fn title(&self, context: &str, identity: &KeyIdentity, namespace: &str) -> Title {
         let name = self.cluster.as_ref().map_or_else(|| context.to_owned(), ToString::to_string);
         Title::new(
@@ -93,7 +94,7 @@ impl KeyPlan {
     }
 }
 
-/// Registers the key unless it is among those that are listed; the key as GitHub has it.
+/// Registers the key unless it is among the listed ones. Returns the key at GitHub.
 pub(crate) async fn register(
     github: &GitHub,
     listed: &[DeployKey],
@@ -112,14 +113,27 @@ pub(crate) async fn register(
     let detail = format!("{} \"{}\" {mode}", hosts::fingerprint(key), registered.title);
     progress.done("deploy key", began, detail, Some(change));
     if !registered.read_only {
-        let note =
-            format!("the deploy key \"{}\" may write; reading is all that lockgate needs", registered.title);
+        let note = format!(
+            "the deploy key \"{}\" has write access; lockgate needs only read access",
+            registered.title
+        );
         progress.tell(ProgressEvent::Note(note));
     }
     Ok(registered)
 }
 
-/// Shows the public key until the host lets it in.
+/// The message about a key that is registered under another cluster's name than it is to have.
+pub(super) fn other_name(registered: &DeployKey, title: &Title) -> Option<ProgressEvent> {
+    let is_other = Title::parse(&registered.title).is_none_or(|known| known.cluster != title.cluster);
+    let text = format!(
+        "the deploy key keeps the title \"{}\", since GitHub renames none; lockgate rotate-key replaces it by one that is \
+         named after {}",
+        registered.title, title.cluster
+    );
+    is_other.then_some(ProgressEvent::Note(text))
+}
+
+/// Shows the public key, and waits until the host accepts it.
 pub(crate) async fn admitted(
     url: &SshUrl,
     branch: &str,
@@ -138,24 +152,24 @@ pub(crate) async fn admitted(
         if !is_shown {
             let line = stored.key.public_line();
             progress.tell(ProgressEvent::Note(format!(
-                "add this public key at {} as one that may read:\n{line}",
+                "add this public key at {} with read access:\n{line}",
                 url.git().host()
             )));
             is_shown = true;
         }
-        let detail = format!("until {} lets the key in", url.known_as());
+        let detail = format!("until {} accepts the key", url.known_as());
         progress.tell(ProgressEvent::Waiting { name: "deploy key", detail, since });
     };
     let branches = wait::let_in(timeout, ADMISSION_POLL, ask, tell).await;
     let branches = branches.map_err(|error| failed(error.into()))?;
     let commit = preflight::commit_at(&branches, branch).map_err(failed)?;
     let detail =
-        format!("{} let in by {} · branch {branch} @ {commit}", stored.key.summary(), url.known_as());
+        format!("{} accepted by {} · branch {branch} @ {commit}", stored.key.summary(), url.known_as());
     progress.done("deploy key", began, detail, None);
     Ok(())
 }
 
-/// Runs what blocks beside the asynchronous work.
+/// Runs blocking work on a thread of its own.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, SshError> + Send + 'static,
 ) -> Result<T, SshError> {

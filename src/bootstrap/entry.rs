@@ -1,29 +1,29 @@
-//! How the agent comes to read the repository, as the steps of a run see it.
+//! How the agent gets access to the repository, from the view of a run's steps.
 
 use super::problem::FailedStep;
 use super::progress::ProgressLog;
 
-/// A way in: a deploy key over SSH, or a login over https.
+/// A way of access: a deploy key over SSH, or a login over https.
 pub(crate) trait Entry {
-    /// What there is already.
+    /// The state before the run.
     type Before;
-    /// What lets the agent in.
+    /// The accepted credentials.
     type Admitted;
 
-    /// Looks at what there is, and whether the host would let the agent in. Nothing is changed.
+    /// Reads the present state, and checks whether the host would accept the agent. Changes nothing.
     async fn rehearsed(&self) -> Result<Self::Before, FailedStep>;
 
-    /// The Secret that the source is to name; `None` where anybody may read the repository.
+    /// The Secret that the source has to name; `None` for a public repository.
     fn secret(&self, before: &Self::Before) -> Option<String>;
 
-    /// Has something in the Secret that the host lets in.
+    /// Makes sure that the Secret contains credentials that the host accepts.
     async fn let_in(
         &self,
         before: Self::Before,
         progress: &mut ProgressLog<'_>,
     ) -> Result<Self::Admitted, FailedStep>;
 
-    /// Once the agent has fetched: what nobody needs any more goes.
+    /// Deletes keys that are no longer needed, after the agent has fetched.
     async fn tidy(&self, admitted: &Self::Admitted, progress: &mut ProgressLog<'_>)
     -> Result<(), FailedStep>;
 }

@@ -1,5 +1,5 @@
-//! What the agent's pod refers to on the cluster, and what of its Deployment others have set: looked up, and
-//! put in place, before the Deployment is.
+//! The objects that the agent's pod refers to, and the fields of its Deployment that others have set: read
+//! and created before the Deployment is applied.
 
 use super::manifests::Installation;
 use super::memory::Flags;
@@ -10,8 +10,8 @@ use super::yielding::yielding;
 use crate::cluster::objects::Objects;
 use lockgate_base::model::Object;
 
-/// The installation with what an earlier run has left on the cluster of files that only that run had; the
-/// Secrets of its logins are there afterwards, and hold logins.
+/// The installation, completed by the content of files that an earlier run has left on the cluster.
+/// Afterwards the Secrets of its registry logins exist, and contain logins.
 pub(crate) async fn resolved(
     objects: &Objects,
     installation: &Installation,
@@ -38,7 +38,7 @@ pub(crate) async fn resolved(
     Ok(installation)
 }
 
-/// The Deployment without what others have set on it, and what that is.
+/// The Deployment without the fields that others have set, and the names of these fields.
 pub(crate) async fn yielded(
     objects: &Objects,
     deployment: &Object,

@@ -27,40 +27,42 @@ pub(crate) use error::GitHubError;
 
 use self::error::INSTALLATION_ROUTE;
 
-/// Where github.com's API is.
+/// The address of github.com's API.
 pub(crate) const PUBLIC_API: &str = "https://api.github.com";
-/// How many files of a folder are read to see what is in it.
+/// The most files of a folder that are read.
 const FILE_LIMIT: usize = 30;
-/// How long one connection may take to be made, and one answer to come.
+/// How long one connection may take to be made, and the next part of an answer to come.
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+/// How long a whole answer may take, with all that is tried for it.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(45);
 
-/// With what GitHub is asked.
+/// The credentials for GitHub.
 #[derive(Debug, Clone)]
 pub(crate) enum GithubCredentials {
-    /// A personal access token, or one that an App's installation was given.
+    /// A personal access token, or the token of an App's installation.
     Token(Secret<String>),
     /// A GitHub App's installation.
     App {
-        /// The App.
+        /// The id of the App.
         id: u64,
-        /// Its installation; the one that the repository is in where absent.
+        /// Its installation; by default the one with the repository.
         installation: Option<u64>,
-        /// Its private key, PEM.
+        /// Its private key in PEM form.
         private_key: Secret<Vec<u8>>,
     },
 }
 
-/// How the tokens of installations begin, those of workflows among them.
+/// The prefix of installation tokens, including those of workflows.
 const INSTALLATION: &str = "ghs_";
 
-/// For whom GitHub takes us.
+/// The kind of account that GitHub sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Bearer {
-    /// A person with a role in the repository.
+    /// A user with a role in the repository.
     Person,
-    /// An App, for which GitHub names no role: its key is at hand.
+    /// An App whose private key is given. GitHub names no role for it.
     App,
-    /// An App or a workflow, of which only a token is at hand.
+    /// An App or a workflow of which only a token is given.
     Installation,
 }
 
@@ -74,23 +76,23 @@ impl Bearer {
     }
 }
 
-/// A client that has signed in, or will when it first asks something.
+/// A client that has authenticated, or does so with its first request.
 #[derive(Clone)]
 enum Session {
-    /// With a token, or with none.
+    /// With a token, or without credentials.
     Token(Octocrab),
     /// As an App.
     App {
-        /// In the name of the App itself.
+        /// The client for the App itself.
         app: Octocrab,
-        /// The installation; looked up where absent.
+        /// The installation; looked up if absent.
         installation: Option<u64>,
-        /// In the name of the installation.
+        /// The client for the installation.
         installed: Arc<OnceCell<Octocrab>>,
     },
 }
 
-/// A repository at GitHub, and a client that may ask about it.
+/// A repository at GitHub, and a client for it.
 pub(crate) struct GitHub {
     session: Session,
     address: String,
@@ -99,17 +101,16 @@ pub(crate) struct GitHub {
     pub repository: String,
 }
 
-/// What GitHub says of the repository and the token.
+/// Facts about the repository and the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct GithubFacts {
-    /// `owner/name` as it is now; differs from what was asked for after a rename.
+    /// The present `owner/name`, which differs from the requested one after a rename.
     pub full_name: String,
     /// The default branch.
     pub default_branch: String,
-    /// Whether the token's owner is an administrator; `None` for an installation, for which GitHub does not
-    /// say.
+    /// Whether the user is an administrator; `None` for an installation, for which GitHub does not say.
     pub admin: Option<bool>,
-    /// When the token expires, where it does.
+    /// When the token expires, if it does.
     pub expires: Option<String>,
 }
 
@@ -159,8 +160,8 @@ struct EntryBody {
 }
 
 impl GitHub {
-    /// A client. Nothing is asked yet. Plain HTTP is refused but for a loopback address, so that no token
-    /// crosses a network in clear.
+    /// Creates a client, without a request yet. Plain HTTP is refused except to a loopback address, so that
+    /// no token crosses a network unencrypted.
     pub(crate) fn new(
         api: &str,
         credentials: &GithubCredentials,
@@ -205,27 +206,26 @@ impl GitHub {
         Self { session, address, bearer, repository: repository.into() }
     }
 
-    /// The repository under the name that it has now. GitHub redirects what is asked under an earlier name;
-    /// what is to be written it only sends away.
+    /// The repository under its present name. GitHub redirects reads under an earlier name, but refuses
+    /// writes.
     #[must_use]
     pub(crate) fn called(&self, full_name: &str) -> Self {
         let (session, address) = (self.session.clone(), self.address.clone());
         Self { session, address, bearer: self.bearer, repository: full_name.into() }
     }
 
-    /// Whether the token is an installation's that somebody else signed in for, as a workflow's is.
+    /// Whether the token is that of an installation whose private key is not given, such as a workflow's.
     pub(crate) fn has_token_of_installation(&self) -> bool {
         self.bearer == Bearer::Installation
     }
 
-    /// Where an owner allows deploy keys.
+    /// The page on which an owner allows deploy keys.
     pub(crate) fn key_settings(&self) -> String {
         let owner = self.repository.split('/').next().unwrap_or_default();
         format!("{}/organizations/{owner}/settings/member_privileges", web_address(&self.address))
     }
 
-    /// The permissions to write that the App has where it is installed for the repository; none where it is
-    /// no App that asks.
+    /// The write permissions of the App's installation for the repository; none if the account is no App.
     pub(crate) async fn writes(&self) -> Result<Vec<String>, GitHubError> {
         let Session::App { app, .. } = &self.session else { return Ok(Vec::new()) };
         let permissions = self.installation(app).await?.permissions;
@@ -233,14 +233,14 @@ impl GitHub {
         Ok(writes.map(|(name, _)| name).collect())
     }
 
-    /// How the App is installed for the repository.
+    /// The App's installation for the repository.
     async fn installation(&self, app: &Octocrab) -> Result<InstallationBody, GitHubError> {
         let route = self.route(INSTALLATION_ROUTE);
         let (_, body) = self.exchange(app, Method::GET, &route, None).await?;
         self.decode(&route, &body)
     }
 
-    /// The client with which things are asked.
+    /// The client for requests about the repository.
     async fn client(&self) -> Result<&Octocrab, GitHubError> {
         let (app, installation, installed) = match &self.session {
             Session::Token(client) => return Ok(client),
@@ -257,7 +257,7 @@ impl GitHub {
         installed.get_or_try_init(sign_in).await
     }
 
-    /// What GitHub says of the repository and of the token.
+    /// Facts about the repository and the token.
     pub(crate) async fn facts(&self) -> Result<GithubFacts, GitHubError> {
         let (headers, body) = self.request(Method::GET, &self.route(""), None).await?;
         let body: RepositoryBody = self.decode(&self.route(""), &body)?;
@@ -270,13 +270,13 @@ impl GitHub {
         })
     }
 
-    /// The commit at a branch's head; `None` where there is no such branch.
+    /// The commit of a branch; `None` if there is no such branch.
     pub(crate) async fn branch(&self, branch: &str) -> Result<Option<String>, GitHubError> {
         let route = self.route(&format!("/branches/{}", encode(branch)));
         Ok(found(self.get::<BranchBody>(&route).await)?.map(|body| body.commit.sha))
     }
 
-    /// The YAML files directly in a folder, as `(path, text)`; `None` where there is no such folder.
+    /// The YAML files directly in a folder, as `(path, text)`; `None` if there is no such folder.
     pub(crate) async fn folder(
         &self,
         branch: &str,
@@ -284,7 +284,7 @@ impl GitHub {
     ) -> Result<Option<Vec<(String, String)>>, GitHubError> {
         let route = |path: &str| self.route(&format!("/contents/{}?ref={}", encode(path), encode(branch)));
         let Some(listing) = found(self.get::<Value>(&route(path)).await)? else { return Ok(None) };
-        // A file is answered with one entry and not with a list.
+        // For a file, the answer is one entry and not a list.
         let Ok(entries) = serde_json::from_value::<Vec<EntryBody>>(listing) else { return Ok(None) };
         let is_yaml = |entry: &EntryBody| {
             entry.kind == "file" && [".yaml", ".yml"].iter().any(|ending| entry.name.ends_with(ending))
@@ -300,7 +300,7 @@ impl GitHub {
         Ok(Some(files))
     }
 
-    /// The host keys that GitHub publishes; none at most Enterprise servers.
+    /// The host keys that GitHub publishes; most Enterprise servers publish none.
     pub(crate) async fn host_keys(&self) -> Result<Vec<String>, GitHubError> {
         Ok(found(self.get::<MetaBody>("/meta").await)?.map(|body| body.ssh_keys).unwrap_or_default())
     }
@@ -321,7 +321,7 @@ impl GitHub {
         })
     }
 
-    /// Asks, or has something done.
+    /// Sends a request.
     async fn request(
         &self,
         method: Method,
@@ -331,7 +331,22 @@ impl GitHub {
         self.exchange(self.client().await?, method, route, body).await
     }
 
+    /// One question and its whole answer, within [`PATIENCE`].
     async fn exchange(
+        &self,
+        client: &Octocrab,
+        method: Method,
+        route: &str,
+        body: Option<&Value>,
+    ) -> Result<(HeaderMap, Vec<u8>), GitHubError> {
+        let answer = tokio::time::timeout(PATIENCE, self.answer(client, method, route, body)).await;
+        answer.unwrap_or_else(|_| {
+            let message = format!("no whole answer came within {} s", PATIENCE.as_secs());
+            Err(GitHubError::Unreachable { address: self.address.clone(), message })
+        })
+    }
+
+    async fn answer(
         &self,
         client: &Octocrab,
         method: Method,
@@ -346,7 +361,7 @@ impl GitHub {
             _ => client._get(route).await,
         };
         let response = response.map_err(|error| match error {
-            // An App's token is asked for on the way, and its refusal arrives as an error.
+            // An App's token is requested on the way, and a refusal arrives as an error.
             octocrab::Error::GitHub { source, .. } => {
                 let headers = source.headers.clone().unwrap_or_default();
                 let body = json!({"message": source.message}).to_string();
@@ -368,7 +383,7 @@ impl GitHub {
         }
     }
 
-    /// The innermost cause is what the network said; the layers above it only say that something failed.
+    /// The innermost cause is the network's message; the layers above it only say that something failed.
     fn unreachable(&self, error: &octocrab::Error) -> GitHubError {
         let mut cause: &dyn std::error::Error = error;
         while let Some(inner) = cause.source() {
@@ -388,8 +403,8 @@ fn found<T>(result: Result<T, GitHubError>) -> Result<Option<T>, GitHubError> {
     }
 }
 
-/// Where people and Git find what an API answers for: `api.github.com` stands for `github.com`, an Enterprise
-/// server for itself.
+/// The web address that belongs to an API: `github.com` for `api.github.com`, and the server itself for an
+/// Enterprise server.
 pub(crate) fn web_address(api: &str) -> String {
     let (scheme, rest) = api.split_once("://").unwrap_or(("https", api));
     let authority = rest.split('/').next().unwrap_or_default();
@@ -411,7 +426,7 @@ fn checked_address(api: &str) -> Result<String, GitHubError> {
         "http" if is_loopback(authority.host()) => {}
         "http" => {
             return Err(GitHubError::Usage(format!(
-                "--api-url {api}: a token is not sent over plain HTTP, but to a loopback address; use https"
+                "--api-url {api}: a token is sent over plain HTTP only to a loopback address; use https"
             )));
         }
         other => return Err(GitHubError::Usage(format!("--api-url {api}: '{other}' is not https"))),
@@ -424,7 +439,7 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Percent-encodes what may not stand in a path or query, but for slashes.
+/// Percent-encodes characters that a path or query cannot contain, except slashes.
 fn encode(text: &str) -> impl Display + '_ {
     const SET: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
     utf8_percent_encode(text, SET)
@@ -440,9 +455,9 @@ mod tests {
             assert!(checked_address(api).is_ok(), "{api}");
         }
         for (api, message) in [
-            ("http://ghe.example.com", "not sent over plain HTTP"),
-            ("http://10.0.0.1", "not sent over plain HTTP"),
-            ("http://127.0.0.1.example.com", "not sent over plain HTTP"),
+            ("http://ghe.example.com", "is sent over plain HTTP only to a loopback address"),
+            ("http://10.0.0.1", "is sent over plain HTTP only to a loopback address"),
+            ("http://127.0.0.1.example.com", "is sent over plain HTTP only to a loopback address"),
             ("ftp://ghe.example.com", "is not https"),
             ("ghe.example.com", "give the whole URL"),
             ("https://me:secret@ghe.example.com", "holds a user name"),

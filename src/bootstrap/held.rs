@@ -11,8 +11,8 @@ use lockgate_base::model::Object;
 use lockgate_core::api;
 use lockgate_core::pipeline::ports::ApiFailure;
 
-/// Finds an object of ours whose finalizer keeps the namespace from going, if no agent is left to finish it:
-/// waiting would not help.
+/// Finds an object of lockgate's kinds whose finalizer blocks the deletion of the namespace, if there is no
+/// agent to remove it: waiting would not help.
 pub(crate) async fn for_ever(objects: &Objects, namespace: &Object) -> Result<Option<Problem>, ApiFailure> {
     let name = namespace.name();
     if !objects.list("v1", "Pod", Some(name), manifests::AGENT).await?.is_empty() {

@@ -14,11 +14,11 @@ use lockgate_git::{GitUrl, KnownHosts, Scheme};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SshUrl {
     git: GitUrl,
-    /// The path as it was written, with its escapes.
+    /// The path as written, with its escapes.
     path: String,
 }
 
-/// An address that cannot be used.
+/// An unusable address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// It is no address of a repository.
@@ -37,14 +37,14 @@ impl FromStr for SshUrl {
         if git.scheme() != Scheme::Ssh {
             return Err(AddressError::NotSsh(git));
         }
-        // The path comes after the scheme, the empty part behind it and the host.
+        // The path follows the scheme, the empty part after it, and the host.
         let path = text.splitn(4, '/').nth(3).unwrap_or_default();
         Ok(Self { git, path: format!("/{path}") })
     }
 }
 
 impl SshUrl {
-    /// The address as the agent reads it.
+    /// The address as the agent parses it.
     pub const fn git(&self) -> &GitUrl {
         &self.git
     }

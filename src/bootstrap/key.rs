@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use lockgate_base::model::Secret;
 use lockgate_git::Identity;
 
-/// The kind of key to make.
+/// The type of a new key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Algorithm {
     /// Ed25519.
@@ -25,7 +25,7 @@ pub(crate) enum Algorithm {
 }
 
 impl Algorithm {
-    /// All of them, by the names that the command line takes.
+    /// All algorithms with their names on the command line.
     pub(crate) const NAMES: [(&'static str, Self); 4] = [
         ("ed25519", Self::Ed25519),
         ("ecdsa-p256", Self::EcdsaP256),
@@ -60,14 +60,14 @@ impl FromStr for Algorithm {
     }
 }
 
-/// What is wrong with a key. No message holds any of it.
+/// The problem with a key. No message contains a part of the key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// Not a name of [`Algorithm::NAMES`].
     #[error("'{0}' is not a key algorithm; choose ed25519, ecdsa-p256, ecdsa-p384 or ecdsa-p521")]
     UnknownAlgorithm(String),
-    /// The library could not make a key.
-    #[error("no key could be made: {0}")]
+    /// The library could not create a key.
+    #[error("no key could be created: {0}")]
     Make(String),
     /// An encrypted PEM key without `identity.pub`.
     #[error(
@@ -76,7 +76,7 @@ pub enum KeyError {
     NoPublicHalf,
 }
 
-/// A private key and its public half.
+/// A private and a public key.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyPair {
     identity: Secret<String>,
@@ -84,7 +84,7 @@ pub(crate) struct KeyPair {
 }
 
 impl KeyPair {
-    /// Makes a new key. The comment ends its public line.
+    /// Creates a new key. The comment is at the end of its public line.
     pub(crate) fn generate(algorithm: Algorithm, comment: &str) -> Result<Self, KeyError> {
         let make = |error: ssh_key::Error| KeyError::Make(error.to_string());
         let mut private = PrivateKey::random(&mut rand_core::OsRng, algorithm.ssh()).map_err(make)?;
@@ -93,14 +93,14 @@ impl KeyPair {
         Ok(Self { identity: Secret::new(text.as_str().to_owned()), public: private.public_key().clone() })
     }
 
-    /// A key that exists already. The encrypted PEM forms need the public half beside them.
+    /// An existing key. The encrypted PEM forms need the public key in addition.
     pub(crate) fn existing(identity: &Identity, public_line: Option<&str>) -> Result<Self, KeyError> {
         let beside = || PublicKey::from_openssh(public_line?.trim()).ok();
         let public = identity.public().cloned().or_else(beside).ok_or(KeyError::NoPublicHalf)?;
         Ok(Self { identity: identity.pem().clone(), public })
     }
 
-    /// The pair, with a comment that ends its public line.
+    /// The pair with another comment.
     #[must_use]
     pub(crate) fn called(&self, comment: &str) -> Self {
         let mut pair = self.clone();
@@ -108,7 +108,7 @@ impl KeyPair {
         pair
     }
 
-    /// Whether it is the pair that another is, whatever either is called.
+    /// Whether two pairs are the same, whatever their comments.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.public.key_data() == other.public.key_data()
     }
@@ -118,17 +118,17 @@ impl KeyPair {
         &self.identity
     }
 
-    /// The public half.
+    /// The public key.
     pub(crate) const fn public(&self) -> &PublicKey {
         &self.public
     }
 
-    /// The public half as one line with its comment.
+    /// The public key as one line with its comment.
     pub(crate) fn public_line(&self) -> String {
         self.public.to_openssh().unwrap_or_default()
     }
 
-    /// `ed25519 SHA256:…`, as people compare it.
+    /// The type and the fingerprint, such as `ed25519 SHA256:…`.
     pub(crate) fn summary(&self) -> String {
         let name = self.public.algorithm();
         format!("{} {}", short_name(name.as_str()), self.public.fingerprint(HashAlg::Sha256))

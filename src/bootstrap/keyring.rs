@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ssh_key::PublicKey;
 
-use super::deploy_key::{KeyIdentity, KeyPlan, register};
+use super::deploy_key::{KeyIdentity, KeyPlan, other_name, register};
 use super::github::{DeployKey, GitHub};
 use super::hosts;
 use super::leftovers::{self, Age, ClusterIdentity, Kept, KeyFate};
@@ -86,7 +86,7 @@ impl KeyPlace<'_> {
             Ok(held) => held,
             Err(problem) if plan.prune => return Err(at(STEP)(problem)),
             Err(problem) => {
-                let note = format!("leftover deploy keys were not looked for: {problem}");
+                let note = format!("could not look for leftover deploy keys: {problem}");
                 progress.tell(ProgressEvent::Note(note));
                 return Ok(());
             }
@@ -163,7 +163,7 @@ fn told_of(name: &ClusterName, judged: &[(DeployKey, KeyFate)]) -> Option<Progre
     let titles: Vec<String> =
         leftovers.map(|(key, _)| format!("\"{}\" ({})", key.title, used(key))).collect();
     let text = format!(
-        "deploy keys of earlier clusters called {name} are left, and --prune-keys deletes them: {}",
+        "there are deploy keys of earlier clusters called {name}; --prune-keys deletes them: {}",
         titles.join(", ")
     );
     (!titles.is_empty()).then_some(ProgressEvent::Note(text))
@@ -274,5 +274,7 @@ pub(crate) async fn create(
         progress.tell(ProgressEvent::Note(note));
         return Ok(());
     }
-    register(github, &keys, title, key, progress).await.map(drop)
+    let registered = register(github, &keys, title, key, progress).await?;
+    progress.tell_all(other_name(&registered, title));
+    Ok(())
 }

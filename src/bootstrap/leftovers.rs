@@ -16,8 +16,8 @@ use lockgate_base::model::Timestamp;
 /// The identity of the cluster whose keys are judged, and the keys that it holds.
 #[derive(Debug, Clone)]
 pub(crate) struct ClusterIdentity<'c> {
-    /// The name that the user gave. Nothing is judged by the name of a context, since many clusters may have
-    /// the same.
+    /// The name that the user gave. The name of a context is never used, since many clusters may have the
+    /// same.
     pub name: &'c ClusterName,
     /// The agent's namespace.
     pub namespace: &'c str,
@@ -36,7 +36,7 @@ pub(crate) struct ClusterIdentity<'c> {
 pub(crate) enum Kept {
     /// A Secret of this cluster contains it.
     Held,
-    /// It has write access, and we register no such key.
+    /// It has write access, and lockgate registers only read-only keys.
     Writes,
     /// It belongs to an installation in another namespace.
     OtherNamespace,
@@ -47,7 +47,7 @@ pub(crate) enum Kept {
     Used {
         /// The last use.
         at: Timestamp,
-        /// Whether it belongs to another cluster, which then is alive and has our name.
+        /// Whether it belongs to another cluster, which then is alive and has the same name.
         by_another: bool,
     },
 }
@@ -55,9 +55,9 @@ pub(crate) enum Kept {
 impl fmt::Display for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Held => f.write_str("a Secret of this cluster has it"),
-            Self::Writes => f.write_str("it may write, and lockgate registers no such key"),
-            Self::OtherNamespace => f.write_str("it is of an installation in another namespace"),
+            Self::Held => f.write_str("a Secret of this cluster contains it"),
+            Self::Writes => f.write_str("it has write access, and lockgate registers only read-only keys"),
+            Self::OtherNamespace => f.write_str("it belongs to an installation in another namespace"),
             Self::Younger => f.write_str("it is not older than this cluster and its key"),
             Self::Used { at, .. } => write!(f, "it was used {at}"),
         }
@@ -101,8 +101,10 @@ fn fate(
         return KeyFate::Stays(Kept::OtherNamespace);
     }
     // A key with our own uid was made by this cluster, or by one that was restored from its etcd.
-    let by_another = !cluster.uid.starts_with(&title.uid);
-    let since = if by_another { Some(cluster.created) } else { in_use.map(|key| key.created_at) };
+    let is_ours = cluster.uid.starts_with(&title.uid);
+    // A key that was made before its cluster may have been used by this one.
+    let by_another = !is_ours && !title.is_early();
+    let since = if is_ours { in_use.map(|key| key.created_at) } else { Some(cluster.created) };
     match (since, key.last_used) {
         (Some(since), _) if key.created_at >= since => KeyFate::Stays(Kept::Younger),
         (None, _) => KeyFate::Stays(Kept::Younger),
@@ -156,7 +158,7 @@ pub(crate) enum Age {
     Unused(Duration),
 }
 
-/// The keys of ours that are too old, whatever their clusters, each with the reason if it is kept. `name`
+/// lockgate's keys that are too old, whatever their clusters, each with the reason if it is kept. `name`
 /// limits them to the keys of one name.
 pub(crate) fn aged(
     keys: &[DeployKey],

@@ -1,6 +1,6 @@
 //! A repository that is read over https: a Secret with a GitHub App, or with a user's name and token.
 //!
-//! Nothing is registered at the host, so nothing is left there either.
+//! Nothing is registered at the host, so nothing stays there.
 
 use std::time::{Duration, Instant};
 
@@ -23,20 +23,20 @@ use crate::cluster::objects::Objects;
 use lockgate_base::model::{Object, Secret};
 use lockgate_git::{App, AppTokens, Credentials, GitUrl, SecretData, SourceError, advertisement};
 
-/// How long the host may take to say whether it lets the agent in.
+/// The time limit for the host's answer whether it accepts the agent.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const STEP: &str = "secret";
 
-/// With what the agent signs in.
+/// The agent's credentials.
 #[derive(Debug, Clone)]
 pub(crate) enum SignIn {
     /// As a GitHub App.
     App {
-        /// The App.
+        /// The id of the App.
         id: u64,
-        /// Its installation; the one at the repository's owner where absent.
+        /// Its installation; by default that of the repository's owner.
         installation: Option<u64>,
-        /// Its private key, PEM.
+        /// Its private key in PEM form.
         key: Secret<Vec<u8>>,
     },
     /// As a user.
@@ -48,46 +48,47 @@ pub(crate) enum SignIn {
     },
 }
 
-/// What the user wants of the Secret.
+/// The user's settings for the Secret.
 #[derive(Debug, Clone)]
 pub(crate) struct LoginPlan {
-    /// The Secret.
+    /// The name of the Secret.
     pub secret: String,
-    /// Whether it is a GitHub App's.
+    /// Whether it is for a GitHub App.
     pub is_app: bool,
-    /// What goes into it when it is made; without it there must be one, or anybody may read the repository.
+    /// The credentials for a new Secret. Without them, the Secret has to exist, or the repository has to be
+    /// public.
     pub login: Option<SignIn>,
-    /// The certificates of the authorities that vouch for the host beside the usual ones, PEM.
+    /// Certificates of further authorities for the host in PEM form.
     pub authorities: Option<Vec<u8>>,
-    /// Where GitHub's API is, unless it is github.com's.
+    /// The address of GitHub's API, unless it is github.com's.
     pub api: Option<String>,
-    /// Whether a Secret that is there is replaced.
+    /// Whether to replace an existing Secret.
     pub replace: bool,
 }
 
-/// The login of one cluster at one repository.
+/// The login of one cluster for one repository.
 pub(crate) struct LoginEntry<'l> {
     /// The cluster.
     pub objects: &'l Objects,
-    /// The agent, of which the namespace matters.
+    /// The installation; only its namespace matters.
     pub installation: &'l Installation,
-    /// What is wanted.
+    /// The user's settings.
     pub plan: &'l LoginPlan,
     /// The repository.
     pub url: &'l GitUrl,
-    /// The branch, which shows that the host lets the agent in.
+    /// The branch whose presence shows that the host accepts the agent.
     pub branch: &'l str,
     /// How long each wait may take.
     pub timeout: Duration,
 }
 
-/// What there is already.
+/// The state before the run.
 pub(crate) enum Before {
-    /// Nothing, and nothing is needed.
+    /// There is no Secret, and none is needed.
     Open,
-    /// The Secret as it is to be.
+    /// The Secret is as it should be.
     Stands,
-    /// No Secret, or one that is to be replaced; and what is to be in it.
+    /// The Secret is missing or has to be replaced; with its new content.
     Absent(Option<Object>, Map<String, Value>),
 }
 
@@ -100,7 +101,7 @@ impl LoginEntry<'_> {
         secret::shell_of(&self.installation.namespace, &self.plan.secret)
     }
 
-    /// The data of the Secret that is to be made; `None` where there is nothing to sign in with.
+    /// The content of a new Secret; `None` without credentials.
     fn wanted(&self) -> Option<Map<String, Value>> {
         let mut data = Map::new();
         let mut add = |key: &str, value: &[u8]| data.insert(key.into(), STANDARD.encode(value).into());
@@ -133,7 +134,7 @@ impl LoginEntry<'_> {
         self.url.path().trim_start_matches('/').split('/').next().unwrap_or_default()
     }
 
-    /// What a Secret holds, judged as the agent will judge it, and tried at the host.
+    /// Checks the content of a Secret as the agent will, and tries it at the host.
     async fn tried(&self, data: &SecretData) -> Result<(), Problem> {
         let source = format!("Secret {}", self.name());
         let held = Some((source.as_str(), data));
@@ -147,7 +148,7 @@ impl LoginEntry<'_> {
         self.listed(credentials).await
     }
 
-    /// Whether the host lists the branch to who signs in so.
+    /// Checks whether the host lists the branch with these credentials.
     async fn listed(&self, credentials: Credentials) -> Result<(), Problem> {
         let url = self.url.clone();
         let listed = tokio::task::spawn_blocking(move || advertisement(&url, &credentials, TIMEOUT)).await;
@@ -160,7 +161,7 @@ impl LoginEntry<'_> {
         preflight::commit_at(&branches::of(&lines), self.branch).map(drop)
     }
 
-    /// What there is in the Secret of another kind, which is not ours to use.
+    /// The problem of a Secret of another type, which lockgate does not use.
     fn other_kind(&self, live: &Object) -> Option<Problem> {
         let reason = "it holds a key for SSH".to_owned();
         secret::has_key(live).then(|| Problem::Secret { name: self.name(), reason })
@@ -197,7 +198,7 @@ impl LoginEntry<'_> {
         Ok(Before::Absent(live, data))
     }
 
-    /// Makes the Secret, or puts something else into it.
+    /// Creates the Secret, or replaces its content.
     async fn put(&self, data: Map<String, Value>) -> Result<PutOutcome, Problem> {
         let wanted = self.shell()?.edit(|value| {
             value["type"] = "Opaque".into();
@@ -209,7 +210,7 @@ impl LoginEntry<'_> {
     }
 }
 
-/// Tells of a deploy key that was in the Secret, and is let in still.
+/// Reports a deploy key that was in the Secret, and that the host still accepts.
 fn tell_of_key(live: Option<&Object>, progress: &mut ProgressLog<'_>) {
     let Some(key) = live.and_then(secret::key) else { return };
     let print = hosts::fingerprint(key.public());

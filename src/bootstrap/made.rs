@@ -1,4 +1,4 @@
-//! The objects that a run has made before the key was registered. They are deleted again if the host refuses
+//! The objects that a run created before the key was registered. They are deleted again if the host refuses
 //! the key.
 
 use super::problem::{ExitClass, FailedStep};
@@ -30,8 +30,8 @@ impl Made {
         for object in self.0.iter().rev() {
             let subject = object.id().subject();
             let told = match objects.delete(object).await {
-                Ok(_) => format!("{subject} was made by this run, and is taken back"),
-                Err(error) => format!("{subject} was made by this run, and is left: {error}"),
+                Ok(_) => format!("deleted {subject}, which this run had created"),
+                Err(error) => format!("could not delete {subject}, which this run had created: {error}"),
             };
             progress.tell(ProgressEvent::Note(told));
         }

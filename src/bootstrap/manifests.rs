@@ -1,4 +1,4 @@
-//! The objects that an installation consists of, from the files that are embedded in the binary.
+//! The objects of an installation, from the files that are embedded in the binary.
 
 use serde_json::{Value, json};
 
@@ -22,30 +22,30 @@ const SYNC: &str = include_str!("../../bootstrap/sync.yaml");
 pub(crate) const AGENT: &str = "app.kubernetes.io/name=lockgate,app.kubernetes.io/component=agent";
 const VERSION: &str = "app.kubernetes.io/version";
 
-/// What may differ between two installations.
+/// The differences between two installations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installation {
     /// The agent's namespace.
     pub namespace: String,
     /// The agent's image.
     pub image: String,
-    /// Without the binding to cluster-admin.
+    /// Whether the agent runs without the binding to cluster-admin.
     pub lockdown: bool,
-    /// Beside Flux's controllers.
+    /// Whether the agent runs although Flux's controllers run.
     pub adopt: bool,
-    /// What the pod needs here.
+    /// The settings of the pod.
     pub pod: PodSettings,
 }
 
 impl Installation {
-    /// One that is there already, of which no more than the namespace matters.
+    /// An existing installation, of which only the namespace matters.
     pub fn in_namespace(namespace: &str) -> Self {
         let (image, pod) = (String::new(), PodSettings::default());
         Self { namespace: namespace.into(), image, lockdown: false, adopt: false, pod }
     }
 }
 
-/// What is read from where.
+/// The repository to apply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sync {
     /// Name of the source and of the Kustomization.
@@ -58,19 +58,19 @@ pub(crate) struct Sync {
     pub path: String,
     /// How often to look for a new commit.
     pub interval: Duration,
-    /// The Secret that the source signs in with; none where anybody may read.
+    /// The Secret with the credentials of the source; `None` for a public repository.
     pub secret_name: Option<String>,
-    /// Whether that is a GitHub App's.
+    /// Whether that Secret is for a GitHub App.
     pub is_app: bool,
-    /// The ServiceAccount in whose name the root is applied; the agent's own where absent.
+    /// The ServiceAccount to impersonate for the root Kustomization; by default the agent's own.
     pub service_account: Option<String>,
 }
 
 /// The CustomResourceDefinitions of the served kinds.
 pub fn crds() -> Result<Vec<Object>, Problem> {
     edited(parse("crds.yaml", CRDS)?, |value| {
-        // `flux version` shows it as the distribution, behind "flux-", and must not seem to speak of a
-        // release of Flux.
+        // `flux version` shows it as the distribution, after "flux-". It must not look like a release of
+        // Flux.
         let version = concat!("lockgate-", env!("CARGO_PKG_VERSION"));
         value["metadata"]["labels"][VERSION] = version.into();
     })
@@ -83,14 +83,14 @@ pub fn namespace(installation: &Installation) -> Result<Vec<Object>, Problem> {
     })
 }
 
-/// What an installation must not have, and one with other flags may have left behind.
+/// The objects that an installation must not have, and that one with other flags may have left.
 pub(crate) fn left_out(installation: &Installation) -> Result<Vec<Object>, Problem> {
     let mut objects = parse("rbac.yaml", RBAC)?;
     objects.retain(|object| installation.lockdown && is_unlocked(object));
     Ok(objects)
 }
 
-/// Whether an object belongs to an installation without lockdown only.
+/// Whether an object belongs only to an installation without lockdown.
 fn is_unlocked(object: &Object) -> bool {
     object.label("app.kubernetes.io/component") == Some("apply")
 }
@@ -119,7 +119,7 @@ pub fn agent(installation: &Installation) -> Result<Vec<Object>, Problem> {
     })
 }
 
-/// The repository and the Kustomization at its root.
+/// The source, and the root Kustomization.
 pub(crate) fn sync(installation: &Installation, sync: &Sync) -> Result<Vec<Object>, Problem> {
     edited(parse("sync.yaml", SYNC)?, |value| {
         move_to(value, &installation.namespace);

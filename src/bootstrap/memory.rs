@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use super::manifests;
 use super::problem::Problem;
+use super::title::ClusterName;
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model::Object;
 use lockgate_core::api::GitRepository;
 
-/// Flags by their names without dashes, each with its value as it was written.
+/// Flags by name without dashes, each with its value as written.
 pub(crate) type Flags = BTreeMap<String, String>;
 
 /// The entry of the repository's address, which is an argument and no flag.
@@ -29,7 +30,7 @@ pub(crate) struct RememberedFlags {
 
 impl RememberedFlags {
     /// Reads the flags of the agent, in the named namespace if there is one, and those of the source of a
-    /// repository. Without the rights for that nothing is remembered, and the user is told later which rights
+    /// repository. Without the rights for that no flags are returned; later checks tell the user which rights
     /// are missing.
     pub(crate) async fn of(
         objects: &Objects,
@@ -63,6 +64,11 @@ impl RememberedFlags {
     }
 }
 
+/// The cluster's name that a source was set up with.
+pub(super) fn cluster_name(source: &Object) -> Option<ClusterName> {
+    flags(source).get("cluster-name")?.parse().ok()
+}
+
 /// The flags that an object remembers.
 fn flags(object: &Object) -> Flags {
     let text = object.annotation(keys::FLAGS).unwrap_or_default();
@@ -70,7 +76,7 @@ fn flags(object: &Object) -> Flags {
     serde_json::from_str(text).unwrap_or_default()
 }
 
-/// The objects, with the flags in an annotation of those of one kind.
+/// The objects, with the flags in an annotation of each object of one kind.
 pub(crate) fn noted(objects: Vec<Object>, kind: &str, flags: &Flags) -> Result<Vec<Object>, Problem> {
     if flags.is_empty() {
         return Ok(objects);

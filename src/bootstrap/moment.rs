@@ -1,21 +1,21 @@
-//! Moments before and after others, and how long ago something was.
+//! Computes times before and after others, and prints how long ago a time was.
 
 use std::time::Duration;
 
 use crate::clock::now;
 use lockgate_base::model::Timestamp;
 
-/// A moment so much later.
+/// The time after a duration.
 pub(crate) fn after(moment: Timestamp, duration: Duration) -> Timestamp {
     Timestamp::from_unix(moment.unix().saturating_add(seconds(duration)))
 }
 
-/// A moment so much earlier.
+/// The time before a duration.
 pub(crate) fn before(moment: Timestamp, duration: Duration) -> Timestamp {
     Timestamp::from_unix(moment.unix().saturating_sub(seconds(duration)))
 }
 
-/// How long ago a moment was, as people say it: `40 s ago`, `3 min ago`, `2 h ago`, `5 d ago`.
+/// How long ago a time was: `40 s ago`, `3 min ago`, `2 h ago`, `5 d ago`.
 pub(crate) fn ago(moment: Timestamp) -> String {
     in_words(now().since(moment))
 }

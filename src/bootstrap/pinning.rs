@@ -39,7 +39,7 @@ impl Pins<'_> {
     /// accepted one.
     async fn shown(&self, url: &SshUrl, progress: &mut ProgressLog<'_>) -> Result<Vec<String>, FailedStep> {
         let began = Instant::now();
-        let detail = format!("for {} to show its keys", url.known_as());
+        let detail = format!("for the host keys of {}", url.known_as());
         progress.tell(ProgressEvent::Waiting { name: STEP, detail, since: began.elapsed() });
         let server = url.clone();
         let lines = blocking(move || ssh::scan(&server)).await.map_err(|error| at(STEP)(error.into()))?;
@@ -73,12 +73,12 @@ pub(crate) async fn pin(
         return Ok(published);
     }
     let lines = pins.shown(url, progress).await?;
-    let detail = format!("{} asked over the network: {}", url.known_as(), kinds(url, &lines));
+    let detail = format!("{} as presented by the host: {}", url.known_as(), kinds(url, &lines));
     progress.done(STEP, began, detail, None);
     if pins.accepted.is_none() {
         let known = KnownHosts::parse(&lines.join("\n"));
         for fingerprint in url.keys_in(&known).into_iter().map(hosts::fingerprint) {
-            let note = format!("compare with what the server's owner publishes: {fingerprint}");
+            let note = format!("compare with the keys that the server's owner publishes: {fingerprint}");
             progress.tell(ProgressEvent::Note(note));
         }
     }

@@ -1,6 +1,6 @@
-//! What the agent's pod needs where a cluster has ways of its own: a login to the registry, tolerations,
-//! nodes, resources, variables of the environment and certificate authorities. From the texts of flags,
-//! without I/O.
+//! The settings of the agent's pod for special clusters: a login to the registry, tolerations, nodes,
+//! resources, environment variables and certificate authorities. They come from the texts of flags, without
+//! I/O.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +11,20 @@ use serde_json::{Value, json};
 use super::problem::Problem;
 use lockgate_base::model::Object;
 
-/// What a list says to be empty, so that what was remembered can be dropped.
+/// The value that stands for an empty list, so that remembered values can be removed.
 const NONE: &str = "none";
 /// The ConfigMap with the certificate authorities.
 pub(crate) const CA: &str = "lockgate-ca";
-/// Its key.
+/// The key in the ConfigMap.
 const CA_KEY: &str = "ca.crt";
-/// Where it is in the pod. SSL_CERT_DIR adds what is there to Mozilla's.
+/// The folder in the pod. SSL_CERT_DIR adds its files to Mozilla's authorities.
 const CA_FOLDER: &str = "/etc/lockgate/ca";
 /// The type of a Secret with a login to a registry.
 const LOGIN_TYPE: &str = "kubernetes.io/dockerconfigjson";
-/// Its key.
+/// The key in the Secret.
 const LOGIN_KEY: &str = ".dockerconfigjson";
 
-/// What differs from the embedded pod.
+/// The differences from the embedded pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PodSettings {
     /// Logins to the registry.
@@ -33,21 +33,21 @@ pub struct PodSettings {
     nodes: BTreeMap<String, String>,
     resources: BTreeMap<(&'static str, &'static str), String>,
     variables: BTreeMap<String, String>,
-    /// PEM certificates of authorities, beside Mozilla's.
+    /// Certificates of further authorities in PEM form.
     pub(crate) authorities: Option<String>,
 }
 
 /// The Secret of a login to a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RegistryLogin {
-    /// Its name.
+    /// The name of the Secret.
     pub(crate) name: String,
-    /// What it is made of, as in `~/.docker/config.json`; one that is there is taken where absent.
+    /// The content of a file such as `~/.docker/config.json`; without it, the Secret has to exist.
     pub(crate) file: Option<String>,
 }
 
 impl PodSettings {
-    /// Sets the certificate authorities, where they are given.
+    /// Sets the certificate authorities, if any are given.
     pub(crate) fn with_authorities(mut self, pem: Option<String>) -> Self {
         self.authorities = pem;
         self
@@ -59,7 +59,7 @@ impl PodSettings {
         self
     }
 
-    /// Adds tolerations, each as [`toleration`] reads it.
+    /// Adds tolerations in the syntax of [`toleration`].
     pub(crate) fn with_tolerations(mut self, texts: &[String]) -> Self {
         self.tolerations = listed(texts).filter_map(|text| toleration(text).ok()).collect();
         self
@@ -71,13 +71,13 @@ impl PodSettings {
         self
     }
 
-    /// Adds variables of the environment, each as `NAME=VALUE`.
+    /// Adds environment variables, each as `NAME=VALUE`.
     pub(crate) fn with_variables(mut self, texts: &[String]) -> Self {
         self.variables = listed(texts).filter_map(pair).collect();
         self
     }
 
-    /// Sets one of `requests` and `limits` of `cpu` or `memory`, where it is given.
+    /// Sets one of `requests` and `limits` of `cpu` or `memory`, if a value is given.
     pub(crate) fn with_resource(
         mut self,
         list: &'static str,
@@ -90,7 +90,7 @@ impl PodSettings {
         self
     }
 
-    /// Writes them into a Deployment.
+    /// Writes the settings into a Deployment.
     pub(crate) fn apply(&self, deployment: &mut Value) {
         let pod = &mut deployment["spec"]["template"]["spec"];
         if !self.logins.is_empty() {
@@ -121,14 +121,14 @@ impl PodSettings {
         }
     }
 
-    /// The objects that the pod refers to, without the Secrets: the ConfigMap of the authorities.
+    /// The objects that the pod refers to, except Secrets: the ConfigMap of the authorities.
     pub(crate) fn beside(&self, namespace: &str) -> Result<Vec<Object>, Problem> {
         self.authorities.as_ref().map(|pem| authorities(namespace, pem)).into_iter().collect()
     }
 }
 
 impl RegistryLogin {
-    /// The Secret as it is to be; as it is named where it is not made.
+    /// The Secret to create; without a file, only its name.
     pub(crate) fn secret(&self, namespace: &str) -> Result<Object, Problem> {
         let mut secret = json!({
             "apiVersion": "v1", "kind": "Secret", "type": LOGIN_TYPE, "metadata": labelled(&self.name, namespace),
@@ -139,7 +139,7 @@ impl RegistryLogin {
         object(secret)
     }
 
-    /// Whether a Secret that is there holds logins; what is wrong with it otherwise.
+    /// Checks whether an existing Secret contains logins. The error says what is wrong.
     pub(crate) fn check(live: Option<&Object>) -> Result<(), String> {
         let live = live.ok_or("it does not exist")?;
         let found = live.text("/type").unwrap_or_default();
@@ -158,12 +158,12 @@ pub(crate) fn authorities(namespace: &str, pem: &str) -> Result<Object, Problem>
     object(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {CA_KEY: pem}}))
 }
 
-/// The certificate authorities of such a ConfigMap.
+/// The certificate authorities in such a ConfigMap.
 pub(crate) fn read_authorities(map: &Object) -> Option<String> {
     map.pointer("/data")?.get(CA_KEY)?.as_str().map(ToOwned::to_owned)
 }
 
-/// Whether a text holds logins, as `~/.docker/config.json` does; what is wrong with it otherwise.
+/// Checks whether a text contains logins, as `~/.docker/config.json` does. The error says what is wrong.
 pub(crate) fn logins(text: &str) -> Result<(), String> {
     let config: Value = serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
     let has_login =
@@ -181,7 +181,7 @@ pub(crate) fn logins(text: &str) -> Result<(), String> {
     })
 }
 
-/// Reads `KEY`, `KEY=VALUE` and either with `:EFFECT`; `*` stands for every key.
+/// Parses `KEY`, `KEY=VALUE` and either with `:EFFECT`; `*` stands for every key.
 pub(crate) fn toleration(text: &str) -> Result<Value, String> {
     const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
     let wrong = || {
@@ -206,7 +206,7 @@ pub(crate) fn toleration(text: &str) -> Result<Value, String> {
     Ok(toleration)
 }
 
-/// Those of a list that says something.
+/// The values of a list, unless it stands for an empty one.
 pub(crate) fn listed(texts: &[String]) -> impl Iterator<Item = &str> {
     texts.iter().map(String::as_str).filter(|text| *text != NONE)
 }

@@ -15,43 +15,45 @@ use lockgate_base::model::yaml::{self, Dialect};
 use lockgate_core::api::{self, Actors, GitRepository, KindInfo, Kustomization};
 use lockgate_core::pipeline::ports::ApiFailure;
 
-/// What was found on the cluster.
+/// The facts about the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClusterFacts {
-    /// `v1.35.4`.
+    /// The server's version, such as `v1.35.4`.
     pub version: String,
-    /// How many rights were asked for.
+    /// How many rights were checked.
     pub rights: usize,
-    /// Who acts on the kinds that lockgate does not act on; nobody whose definitions are to be adopted.
+    /// The controllers of kinds that lockgate does not reconcile; none for kinds whose definitions are
+    /// adopted.
     pub actors: Actors,
 }
 
-/// What was found at GitHub.
+/// The facts about the repository at GitHub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RepositoryFacts {
-    /// `owner/name` as it is now: as asked for, unless it was renamed or transferred since.
+    /// The present `owner/name`: the requested one, unless the repository was renamed or transferred.
     pub full_name: String,
-    /// When the token expires, where it does.
+    /// When the token expires, if it does.
     pub expires: Option<String>,
-    /// The commit at the branch's head.
+    /// The commit of the branch.
     pub commit: String,
-    /// What the folder holds; `None` where the token may not read files.
+    /// The content of the folder; `None` if the token may not read files.
     pub folder: Option<PlatformFolder>,
     /// The deploy keys.
     pub keys: Vec<DeployKey>,
 }
 
-/// What a folder holds.
+/// The content of a folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct PlatformFolder {
-    /// How many Kustomizations.
+    /// The number of Kustomizations.
     pub kustomizations: usize,
-    /// The sources of the sync's kind and namespace that they name and the folder does not hold, each once.
+    /// The sources that the Kustomizations name and the folder does not contain, each once. Only those of the
+    /// sync's kind and namespace count.
     pub sources: Vec<String>,
 }
 
-/// Asks the cluster. With `adopt`, controllers of Flux that run are no problem. `account` is the one in whose
-/// name the root is to be applied.
+/// Checks the cluster. With `adopt`, running controllers of Flux are no problem. `account` is the one to
+/// impersonate for the root Kustomization.
 pub(crate) async fn cluster(
     client: &Client,
     installation: &Installation,
@@ -79,7 +81,7 @@ pub(crate) async fn cluster(
                 let rivals: Vec<_> = controllers.into_iter().filter(FluxController::is_rival).collect();
                 problems.extend((!rivals.is_empty()).then_some(Problem::FluxRuns(rivals)));
             }
-            // Who may not look lacks a right that is among those reported above.
+            // If the user may not list, the missing right is reported above.
             Err(ApiFailure::Forbidden(_)) => {}
             Err(failure) => problems.push(asked(client, failure)),
         }
@@ -95,8 +97,7 @@ pub(crate) async fn cluster(
     }
 }
 
-/// The roles that the server does not let this user make: nobody may hand out rights that he does not have
-/// himself.
+/// The roles that the server does not let this user create: nobody may grant rights without having them.
 async fn refused_roles(objects: &Objects, installation: &Installation) -> Vec<Problem> {
     let roles = match manifests::agent(installation) {
         Ok(objects) => objects,
@@ -118,8 +119,9 @@ async fn refused_roles(objects: &Objects, installation: &Installation) -> Vec<Pr
     problems
 }
 
-/// An agent in another namespace: two would undo each other's work. Whoever may not list Deployments cannot
-/// be told; any other failure is a problem of its own, since the next request would only run into it again.
+/// Finds an agent in another namespace, since two would undo each other's work. A user who may not list
+/// Deployments gets no answer; any other failure is returned as a problem, since the next request would fail
+/// too.
 pub(crate) async fn elsewhere(objects: &Objects, namespace: &str) -> Option<Problem> {
     let agents = match objects.list("apps/v1", "Deployment", None, manifests::AGENT).await {
         Ok(agents) => agents,
@@ -141,13 +143,12 @@ async fn no_account(objects: &Objects, namespace: &str, name: &str) -> Option<Pr
     };
     match objects.get(&shell).await {
         Ok(None) => Some(Problem::NoAccount { namespace: namespace.into(), name: name.into() }),
-        // Who may not read it lacks a right that is among those reported above.
+        // If the user may not read it, the missing right is reported above.
         Ok(Some(_)) | Err(_) => None,
     }
 }
 
-/// Asks GitHub. `namespace` is the one that the sync is to be in; with `has_keys` a deploy key is to be
-/// registered.
+/// Checks GitHub. `namespace` is that of the sync; with `has_keys` a deploy key is to be registered.
 pub(crate) async fn repository(
     github: &GitHub,
     namespace: &str,
@@ -156,7 +157,7 @@ pub(crate) async fn repository(
 ) -> Result<RepositoryFacts, Vec<Problem>> {
     let facts = github.facts().await;
     let facts = facts.map_err(|error| vec![Problem::github(error, &github.repository)])?;
-    // GitHub takes a name in any case; only another one is a rename.
+    // GitHub ignores the case of names, so a name in another case is no rename.
     let is_same = facts.full_name.eq_ignore_ascii_case(&github.repository);
     let full_name = if is_same { github.repository.clone() } else { facts.full_name };
     let github = &github.called(&full_name);
@@ -194,7 +195,7 @@ pub(crate) async fn repository(
             problems.push(Problem::NoFolder { path: path.into(), branch: branch.into() });
             None
         }
-        // A token may register keys and yet not read files; the agent will see what is there.
+        // A token that may register keys may not be able to read files; the agent will see them.
         Err(GitHubError::Forbidden { .. }) => None,
         Err(error) => {
             problems.push(problem(error));
@@ -212,7 +213,7 @@ pub(crate) async fn deploy_keys(github: &GitHub) -> Result<Vec<DeployKey>, Probl
     github.deploy_keys().await.map_err(|error| refused(github, error))
 }
 
-/// Whether a public key is let in, or could be registered now. Nothing is changed.
+/// Checks whether a public key is registered, or could be registered now. Changes nothing.
 pub(crate) async fn registration(
     github: &GitHub,
     keys: &[DeployKey],
@@ -228,10 +229,10 @@ pub(crate) async fn registration(
     }
 }
 
-/// What it means that GitHub does not show, or take, deploy keys.
+/// The problem if GitHub refuses to show or accept deploy keys.
 pub(crate) fn refused(github: &GitHub, error: GitHubError) -> Problem {
     match error {
-        // GitHub answers 404 where it would rather not say that there is something.
+        // GitHub answers 404 to hide that something exists.
         GitHubError::NotFound { .. } => Problem::NotAdmin { repository: github.repository.clone() },
         GitHubError::KeysDisabled { .. } => Problem::KeysDisabled { settings: github.key_settings() },
         GitHubError::Forbidden { .. } if github.has_token_of_installation() => Problem::WorkflowToken,
@@ -239,7 +240,7 @@ pub(crate) fn refused(github: &GitHub, error: GitHubError) -> Problem {
     }
 }
 
-/// The rights that an installation needs, of the user who runs it.
+/// The rights that the user needs for an installation.
 pub(crate) fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
     let cluster_wide = [
         ("", "namespaces"),
@@ -274,31 +275,31 @@ pub(crate) fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
     let appliers = api::acted_on().filter(|info| info.ownership().is_some());
     rights.extend(appliers.map(|info| right("list", info.id.group, info.plural, "")));
     if lockdown {
-        // The binding that an installation without it left behind.
+        // The binding that an installation without lockdown has left.
         rights.push(right("delete", "rbac.authorization.k8s.io", "clusterrolebindings", ""));
     } else {
-        // Who does not have all rights may hand them out only where allowed to bind the role that holds them.
+        // A user without all rights may grant them only with the right to bind the role.
         rights.push(right("bind", "rbac.authorization.k8s.io", "clusterroles", ""));
     }
     rights
 }
 
-/// The first digits of the commit at a branch's head, of the branches that a host lists.
+/// The first digits of a branch's commit, from the branches that a host lists.
 pub(crate) fn commit_at(branches: &[(String, String)], branch: &str) -> Result<String, Problem> {
     if let Some((_, commit)) = branches.iter().find(|(name, _)| name == branch) {
         return Ok(commit.get(..7).unwrap_or(commit).to_owned());
     }
     let branch = branch.to_owned();
     let names: Vec<&str> = branches.iter().map(|(name, _)| name.as_str()).take(5).collect();
-    let known = format!("among those that do are '{}'", names.join("', '"));
+    let known = format!("existing branches include '{}'", names.join("', '"));
     Err(if names.is_empty() { Problem::Empty(branch) } else { Problem::NoBranch { branch, known } })
 }
 
-/// Counts the Kustomizations of a folder, and the sources that they name. What is not YAML is for the agent
-/// to report.
+/// Counts the Kustomizations of a folder, and collects the sources that they name. The agent reports files
+/// that are not YAML.
 ///
-/// A source that the folder itself holds is another repository's, as a rule, and one of another namespace
-/// somebody else's: under either's name, the sync would be overwritten or taken for it.
+/// A source in the folder itself is usually another repository, and one in another namespace belongs to
+/// somebody else. A sync with either's name would be overwritten, or mistaken for it.
 fn folder(files: &[(String, String)], namespace: &str) -> PlatformFolder {
     let documents = files.iter().filter_map(|(_, text)| yaml::documents(text, Dialect::V3).ok()).flatten();
     let objects: Vec<Object> = documents.filter_map(|document| Object::parse(document.value).ok()).collect();
@@ -329,7 +330,7 @@ fn is_older_than(version: &str, least: (u32, u32)) -> bool {
     let mut next = || parts.next().and_then(|part| part.parse().ok());
     match (next(), next()) {
         (Some(major), Some(minor)) => (major, minor) < least,
-        // A version that does not read as one is not held against the cluster.
+        // An unreadable version is not counted as too old.
         _ => false,
     }
 }
@@ -353,7 +354,7 @@ mod tests {
         let listed = [("x/y".to_owned(), "2222222222".to_owned())];
         assert_eq!(commit_at(&listed, "x/y").unwrap(), "2222222");
         let told = commit_at(&listed, "main").unwrap_err().to_string();
-        assert_eq!(told, "the branch 'main' does not exist; among those that do are 'x/y'");
+        assert_eq!(told, "the branch 'main' does not exist; existing branches include 'x/y'");
         assert_eq!(commit_at(&[], "main").unwrap_err(), Problem::Empty("main".into()));
     }
 

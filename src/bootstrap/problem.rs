@@ -1,4 +1,4 @@
-//! The problems of a run, as data: the cause in one line, the fix in another, and the class that decides the
+//! The problems of a run as data: the cause in one line, the fix in another, and the class that decides the
 //! exit code.
 
 use super::github::GitHubError;
@@ -9,92 +9,92 @@ use crate::cluster::flux::FluxController;
 use lockgate_core::pipeline::ports::{ApiFailure, Denied};
 use lockgate_git::SourceError;
 
-/// How a run ended, for its exit code.
+/// The end of a run, for its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ExitClass {
-    /// It was tried and failed.
+    /// The run failed.
     Failed,
-    /// The command was not right.
+    /// The usage was wrong.
     Usage,
-    /// The cluster or GitHub could not be asked.
+    /// The cluster or GitHub could not be reached.
     Unreachable,
-    /// It was not done, for safety.
+    /// The run was refused for safety.
     Refused,
 }
 
-/// A step that did not succeed, with all that is wrong there.
+/// A failed step with all its problems.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FailedStep {
     /// The step's name.
     pub step: &'static str,
-    /// What is wrong; at least one.
+    /// The problems; at least one.
     pub problems: Vec<Problem>,
 }
 
 impl FailedStep {
-    /// The class of the gravest problem.
+    /// The class of the most serious problem.
     pub(crate) fn class(&self) -> ExitClass {
         self.problems.iter().map(Problem::class).max().unwrap_or(ExitClass::Failed)
     }
 }
 
-/// One thing that is wrong.
+/// A problem.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    /// GitHub's answer.
+    /// An error of GitHub.
     #[error("{error}")]
     GitHub {
-        /// What it said.
+        /// The error.
         error: Box<GitHubError>,
         /// `owner/name`.
         repository: String,
     },
-    /// The token's owner, or the token, may not register deploy keys.
+    /// The user, or the token, may not register deploy keys.
     #[error("the token can read {repository} but may not administer it, so it cannot register a deploy key")]
     NotAdmin {
         /// `owner/name`.
         repository: String,
     },
-    /// The token is one that a workflow or an App's installation was given, and it has no such right.
+    /// The token belongs to a workflow or an App's installation, and lacks the right.
     #[error(
         "a workflow's own token cannot register deploy keys; use an App's token with \"Administration: read and write\""
     )]
     WorkflowToken,
-    /// There is nothing to sign in at GitHub with.
+    /// No credentials for GitHub are given.
     #[error("there is no GitHub token")]
     NoToken,
-    /// A source that cannot be told from others.
+    /// The source is ambiguous.
     #[error("{0}")]
     Source(String),
-    /// There is no source with a key, in a namespace or of a name in it.
+    /// No source with a key exists, in a namespace or under a name.
     #[error("there is no GitRepository {0} that is read over SSH with a Secret")]
     NoSource(String),
-    /// There is no Secret with the key that is to be replaced.
+    /// The Secret whose key is to be replaced does not exist.
     #[error("there is no Secret {0}, and so no key to replace")]
     NoKey(String),
-    /// The key is registered, and the policy of the organisation keeps it out.
+    /// The key is registered, but disabled by the organisation's policy.
     #[error(
         "the deploy key \"{title}\" is disabled by policy; an owner allows deploy keys at {settings}, or use --auth app"
     )]
     KeyDisabled {
         /// Its title.
         title: String,
-        /// Where the policy is set.
+        /// The page with the policy.
         settings: String,
     },
-    /// The policy of the organisation lets no deploy key be added.
+    /// The organisation's policy forbids new deploy keys.
     #[error("deploy keys are disabled by policy; an owner allows them at {settings}, or use --auth app")]
     KeysDisabled {
-        /// Where the policy is set.
+        /// The page with the policy.
         settings: String,
     },
-    /// The repository's host, asked over https, or what it is to be asked with.
+    /// The repository's host failed over https, or the credentials for it are unusable.
     #[error("{0}")]
     Host(#[from] SourceError),
-    /// The agent is to sign in as a GitHub App, and nothing says as which.
-    #[error("there is no GitHub App to make the Secret {0} of")]
+    /// The agent is to use a GitHub App, and none is given.
+    #[error("the Secret {0} needs a GitHub App, and none is given")]
     NoApp(String),
-    /// Another cluster lives that has the same name.
+    /// Another living cluster has the same name.
     #[error(
         "the key \"{title}\" was used {ago}, after this cluster was created: another cluster is called {name}; give one of \
          them another name"
@@ -102,78 +102,79 @@ pub enum Problem {
     Twin {
         /// Its title.
         title: String,
-        /// Since when, such as `3 min ago`.
+        /// When the key was used, such as `3 min ago`.
         ago: String,
         /// The name.
         name: String,
     },
-    /// GitHub shows two clusters of one name alive beside each other.
+    /// GitHub shows that two clusters with one name are alive.
     #[error(
-        "the key \"{title}\" was used {ago}, after another cluster called {name} had its own: say which one's keys to delete"
+        "two clusters are called {name}: the key \"{title}\" was used {ago}, after the other cluster got \
+         its key; say whose keys to delete"
     )]
     Twins {
         /// Its title.
         title: String,
-        /// Since when, such as `3 min ago`.
+        /// When the key was used, such as `3 min ago`.
         ago: String,
         /// The name.
         name: String,
-        /// The uid of the older, as titles have it.
+        /// The uid of the older cluster, as in titles.
         one: String,
-        /// The uid of the other.
+        /// The uid of the other cluster.
         other: String,
     },
-    /// A key that was to be deleted at GitHub, and was not.
+    /// A key could not be deleted at GitHub.
     #[error("the key \"{title}\" of {repository} stays: {cause}run {command}")]
     KeyStays {
         /// Its title.
         title: String,
         /// `owner/name`.
         repository: String,
-        /// What stood in the way, as the beginning of a sentence.
+        /// The reason, as the beginning of a sentence.
         cause: String,
-        /// What deletes it.
+        /// The command that deletes the key.
         command: String,
     },
-    /// There is no such branch.
+    /// The branch does not exist.
     #[error("the branch '{branch}' does not exist; {known}")]
     NoBranch {
-        /// As asked for.
+        /// The requested branch.
         branch: String,
-        /// What is known of the branches that exist, as the end of a sentence.
+        /// The existing branches, as the end of a sentence.
         known: String,
     },
-    /// There is no commit.
+    /// The repository has no commit.
     #[error("the repository is empty: it has no branch '{0}' yet")]
     Empty(String),
-    /// There is no such folder.
+    /// The folder does not exist.
     #[error("the folder '{path}' does not exist on the branch '{branch}'")]
     NoFolder {
-        /// As asked for.
+        /// The requested folder.
         path: String,
-        /// As asked for.
+        /// The requested branch.
         branch: String,
     },
-    /// The API server's answer.
+    /// An error of the API server.
     #[error("{context}: {failure}")]
     Cluster {
         /// What was being done.
         context: String,
-        /// What it said.
+        /// The server's answer.
         failure: Box<ApiFailure>,
     },
-    /// A right that is missing.
+    /// A missing right.
     #[error("{0}")]
     MissingRight(Denied),
-    /// A role that the user may not hand out.
+    /// A role that the user may not grant.
     #[error("{role} cannot be created: {message}")]
     Escalation {
         /// `ClusterRole/name`.
         role: String,
-        /// What the server said, in one line.
+        /// The server's message in one line.
         message: String,
     },
-    /// The account in whose name the root is to be applied is not there.
+    /// The ServiceAccount for the root Kustomization does not exist.
     #[error("the ServiceAccount {namespace}/{name} does not exist")]
     NoAccount {
         /// Namespace.
@@ -181,17 +182,18 @@ pub enum Problem {
         /// Name.
         name: String,
     },
-    /// An agent is installed elsewhere on the cluster.
+    /// An agent is installed in another namespace.
     #[error("lockgate is installed in the namespace {}, not in '{wanted}'", .found.join(", "))]
     Elsewhere {
-        /// The namespaces.
+        /// The namespaces with an agent.
         found: Vec<String>,
-        /// As asked for.
+        /// The requested namespace.
         wanted: String,
     },
-    /// A namespace that is being deleted, and will not go by itself.
+    /// A namespace is terminating, and waits for a finalizer that nobody removes.
     #[error(
-        "{namespace} is being deleted and held by {finalizer} on {holder}; no agent runs to drop it: run lockgate uninstall"
+        "{namespace} is terminating, and the finalizer {finalizer} on {holder} blocks it; no agent runs to \
+         remove it: run lockgate uninstall"
     )]
     HeldNamespace {
         /// `Namespace/name`.
@@ -201,16 +203,16 @@ pub enum Problem {
         /// `Kind/namespace/name`.
         holder: String,
     },
-    /// The server is older than what is needed.
+    /// The server is too old.
     #[error("the cluster runs Kubernetes {0}; 1.28 or later is needed")]
     OldServer(String),
-    /// Flux's controllers run here.
+    /// Flux's controllers run on the cluster.
     #[error("Flux runs on this cluster: {}", FluxController::names(.0))]
     FluxRuns(Vec<FluxController>),
-    /// Flux is installed, and what is to be purged is its own as well.
+    /// Flux is installed, and a purge would delete its objects too.
     #[error("Flux is installed on this cluster and has the same Kustomizations: {0}")]
     FluxShares(String),
-    /// The Secret is there, but not of the form that is needed.
+    /// The Secret exists, but is not in the needed form.
     #[error("the Secret {name} exists, and {reason}")]
     Secret {
         /// `namespace/name`.
@@ -218,64 +220,64 @@ pub enum Problem {
         /// What is wrong with it.
         reason: String,
     },
-    /// The Secret of a login to the image's registry is none.
-    #[error("the Secret {name} cannot be pulled with: {reason}")]
+    /// The Secret of a registry login contains none.
+    #[error("no image can be pulled with the Secret {name}: {reason}")]
     Login {
         /// `namespace/name`.
         name: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// The objects of another repository, branch or folder are there.
+    /// The existing sync is for another repository, branch or folder.
     #[error("{object} exists with {field} '{found}', not '{wanted}'")]
     OtherSync {
         /// `Kind/namespace/name`.
         object: String,
         /// `spec.url`, `spec.ref.branch` or `spec.path`.
         field: &'static str,
-        /// As it is.
+        /// The value on the cluster.
         found: String,
-        /// As asked for.
+        /// The requested value.
         wanted: String,
     },
-    /// The server's keys are known neither to GitHub nor to the user.
+    /// The SSH connection failed, or the server's host keys are known neither from GitHub nor from the user.
     #[error("{0}")]
     Ssh(#[from] SshError),
-    /// The host does not show the key that the user has accepted.
-    #[error("{server} does not show the host key {accepted}, but {}", .shown.join(", "))]
+    /// The host does not present the host key that the user has accepted.
+    #[error("{server} presents the host key {}, and not {accepted}", .shown.join(", "))]
     OtherHostKey {
         /// `host` or `[host]:port`.
         server: String,
-        /// As given.
+        /// The accepted fingerprint.
         accepted: String,
-        /// The fingerprints of those that it shows.
+        /// The fingerprints of the presented keys.
         shown: Vec<String>,
     },
-    /// A key cannot be made or read.
+    /// A key cannot be created or parsed.
     #[error("{0}")]
     Key(#[from] KeyError),
-    /// An address cannot be used.
+    /// The address is unusable.
     #[error("{0}")]
     Address(#[from] AddressError),
-    /// Something did not become ready.
+    /// An object did not become ready.
     #[error("{what} is not ready after {seconds} s: {cause}")]
     NotReady {
-        /// `Deployment/ns/name` or the like.
+        /// The object, as `Deployment/ns/name`.
         what: String,
-        /// How long it was waited for.
+        /// How long the run waited for it.
         seconds: u64,
-        /// Why, as far as it tells.
+        /// The cause, as far as it is known.
         cause: String,
-        /// What to do about it, where more is known than that.
+        /// The cure, if there is a special one.
         cure: Option<&'static str>,
     },
-    /// An embedded file cannot be read; a test holds that this does not happen.
+    /// An embedded file cannot be parsed. A test proves that this does not happen.
     #[error("{0}")]
     Embedded(String),
 }
 
 impl Problem {
-    /// For an answer of the API server.
+    /// A problem from an answer of the API server.
     pub fn cluster(context: impl Into<String>, failure: ApiFailure) -> Self {
         match failure {
             ApiFailure::Forbidden(denied) => Self::MissingRight(denied),
@@ -283,12 +285,12 @@ impl Problem {
         }
     }
 
-    /// For an answer of GitHub.
+    /// A problem from an answer of GitHub.
     pub fn github(error: GitHubError, repository: &str) -> Self {
         Self::GitHub { error: Box::new(error), repository: repository.into() }
     }
 
-    /// What to do about it.
+    /// What the user can do about it.
     pub fn fix(&self) -> Option<String> {
         Some(match self {
             Self::GitHub { error, repository } => return error.fix(repository),
@@ -297,10 +299,11 @@ impl Problem {
                  ssh://git@github.com/{repository}`, and let an administrator add the key that it prints"
             ),
             Self::NoToken => {
-                "set GITHUB_TOKEN, or pass --token-stdin, --token-file FILE, or --app-id and its two companions".into()
+                "set GITHUB_TOKEN, or pass --token-stdin, --token-file FILE, or --app-id with its two other \
+                 flags".into()
             }
             Self::Source(_) | Self::NoSource(_) => "name the GitRepository with --name".into(),
-            Self::NoKey(_) => "run lockgate bootstrap again, which makes one".into(),
+            Self::NoKey(_) => "run lockgate bootstrap again, which creates one".into(),
             Self::Host(error) => return host_fix(error).map(Into::into),
             Self::NoApp(_) => "pass --app-id and --app-private-key-file".into(),
             Self::NoBranch { .. } => "name an existing branch with --branch".into(),
@@ -313,7 +316,7 @@ impl Problem {
             ),
             Self::Elsewhere { found, .. } => {
                 let namespace = found.first().map_or("", String::as_str);
-                format!("name it with -n {namespace}: there is one agent on a cluster")
+                format!("name it with -n {namespace}: a cluster can have only one agent")
             }
             Self::NoFolder { .. } => {
                 "name an existing folder with --path, or push it first: nothing is committed for you".into()
@@ -323,25 +326,25 @@ impl Problem {
             Self::FluxRuns(_) => FLUX_RUNS.into(),
             Self::FluxShares(_) => FLUX_SHARES.into(),
             Self::Secret { .. } => {
-                "name another with --secret-name, or replace it with --replace-secret".into()
+                "run lockgate bootstrap with --secret-name for another Secret, or with --replace-secret to replace this one".into()
             }
             Self::Login { .. } => {
-                "make it with --image-pull-secret NAME=FILE, of a file such as ~/.docker/config.json".into()
+                "create it with --image-pull-secret NAME=FILE, from a file such as ~/.docker/config.json".into()
             }
             Self::OtherSync { .. } => {
                 "give the same address, branch and path, name another with --name, or change it with --replace-sync".into()
             }
             Self::OtherHostKey { .. } => {
-                "compare with what the server's owner publishes: somebody may stand in for the server".into()
+                "compare with the keys that the server's owner publishes: another machine may be answering in place of the server".into()
             }
             Self::Ssh(error) => ssh_fix(error).into(),
             Self::NotReady { cure: Some(cure), .. } => (*cure).into(),
             Self::NotReady { cure: None, .. } => {
-                "put the cause right, then run the same command again: it goes on where it stopped".into()
+                "remove the cause, then run the same command again: it continues where it stopped".into()
             }
             Self::Cluster { failure, .. } => return cluster_fix(failure),
             Self::Twins { one, other, .. } => format!("add --uid {one} or --uid {other}"),
-            // Told with their cure, or what no command cures.
+            // These messages contain their cure, or no command cures them.
             Self::WorkflowToken
             | Self::HeldNamespace { .. }
             | Self::KeyDisabled { .. }
@@ -354,7 +357,7 @@ impl Problem {
         })
     }
 
-    /// How grave it is.
+    /// The class of the problem.
     pub fn class(&self) -> ExitClass {
         match self {
             Self::GitHub { error, .. } if error.is_usage() => ExitClass::Usage,
@@ -399,16 +402,16 @@ impl Problem {
     }
 }
 
-/// Whether it is the server's answer: then the cluster could be asked, whatever it said.
+/// Whether the failure is an answer of the server, which then was reachable, whatever it said.
 const fn is_answer(failure: &ApiFailure) -> bool {
     matches!(failure, ApiFailure::Answered { .. })
 }
 
-/// What helps where Flux's controllers would do the same work.
+/// The cure if Flux's controllers do the same work.
 const FLUX_RUNS: &str = "scale its controllers to zero or uninstall them with `flux uninstall --keep-namespace`, then run \
                          again; --adopt goes on beside them";
 
-/// What helps where a purge would take what Flux needs.
+/// The cure if a purge would delete objects that Flux needs.
 const FLUX_SHARES: &str = "uninstall without --purge, which leaves what Flux needs; or uninstall Flux first; --adopt takes it \
                            from Flux";
 
@@ -437,20 +440,21 @@ const fn host_fix(error: &SourceError) -> Option<&'static str> {
 const fn ssh_fix(error: &SshError) -> &'static str {
     match error {
         SshError::HostKey(_) => {
-            "compare with what the server's owner publishes, then take it with --accept-host-key FINGERPRINT"
+            "compare with the keys that the server's owner publishes, then accept one with \
+             --accept-host-key FINGERPRINT"
         }
         SshError::Identity { .. } => {
             "put the password of the key into 'password' of the Secret, or name another with --secret-name"
         }
         SshError::Repository { .. } => "check the path of the address, and what the key may read",
         SshError::Unreachable { .. } => "check the address, the port and the network",
-        SshError::Denied { .. } => "add the public key at the server as one that may read",
+        SshError::Denied { .. } => "add the public key at the server with read access",
     }
 }
 
-/// What helps who may not hand out the rights of a role.
+/// The cure if the user may not grant the rights of a role.
 const ESCALATION: &str =
-    "run as one who holds these rights, as a cluster administrator does, or who may 'escalate' roles";
+    "run as a user with these rights, such as a cluster administrator, or with the right to 'escalate' roles";
 
 fn cluster_fix(failure: &ApiFailure) -> Option<String> {
     if !is_answer(failure) {
@@ -461,7 +465,7 @@ fn cluster_fix(failure: &ApiFailure) -> Option<String> {
         return None;
     };
     Some(match (code, webhook(message)) {
-        // The API server's words where a role or a binding holds rights that the user does not hold.
+        // The API server's message if a role or a binding contains rights that the user does not have.
         (403, _) if message.contains("is attempting to grant RBAC permissions not currently held") => {
             ESCALATION.into()
         }
@@ -483,7 +487,7 @@ fn cluster_fix(failure: &ApiFailure) -> Option<String> {
     })
 }
 
-/// The webhook that an API server could not call, as it names it.
+/// The webhook that an API server could not call, as the server names it.
 fn webhook(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once("failed calling webhook \"")?;
     rest.split_once('"').map(|(name, _)| name)

@@ -9,16 +9,16 @@ use lockgate_base::keys;
 use lockgate_base::model::Object;
 use lockgate_core::pipeline::ports::ApiFailure;
 
-/// What a step changed.
+/// The change that a step made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum PutOutcome {
-    /// It was as it should be.
+    /// The object was as it should be.
     Unchanged,
-    /// It was there from elsewhere, and has been brought into line.
+    /// The object of another tool was changed.
     Adopted,
-    /// It was ours, and has been changed.
+    /// The object of an earlier run was changed.
     Configured,
-    /// It was not there.
+    /// The object did not exist.
     Created,
 }
 
@@ -33,8 +33,8 @@ impl fmt::Display for PutOutcome {
     }
 }
 
-/// Applies an object. One that a Kustomization manages stays as Git has it, but for the flags that it is to
-/// remember: who applies it knows nothing of that annotation, and so leaves it.
+/// Applies an object. An object that a Kustomization manages stays as in Git, except for the remembered
+/// flags: its manager does not know that annotation, and so leaves it.
 pub(crate) async fn put(objects: &Objects, object: &Object) -> Result<PutOutcome, ApiFailure> {
     let live = objects.get(object).await?;
     if let Some(live) = live.as_ref().filter(|live| live.label(keys::OWNER_NAME).is_some()) {
@@ -57,12 +57,12 @@ pub(crate) async fn put(objects: &Objects, object: &Object) -> Result<PutOutcome
     })
 }
 
-/// Creates an object unless there is one of its name, which then stays as it is.
+/// Creates an object, unless one with its name exists, which stays as it is.
 pub(crate) async fn create(objects: &Objects, object: &Object) -> Result<PutOutcome, ApiFailure> {
     if objects.get(object).await?.is_some() {
         return Ok(PutOutcome::Unchanged);
     }
-    // Another run may be faster.
+    // Another run may have been faster.
     let is_new = objects.create(object).await?;
     Ok(if is_new { PutOutcome::Created } else { PutOutcome::Unchanged })
 }

@@ -1,5 +1,5 @@
-//! The wait for the agent's pod: until the one that was asked for is available and leads, or until it is
-//! clear that it will not be by itself. What keeps it from that is told with the flag that cures it.
+//! Waits for the agent's pod: until the requested one is available and leads, or until it is clear that it
+//! will not be. The cause is reported with the flag that cures it.
 
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -16,23 +16,23 @@ use lockgate_base::model::Object;
 use lockgate_core::health::{PodTrouble, TroubleKind, pod_trouble};
 use lockgate_core::pipeline::ports::ApiFailure;
 
-/// How long a container that ends over and over may run in between and still count as failing.
+/// How long a container that ends again and again may run in between and still count as failing.
 const LULL: Duration = Duration::from_secs(10);
 
-/// What keeps the agent from running.
+/// Why the agent does not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AgentTrouble {
-    /// The pod, or the Deployment where no pod can be made.
+    /// The pod, or the Deployment if no pod can be created.
     about: String,
-    /// In a sentence.
+    /// The cause in one sentence.
     pub cause: String,
-    /// What to do about it, where that is known.
+    /// The cure, if it is known.
     pub cure: Option<&'static str>,
-    /// Whether it is likely to stay.
+    /// Whether it will probably stay.
     is_lasting: bool,
 }
 
-/// Until the Deployment's own pod is available and an earlier one does not lead any more.
+/// Waits until the Deployment's own pod is available, and no earlier pod leads any more.
 pub(crate) async fn available(
     objects: &Objects,
     deployment: &Object,
@@ -62,7 +62,7 @@ pub(crate) async fn available(
     }
 }
 
-/// Since when a trouble stands that will not pass by itself.
+/// When a lasting trouble was first seen.
 struct LastingTrouble {
     about: String,
     since: Instant,
@@ -70,7 +70,7 @@ struct LastingTrouble {
 }
 
 impl LastingTrouble {
-    /// Takes note of what is the matter now; whether it has been so for long enough to be final.
+    /// Records the present trouble. Returns whether it has lasted long enough to be final.
     fn look(lasting: &mut Option<Self>, trouble: &AgentTrouble, now: Instant) -> bool {
         if !trouble.is_lasting {
             return false;
@@ -100,7 +100,7 @@ impl AgentTrouble {
     }
 }
 
-/// What keeps the agent of a Deployment from running, as far as it can be found out.
+/// Why the agent of a Deployment does not run, as far as it can be found out.
 pub(crate) async fn trouble(
     objects: &Objects,
     deployment: &Object,
@@ -110,7 +110,7 @@ pub(crate) async fn trouble(
     let pods = objects.list("v1", "Pod", Some(namespace), manifests::AGENT).await?;
     let is_leaving = |pod: &&Object| pod.text("/metadata/deletionTimestamp").is_some();
     let age = |pod: &&Object| pod.text("/metadata/creationTimestamp").unwrap_or_default().to_owned();
-    // An earlier pod may be in trouble too, and is about to go.
+    // An earlier pod may be in trouble too, and is about to be deleted.
     if let Some(pod) = pods.iter().filter(|pod| !is_leaving(pod)).max_by_key(age)
         && let Some(trouble) = pod_trouble(pod, &objects.events(pod).await)
         && !trouble.is_start()
@@ -123,11 +123,11 @@ pub(crate) async fn trouble(
     let leaving = pods.iter().find(is_leaving);
     Ok(leaving.map(|pod| {
         let node = pod.text("/spec/nodeName").unwrap_or("no node");
-        AgentTrouble::passing(format!("the old pod {} is still ending on {node}", pod.name()))
+        AgentTrouble::passing(format!("the old pod {} is still terminating on {node}", pod.name()))
     }))
 }
 
-/// Why no pod can be made, as where a quota or a policy of the cluster forbids it.
+/// Why no pod can be created, for example because of a quota or a policy of the cluster.
 fn no_pod(live: &Object, deployment: &Object) -> Option<AgentTrouble> {
     let failure = condition(live, "ReplicaFailure").filter(|failure| failure["status"] == "True")?;
     let text = failure["message"].as_str().or_else(|| failure["reason"].as_str())?;
@@ -148,7 +148,7 @@ fn no_pod(live: &Object, deployment: &Object) -> Option<AgentTrouble> {
     })
 }
 
-/// The flag, or else what to do, against what keeps a pod from running.
+/// The flag, or another cure, for a pod that does not run.
 fn cure(trouble: &PodTrouble) -> Option<&'static str> {
     let says = |words: &[&str]| {
         let text = trouble.text.to_lowercase();
@@ -180,11 +180,11 @@ fn cure(trouble: &PodTrouble) -> Option<&'static str> {
     })
 }
 
-/// What helps where no node runs what the image holds.
+/// The cure if the image does not fit the nodes.
 const PLATFORM: &str = "the image is of another architecture than the node: name one of the node's with --image, or choose \
                         nodes with --node-selector kubernetes.io/arch=ARCH";
 
-/// Whether all pods of the Deployment are of the form that was asked for last, and available.
+/// Whether all pods of the Deployment have the last requested form, and are available.
 fn is_available(deployment: &Object) -> bool {
     let number = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
     let updated = number("/status/updatedReplicas");
@@ -194,7 +194,7 @@ fn is_available(deployment: &Object) -> bool {
         && number("/status/availableReplicas") == updated
 }
 
-/// The pod that holds the agent's Lease and is about to go, or gone; `None` where one leads that stays.
+/// The pod that holds the agent's Lease and is terminating or gone; `None` if the leader stays.
 async fn former_leader(objects: &Objects, namespace: &str) -> Result<Option<String>, ApiFailure> {
     let lease = json!({
         "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
@@ -202,12 +202,12 @@ async fn former_leader(objects: &Objects, namespace: &str) -> Result<Option<Stri
     });
     let Ok(lease) = Object::parse(lease) else { return Ok(None) };
     let lease = match objects.get(&lease).await {
-        // Whoever may not look is told less.
+        // A user who may not read it gets less information.
         Err(ApiFailure::Forbidden(_)) => None,
         lease => lease?,
     };
     let trace = lease.as_ref().and_then(|lease| lease.annotation(keys::LEASE_HOLDER));
-    // An agent that runs as a process is no pod of the Deployment.
+    // An agent outside of a pod does not belong to the Deployment.
     let Some(holder) = trace.and_then(|trace| trace.strip_prefix("pod/")) else { return Ok(None) };
     let pods = objects.list("v1", "Pod", Some(namespace), manifests::AGENT).await?;
     let stays = |pod: &Object| pod.name() == holder && pod.text("/metadata/deletionTimestamp").is_none();

@@ -1,13 +1,13 @@
-//! Another key in the place of one that works.
+//! Replaces a working key by another one.
 //!
 //! ```text
 //! next Secret → registered → switched → fetched → old key deleted → next Secret deleted
 //! ```
 //!
-//! At each moment the Secret holds a key that the host lets in, and what is left to do can be read from the
-//! cluster: a Secret with the suffix `-next` was not switched to yet, and an annotation of the Secret itself
-//! has the public line of the key that was in it before. So a run that was killed is finished by the same
-//! command.
+//! At each moment the Secret contains a key that the host accepts, and the remaining work can be read from
+//! the cluster: a Secret with the suffix `-next` contains a key that is not in use yet, and an annotation of
+//! the Secret itself has the public line of the previous key. So the same command completes an interrupted
+//! run.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use super::made::Made;
 use super::preflight;
 use super::problem::{FailedStep, Problem};
 use super::progress::{ProgressEvent, ProgressLog, at};
-use super::put::PutOutcome;
+use super::put::{self, PutOutcome};
 use super::secret::{self, SecretPlan, Stored};
 use super::title::Title;
 use super::wait::{self, Patience};
@@ -29,45 +29,45 @@ use lockgate_base::keys;
 use lockgate_base::model::Object;
 use lockgate_core::api::GitRepository;
 
-/// The step that a rotation tells of.
+/// The step whose messages are about a rotation.
 const STEP: &str = "rotation";
 
-/// How a host is told of a key.
+/// How a key is registered at a host.
 #[derive(Clone, Copy)]
 pub(crate) enum Host<'h> {
     /// By GitHub's API, which lists these keys.
     GitHub(&'h GitHub, &'h [DeployKey]),
-    /// By its owner, who adds what is printed; the branch shows that it is let in.
+    /// By the owner, who adds the printed key. The branch shows that the host accepts it.
     Owner {
         /// The branch.
         branch: &'h str,
     },
 }
 
-/// What is rotated.
+/// The rotation of a key.
 pub(crate) struct Rotation<'r> {
     /// The cluster.
     pub objects: &'r Objects,
-    /// The Secret, and the key to make for it.
+    /// The Secret, and the settings of the new key.
     pub wanted: &'r SecretPlan<'r>,
     /// The repository.
     pub url: &'r SshUrl,
-    /// What the next key is called.
+    /// The title of the new key.
     pub title: &'r Title,
     /// How long each wait may take.
     pub timeout: Duration,
 }
 
 impl Rotation<'_> {
-    /// The public line of the key that was in the Secret before a switch that is not finished.
+    /// The public line of the previous key, if the last rotation is not complete.
     pub(crate) async fn unfinished(&self) -> Result<Option<String>, FailedStep> {
         let live = self.secret(self.wanted).await?;
         let old = live.as_ref().and_then(|live| live.annotation(keys::REPLACED_KEY));
         Ok(old.map(ToOwned::to_owned))
     }
 
-    /// Makes the next key, has the host let it in, and puts it into the Secret in the place of `current`.
-    /// What GitHub says of it.
+    /// Creates the next key, waits until the host accepts it, and puts it into the Secret in place of
+    /// `current`. Returns the key at GitHub.
     pub(crate) async fn switch(
         &self,
         current: &Stored,
@@ -77,14 +77,13 @@ impl Rotation<'_> {
         let name = next_name(self.wanted.name);
         let wanted = SecretPlan { name: &name, replace: false, ..*self.wanted };
         let began = Instant::now();
-        let existing = secret::existing(self.objects, &wanted, self.url).await.map_err(at(STEP))?;
         let is_wanted = |next: &Stored| wanted.given.is_none_or(|given| given.is_same(&next.key));
-        let is_other = existing.as_ref().is_some_and(|next| !is_wanted(next));
-        let next = match existing {
-            Some(next) if !is_other => next,
-            _ => {
-                // A run that was cut off has left the key that it was to put in place.
-                let wanted = SecretPlan { replace: is_other, ..wanted.clone() };
+        let next = match secret::existing(self.objects, &wanted, self.url).await {
+            // An interrupted run has left its new key.
+            Ok(Some(next)) if is_wanted(&next) => next,
+            Err(problem) if !self.may_replace(&wanted, &problem).await? => return Err(at(STEP)(problem)),
+            existing => {
+                let wanted = SecretPlan { replace: !matches!(existing, Ok(None)), ..wanted.clone() };
                 let made = secret::make(self.objects, &wanted, &current.known_hosts, self.url).await;
                 made.map_err(at(STEP))?
             }
@@ -109,12 +108,18 @@ impl Rotation<'_> {
             }
         };
         self.put_next(&wanted, current).await?;
-        let detail = format!("{} in the place of {}", next.key.summary(), current.key.summary());
+        let detail = format!("{} replaces {}", next.key.summary(), current.key.summary());
         progress.done(STEP, began, detail, Some(PutOutcome::Configured));
         Ok((next, registered))
     }
 
-    /// Puts what the next Secret holds into the Secret, and notes what was in it.
+    /// Whether a next Secret that cannot be used may be written anew: a rotation made it, and nothing reads it.
+    async fn may_replace(&self, next: &SecretPlan<'_>, problem: &Problem) -> Result<bool, FailedStep> {
+        let is_damaged = matches!(problem, Problem::Secret { .. } | Problem::Key(_));
+        Ok(is_damaged && self.secret(next).await?.is_some_and(|live| put::is_ours(&live)))
+    }
+
+    /// Puts the content of the next Secret into the Secret, and records the previous key.
     async fn put_next(&self, next: &SecretPlan<'_>, current: &Stored) -> Result<(), FailedStep> {
         let gone = |wanted: &SecretPlan<'_>| {
             let name = format!("{}/{}", wanted.namespace, wanted.name);
@@ -138,8 +143,8 @@ impl Rotation<'_> {
         self.merge(&live, &patch).await
     }
 
-    /// Waits until each source that reads the Secret has fetched with what it holds now, and has the host
-    /// forget the key that was in it before.
+    /// Waits until each source that reads the Secret has fetched with its present content, and deletes the
+    /// previous key at the host.
     pub(crate) async fn finish(
         &self,
         old: &str,
@@ -153,7 +158,7 @@ impl Rotation<'_> {
             forgotten(github, old, identity, progress).await?
         } else {
             let host = self.url.git().host();
-            let note = format!("take the old key off {host}, which no longer needs it:\n{old}");
+            let note = format!("remove the old key at {host}:\n{old}");
             progress.tell(ProgressEvent::Note(note));
             None
         };
@@ -180,7 +185,7 @@ impl Rotation<'_> {
         for source in sources.iter().filter(|source| secret::is_read_by(self.wanted.name, source)) {
             if is_paused(source) {
                 let note =
-                    format!("{} is paused, so it was not tried with the new key", source.id().subject());
+                    format!("{} is suspended, so the new key was not tested with it", source.id().subject());
                 progress.tell(ProgressEvent::Note(note));
                 continue;
             }
@@ -202,7 +207,7 @@ impl Rotation<'_> {
     }
 }
 
-/// Deletes a key at GitHub that was made for this cluster; what that changed.
+/// Deletes a key at GitHub that was created for this cluster. Returns the change.
 async fn forgotten(
     github: &GitHub,
     old: &str,
@@ -212,7 +217,7 @@ async fn forgotten(
     let mut change = None;
     let keys = preflight::deploy_keys(github).await.map_err(at(STEP))?;
     for key in keys.iter().filter(|key| key.is_same(old)) {
-        // Whoever else registered it may have given it to others too.
+        // Somebody else who registered it may have given it to others too.
         if Title::parse(&key.title).is_none_or(|title| !identity.is_of(&title)) {
             let (title, print) = (&key.title, key.fingerprint());
             let note = format!(
@@ -228,7 +233,7 @@ async fn forgotten(
     Ok(change)
 }
 
-/// The Secret in which the next key waits.
+/// The name of the Secret with the next key.
 pub(crate) fn next_name(name: &str) -> String {
     format!("{name}-next")
 }

@@ -16,37 +16,37 @@ use lockgate_core::pipeline::ports::ApiFailure;
 use lockgate_git::SourceError;
 use lockgate_git::{Credentials, Identity, SecretData, SshCredentials};
 
-/// Which Secret, and what goes into it when it is made.
+/// A Secret, and its content if it is created.
 #[derive(Debug, Clone)]
 pub(crate) struct SecretPlan<'w> {
     /// Namespace.
     pub namespace: &'w str,
     /// Name.
     pub name: &'w str,
-    /// The kind of key.
+    /// The type of a new key.
     pub algorithm: Algorithm,
-    /// The end of the public key's line.
+    /// The comment at the end of the public key's line.
     pub comment: &'w str,
-    /// The pair to use; one is made where absent.
+    /// The key pair to use; by default a new one.
     pub given: Option<&'w KeyPair>,
-    /// Whether one that exists is made anew.
+    /// Whether to replace an existing Secret.
     pub replace: bool,
 }
 
-/// The key as it stands in the Secret.
+/// The key in the Secret.
 #[derive(Debug)]
 pub(crate) struct Stored {
     /// The key.
     pub key: KeyPair,
-    /// The key pair as the agent takes it, and which hosts it trusts.
+    /// The key pair and the trusted hosts, as the agent reads them.
     pub credentials: SshCredentials,
     /// The lines of `known_hosts`.
     pub known_hosts: Vec<String>,
-    /// What was done to have it.
+    /// The change that was made.
     pub change: PutOutcome,
 }
 
-/// The key of the Secret if there is one.
+/// The key in the Secret, if there is one.
 pub(crate) async fn existing(
     objects: &Objects,
     wanted: &SecretPlan<'_>,
@@ -60,7 +60,7 @@ pub(crate) async fn existing(
     }
 }
 
-/// Makes a key and writes the Secret.
+/// Creates a key, and writes the Secret.
 pub(crate) async fn make(
     objects: &Objects,
     wanted: &SecretPlan<'_>,
@@ -76,12 +76,12 @@ pub(crate) async fn make(
         if wanted.replace { overwrite(objects, &object).await } else { put::create(objects, &object).await };
     let failed = |failure| Problem::cluster(format!("Secret {}", name(wanted)), failure);
     let change = written.map_err(failed)?;
-    // Another run may have been faster, and its key is the one that the agent will use.
+    // Another run may have been faster; then the agent uses its key.
     let live = objects.get(&object).await.map_err(failed)?.unwrap_or(object);
     Ok(Stored { change, ..read(&live, wanted, url)? })
 }
 
-/// Has a Secret hold what another form of it says, and nothing else.
+/// Replaces the whole content of a Secret.
 pub(super) async fn overwrite(objects: &Objects, wanted: &Object) -> Result<PutOutcome, ApiFailure> {
     let change = put::put(objects, wanted).await?;
     let live = objects.get(wanted).await?;
@@ -96,7 +96,7 @@ pub(super) async fn overwrite(objects: &Objects, wanted: &Object) -> Result<PutO
     Ok(change)
 }
 
-/// Puts other lines into `known_hosts` of the Secret; what it holds then.
+/// Replaces the lines of `known_hosts` in the Secret. Returns its new content.
 pub(super) async fn put_known_hosts(
     objects: &Objects,
     wanted: &SecretPlan<'_>,
@@ -111,22 +111,22 @@ pub(super) async fn put_known_hosts(
     Ok(Stored { change: PutOutcome::Configured, ..read(&live, wanted, url)? })
 }
 
-/// Whether a source reads the Secret of a name in its namespace.
+/// Whether a source reads the Secret with this name in its namespace.
 pub(super) fn is_read_by(name: &str, source: &Object) -> bool {
     source.text("/spec/secretRef/name") == Some(name)
 }
 
-/// Whether a Secret holds a private key for SSH.
+/// Whether a Secret contains a private key for SSH.
 pub(super) fn has_key(secret: &Object) -> bool {
     value(secret, "identity").is_some()
 }
 
-/// Whether a Secret holds what a source signs in with.
+/// Whether a Secret contains the credentials of a source.
 pub(super) fn is_login(secret: &Object) -> bool {
     ["identity", "password", "githubAppPrivateKey"].iter().any(|key| value(secret, key).is_some())
 }
 
-/// The public lines of the keys in all Secrets of a namespace, whoever made them.
+/// The public lines of the keys in all Secrets of a namespace, whoever created them.
 pub(super) async fn public_lines(objects: &Objects, namespace: &str) -> Result<Vec<String>, Problem> {
     let secrets = objects.list("v1", "Secret", Some(namespace), "").await;
     let secrets = secrets.map_err(|failure| Problem::cluster("Secrets", failure))?;
@@ -136,7 +136,7 @@ pub(super) async fn public_lines(objects: &Objects, namespace: &str) -> Result<V
     Ok(lines.flatten().collect())
 }
 
-/// The key of a Secret, whoever made it; `None` where it holds none that can be read.
+/// The key in a Secret, whoever created it; `None` if there is no readable one.
 pub(super) fn key(secret: &Object) -> Option<KeyPair> {
     let pem = Zeroizing::new(value(secret, "identity")?);
     let password = value(secret, "password").map(Zeroizing::new);
@@ -144,7 +144,7 @@ pub(super) fn key(secret: &Object) -> Option<KeyPair> {
     KeyPair::existing(&identity, value(secret, "identity.pub").as_deref()).ok()
 }
 
-/// Under which title bootstrap registered the key of a Secret; `None` where it holds no key with a comment.
+/// The title under which bootstrap has registered the key in a Secret; `None` without a key with a comment.
 pub(super) fn title(secret: &Object) -> Option<String> {
     comment_of(&value(secret, "identity.pub")?).map(ToOwned::to_owned)
 }
@@ -155,7 +155,7 @@ fn value(secret: &Object, key: &str) -> Option<String> {
     String::from_utf8(bytes.to_vec()).ok()
 }
 
-/// What a Secret holds, judged as the agent will judge it.
+/// Parses the content of a Secret as the agent will.
 fn read(live: &Object, wanted: &SecretPlan<'_>, url: &SshUrl) -> Result<Stored, Problem> {
     let problem = |reason: &str| Problem::Secret { name: name(wanted), reason: reason.into() };
     let source = format!("Secret {}", name(wanted));
@@ -166,7 +166,7 @@ fn read(live: &Object, wanted: &SecretPlan<'_>, url: &SshUrl) -> Result<Stored, 
         Err(other) => return Err(problem(&other.to_string())),
     };
     if url.keys_in(&credentials.known_hosts).is_empty() {
-        return Err(problem(&format!("its 'known_hosts' says nothing of {}", url.known_as())));
+        return Err(problem(&format!("its 'known_hosts' has no key of {}", url.known_as())));
     }
     let key = KeyPair::existing(&credentials.identity, value(live, "identity.pub").as_deref())?;
     let known_hosts = value(live, "known_hosts").unwrap_or_default();
@@ -174,7 +174,7 @@ fn read(live: &Object, wanted: &SecretPlan<'_>, url: &SshUrl) -> Result<Stored, 
     Ok(Stored { key, credentials, known_hosts, change: PutOutcome::Unchanged })
 }
 
-/// What a Secret holds, as the agent takes it.
+/// The content of a Secret, as the agent reads it.
 pub(super) fn data(secret: &Object) -> SecretData {
     let entries = secret.pointer("/data").and_then(Value::as_object).into_iter().flatten();
     let decoded = entries
@@ -201,7 +201,7 @@ pub(super) fn shell(wanted: &SecretPlan<'_>) -> Result<Object, Problem> {
     shell_of(wanted.namespace, wanted.name)
 }
 
-/// A Secret of a name without data.
+/// A Secret with this name and without data.
 pub(super) fn shell_of(namespace: &str, name: &str) -> Result<Object, Problem> {
     let value = json!({
         "apiVersion": "v1",
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn every_line_that_the_agent_takes_will_do() {
         let (_, key) = line().split_once(' ').map(|(host, key)| (host.to_owned(), key.to_owned())).unwrap();
-        // `ssh-keygen -H` made it of `example.org`.
+        // `ssh-keygen -H` has hashed `example.org`.
         let hashed = "|1|U4Z8YiICOIhRMhEzDR026jleXCo=|EJMueuVGG6LVx1yVCnUcPSL/IDo=";
         for (names, is_known) in [
             ("example.org", true),
@@ -313,7 +313,7 @@ mod tests {
         });
         assert_eq!(
             text(&elsewhere),
-            "the Secret n/s exists, and its 'known_hosts' says nothing of example.org"
+            "the Secret n/s exists, and its 'known_hosts' has no key of example.org"
         );
     }
 }

@@ -1,7 +1,7 @@
 //! SSH from this machine: reads a server's host keys, and checks whether it accepts a key.
 //!
-//! libssh2 is used directly and not through libgit2, since a key type can be asked for here, and host keys
-//! and private key are passed in memory.
+//! libssh2 is used directly and not through libgit2, because it lets the caller choose the key type, and
+//! takes host keys and the private key from memory.
 
 use std::io::Read;
 use std::net::{TcpStream, ToSocketAddrs};
@@ -14,52 +14,52 @@ use super::hosts::SshUrl;
 use lockgate_git::SshCredentials;
 use lockgate_git::ssh::{NotIn, UNUSABLE, command};
 
-/// How long a connection, and then each answer, may take.
+/// The time limit for a connection, and for each answer.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The key types that are asked for, by the names of the protocol.
+/// The requested key types, by their names in the protocol.
 const HOST_KEY_TYPES: [&str; 5] =
     ["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "rsa-sha2-512"];
 
-/// Why a server could not be asked, or did not let the key in.
+/// Why a server could not be reached, or did not accept the key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SshError {
-    /// No connection, or no SSH behind it.
+    /// No connection, or no SSH on it.
     #[error("{server} cannot be reached: {message}")]
     Unreachable {
         /// `host` or `[host]:port`.
         server: String,
-        /// What the network or the library said.
+        /// The message of the network or the library.
         message: String,
     },
-    /// The key is not known there, yet.
-    #[error("{server} does not let the key in")]
+    /// The key is not registered at the server.
+    #[error("{server} does not accept the key")]
     Denied {
         /// `host` or `[host]:port`.
         server: String,
     },
-    /// The server's key is not one that the Secret vouches for; what it shows and what was expected.
+    /// The server's host key is not in the Secret; the text has the presented and the expected ones.
     #[error("{0}")]
     HostKey(String),
-    /// The private key cannot be used.
+    /// The private key is unusable.
     #[error("{secret}: {UNUSABLE}")]
     Identity {
         /// `Secret namespace/name`.
         secret: String,
     },
-    /// The server let the key in, but has no such repository for it.
-    #[error("{server} does not give {path}: {message}")]
+    /// The server accepted the key, but does not serve the repository to it.
+    #[error("{server} does not serve {path}: {message}")]
     Repository {
         /// `host` or `[host]:port`.
         server: String,
         /// Path of the repository.
         path: String,
-        /// What the server said.
+        /// The server's message.
         message: String,
     },
 }
 
-/// The host keys of a server, as `known_hosts` lines, one a type. It blocks.
+/// The host keys of a server as `known_hosts` lines, one for each type. This blocks.
 pub fn scan(url: &SshUrl) -> Result<Vec<String>, SshError> {
     scan_over(url, || connect(url))
 }
@@ -73,7 +73,7 @@ fn scan_over(
     for name in HOST_KEY_TYPES {
         let stream = match connect() {
             Ok(stream) => stream,
-            // Another type of key leads to no other host.
+            // Another type of key belongs to the same host.
             Err(error) => {
                 last_error = Some(error);
                 break;
@@ -81,7 +81,7 @@ fn scan_over(
         };
         match greet(url, stream, name) {
             Ok(session) => lines.extend(host_key_line(url, &session)),
-            // A server that speaks SSH but has no key of this type ends the handshake.
+            // A server without a key of this type ends the handshake.
             Err(error) => last_error = Some(error),
         }
     }
@@ -91,7 +91,7 @@ fn scan_over(
     }
 }
 
-/// The branches of the repository and their commits, if the server lets the key in. It blocks.
+/// The branches of the repository and their commits, if the server accepts the key. This blocks.
 pub fn branches(url: &SshUrl, credentials: &SshCredentials) -> Result<Vec<(String, String)>, SshError> {
     let known = credentials.known_hosts.lookup(url.git().host(), url.git().port());
     let session = greet(url, connect(url)?, &known.algorithms())?;
@@ -148,7 +148,7 @@ fn host_key_line(url: &SshUrl, session: &Session) -> Option<String> {
     Some(format!("{} {kind} {}", url.known_as(), base64::engine::general_purpose::STANDARD.encode(key)))
 }
 
-/// Runs `git-upload-pack`, which begins by listing the references, and reads no further.
+/// Runs `git-upload-pack`, which lists the references first, and reads no further.
 fn advertised(url: &SshUrl, session: &Session) -> Result<Vec<(String, String)>, SshError> {
     let path = url.git().path();
     let refused =
@@ -185,7 +185,7 @@ mod tests {
             Err(unreachable(&url, &"timed out"))
         });
         assert_eq!((ended, tries), (Err(unreachable(&url, &"timed out")), 1));
-        // One that is reached may lack one type of key and have the next.
+        // A server that was reached may lack one type of key and have the next.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let mut tries = 0;

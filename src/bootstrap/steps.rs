@@ -1,5 +1,5 @@
-//! The steps of a run, in order. Each may be repeated and does not change what exists already, so the same
-//! command finishes a run that was killed.
+//! The steps of a run, in order. Each can be repeated and does not change what exists already, so the same
+//! command completes a killed run.
 
 use std::time::{Duration, Instant};
 
@@ -28,12 +28,12 @@ use lockgate_base::model::{self, Object};
 use lockgate_core::api::{self, Actors, GitRepository};
 use lockgate_git::GitUrl;
 
-/// What the user asked for, but for the repository's address.
+/// The user's settings, except for the repository's address.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     /// The agent.
     pub installation: Installation,
-    /// Name of the source and Kustomization; found in the folder where absent.
+    /// Name of the source and Kustomization; by default found in the folder.
     pub name: Option<String>,
     /// The branch.
     pub branch: String,
@@ -41,29 +41,29 @@ pub(crate) struct Plan {
     pub path: String,
     /// How often to look for a new commit.
     pub interval: model::Duration,
-    /// Whether an existing sync is turned to another repository, branch or folder.
+    /// Whether to change an existing sync to another repository, branch or folder.
     pub replace_sync: bool,
-    /// How the agent comes to read the repository.
+    /// How the agent reads the repository.
     pub way: Way,
-    /// The ServiceAccount in whose name the root is applied.
+    /// The ServiceAccount to impersonate for the root Kustomization.
     pub service_account: Option<String>,
     /// How long each wait may take.
     pub timeout: Duration,
-    /// The flags of the agent and of the source, to be remembered.
+    /// The flags of the agent and of the source to remember.
     pub flags: [Flags; 2],
 }
 
-/// How the agent comes to read the repository, and by which address.
+/// How the agent reads the repository, and its address.
 #[derive(Debug, Clone)]
 pub(crate) enum Way {
-    /// With a key, over SSH.
+    /// With a key over SSH.
     Key(SshUrl, KeyPlan),
-    /// With what a user or a GitHub App signs in with, over https.
+    /// With the credentials of a user or a GitHub App over https.
     Login(GitUrl, LoginPlan),
 }
 
 impl Way {
-    /// The address as the API takes it.
+    /// The address in the form of the API.
     pub(crate) fn url(&self) -> String {
         match self {
             Self::Key(url, _) => url.url(),
@@ -92,13 +92,13 @@ impl Way {
     }
 }
 
-/// Whose key is replaced, and by what.
+/// The settings of a key rotation.
 pub(crate) struct RotationPlan {
-    /// The agent, of which the namespace matters.
+    /// The installation; only its namespace matters.
     pub installation: Installation,
-    /// The source; the only one that is read over SSH where absent.
+    /// The source; by default the only one that is read over SSH.
     pub name: Option<String>,
-    /// The key; its Secret is the one that the source names.
+    /// The settings of the key. Its Secret is the one that the source names.
     pub key: KeyPlan,
     /// How long each wait may take.
     pub timeout: Duration,
@@ -125,7 +125,7 @@ pub(crate) async fn install(
     put_agent(&objects, (installation, flags), &facts.actors, timeout, progress).await.map(drop)
 }
 
-/// Sets the cluster up for a repository at GitHub.
+/// Installs the agent and lets it apply a repository at GitHub.
 pub(crate) async fn github(
     target: &AdmissionTarget,
     plan: &Plan,
@@ -177,7 +177,7 @@ pub(crate) async fn github(
     Ok(())
 }
 
-/// What to say of an App that may do more than the agent needs.
+/// A note about an App that has more permissions than the agent needs.
 async fn too_much(github: &GitHub) -> Result<Option<String>, Problem> {
     let writes = github.writes().await;
     let writes = writes.map_err(|error| Problem::github(error, &github.repository))?;
@@ -205,8 +205,8 @@ fn ends_with_its_token(way: &Way, expires: &str) -> String {
     }
 }
 
-/// Sets the cluster up for a repository at any Git server. Where it is read over SSH, the user adds the
-/// public key there.
+/// Installs the agent and lets it apply a repository at any Git server. For a repository over SSH, the user
+/// adds the public key there.
 pub(crate) async fn git(
     target: &AdmissionTarget,
     plan: &Plan,
@@ -229,7 +229,7 @@ pub(crate) async fn git(
     }
 }
 
-/// What is put on a cluster once the agent is let in.
+/// The objects of a run, once the agent has access.
 struct SetUp<'s> {
     objects: Objects,
     plan: &'s Plan,
@@ -238,7 +238,7 @@ struct SetUp<'s> {
 }
 
 impl<'s> SetUp<'s> {
-    /// `sources` are those that the Kustomizations of the folder name.
+    /// `sources` are the names that the folder's Kustomizations use.
     fn new(
         target: &AdmissionTarget,
         plan: &'s Plan,
@@ -253,8 +253,8 @@ impl<'s> SetUp<'s> {
         LoginEntry { objects: &self.objects, installation, plan, url, branch, timeout: *timeout }
     }
 
-    /// Lets the agent in, and puts it and what it reads on the cluster. `found` is what the preflight has
-    /// found, since when, and what is to be told of it.
+    /// Gives the agent access, and applies the agent and the sync. `found` has the findings of the preflight,
+    /// its start, and its notes.
     async fn run<E: Entry>(
         &self,
         entry: &E,
@@ -272,8 +272,8 @@ impl<'s> SetUp<'s> {
         entry.tidy(&admitted, progress).await
     }
 
-    /// Refuses to turn an existing sync to another repository, branch or folder. Where the repository was
-    /// renamed since, the sync may still have the address that the user knows.
+    /// Refuses to change an existing sync to another repository, branch or folder. If the repository was
+    /// renamed, the sync may still have the old address.
     async fn check_sync(&self) -> Result<(), FailedStep> {
         let (plan, asked) = (self.plan, self.plan.way.url());
         if plan.replace_sync {
@@ -306,7 +306,7 @@ impl<'s> SetUp<'s> {
     }
 }
 
-/// Puts another key in the place of the one that a source is read with, or finishes doing so.
+/// Replaces the key of a source, or completes an interrupted replacement.
 pub(crate) async fn rotate(
     target: &AdmissionTarget,
     rotation: &RotationPlan,
@@ -327,19 +327,22 @@ pub(crate) async fn rotate(
         Some(github) => Host::GitHub(github, &keys),
         None => Host::Owner { branch: source.text("/spec/ref/branch").unwrap_or(DEFAULT_BRANCH) },
     };
-    let plan = KeyPlan { secret: text("/spec/secretRef/name").into(), ..rotation.key.clone() };
+    let plan = KeyPlan {
+        secret: text("/spec/secretRef/name").into(),
+        cluster: rotation.key.cluster.clone().or_else(|| memory::cluster_name(&source)),
+        ..rotation.key.clone()
+    };
     let (installation, timeout) = (&rotation.installation, rotation.timeout);
     let admission = Admission::of(target, installation, &plan, timeout, (&url, host)).await?;
     let admission = admission.called_as_before().await?;
     let Some(existing) = admission.rehearsed().await? else {
-        let name = format!("{}/{}", installation.namespace, plan.secret);
-        return Err(failed(Problem::NoKey(name)));
+        return Err(failed(admission.no_key().await));
     };
     let admitted = admission.let_in(Some(existing), progress).await?;
     admission.tidy(&admitted, progress).await
 }
 
-/// The source whose key is to be replaced: the one of a name, or the only one that is read over SSH.
+/// The source whose key is replaced: the one with this name, or the only one that is read over SSH.
 async fn rotated(objects: &Objects, plan: &RotationPlan) -> Result<Object, Problem> {
     let (info, namespace) = (GitRepository::INFO, &plan.installation.namespace);
     let sources = objects.list(&info.api_version(), info.id.kind, Some(namespace), "").await;
@@ -361,13 +364,13 @@ fn describe(plan: &Plan, repository: &RepositoryFacts) -> String {
     let commit = repository.commit.get(..7).unwrap_or(&repository.commit);
     let folder = match &repository.folder {
         Some(folder) => format!("path has {} Kustomizations", folder.kustomizations),
-        None => "path not looked at, since the token may not read files".into(),
+        None => "path not checked, since the token may not read files".into(),
     };
     format!("repo admin ok · branch {} @ {commit} · {folder}", plan.branch)
 }
 
-/// The sync that the plan asks for. The Kustomizations of the folder say by which name they know the source;
-/// the default is Flux's, since repositories name it.
+/// The requested sync. Its name is the one that the folder's Kustomizations use for the source; the default
+/// is Flux's.
 fn sync_of(plan: &Plan, way: &Way, sources: &[String]) -> Sync {
     let found = match sources {
         [only] => only.as_str(),
@@ -385,7 +388,7 @@ fn sync_of(plan: &Plan, way: &Way, sources: &[String]) -> Sync {
     }
 }
 
-/// Installs the agent; whether its pod is another one than before.
+/// Installs the agent. Returns whether its pod was replaced.
 async fn put_agent(
     objects: &Objects,
     (installation, flags): (&Installation, &Flags),
@@ -418,7 +421,7 @@ async fn put_agent(
         let (deployment, left) = equipment::yielded(objects, deployment, flags).await.map_err(at("agent"))?;
         of_pod = of_pod.max(put_all(objects, std::slice::from_ref(&deployment), "agent").await?);
         if !left.is_empty() {
-            let note = format!("left as others have set it on the Deployment: {}", left.join(", "));
+            let note = format!("fields of the Deployment that others have set stay: {}", left.join(", "));
             progress.tell(ProgressEvent::Note(note));
         }
         rollout::available(objects, &deployment, &patience, progress).await.map_err(at("agent"))?;
@@ -426,16 +429,15 @@ async fn put_agent(
     change = change.max(of_pod);
     progress.done("agent", began, format!("{count} objects · pod ready"), Some(change));
     if !left.is_empty() {
-        let note =
-            format!("definitions of kinds that Flux acts on are left as they are: {}", left.join(", "));
+        let note = format!("definitions of kinds that Flux reconciles stay unchanged: {}", left.join(", "));
         progress.tell(ProgressEvent::Note(note));
     }
     Ok(of_pod > PutOutcome::Unchanged)
 }
 
-/// The definitions to put in place: those of the kinds that lockgate acts on, and of the others those that
-/// nobody else has put there, who may need another one, and that no controller of Flux needs. Beside them,
-/// which are left to a controller.
+/// The definitions to apply: those of the kinds that lockgate reconciles, and of the other kinds those that
+/// nobody else has created and no controller of Flux needs. Also returns the definitions that are left to a
+/// controller.
 async fn wanted_crds(objects: &Objects, actors: &Actors) -> Result<(Vec<Object>, Vec<String>), FailedStep> {
     let (mut wanted, mut left) = (Vec::new(), Vec::new());
     for crd in manifests::crds().map_err(at("agent"))? {
@@ -451,8 +453,8 @@ async fn wanted_crds(objects: &Objects, actors: &Actors) -> Result<(Vec<Object>,
     Ok((wanted, left))
 }
 
-/// Sets up what is read, and waits until it is applied. What an earlier agent has said of it does not count,
-/// and a source that fails is asked again at once, since its cause may just have been cured.
+/// Applies the sync, and waits until it is ready. The earlier status of an agent does not count. A failing
+/// source is asked to fetch again at once, since its cause may just have been cured.
 async fn put_sync(
     objects: &Objects,
     plan: &Plan,

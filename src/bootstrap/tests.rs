@@ -1,5 +1,5 @@
 //! Clusters that come and go, by many seeds, against the stand-in for GitHub: created, killed at any request,
-//! destroyed, created anew, their keys rotated and pruned, also two that live under one name.
+//! destroyed and created again, their keys rotated and pruned; some under the same name.
 
 mod world;
 
@@ -20,9 +20,9 @@ use lockgate_base::model::Timestamp;
 
 use self::world::{Act, DAY, Hub, Kill, World, hub};
 
-/// How many sequences there are, unless `KEY_SEEDS` says how many.
+/// The number of sequences, unless `KEY_SEEDS` sets another.
 const SEEDS: u64 = 80;
-/// How many things happen in one.
+/// The number of steps in a sequence.
 const STEPS: usize = 14;
 
 /// xorshift64*: the same seed is the same sequence.
@@ -41,7 +41,7 @@ impl Chance {
     }
 }
 
-/// What bootstrap does for the key of a cluster, with an agent that fetches at once.
+/// Runs bootstrap for the key of a cluster, with an agent that fetches at once.
 fn set_up(
     world: &World,
     number: usize,
@@ -79,7 +79,7 @@ async fn admit(world: &World, number: usize, prune: bool, replace: bool) -> Resu
     admission.tidy(&admitted, progress).await
 }
 
-/// What `lockgate keys` does.
+/// Runs a deletion of `lockgate keys`.
 fn remove(world: &World, unwanted: Unwanted) -> LocalBoxFuture<'_, Result<(), FailedStep>> {
     Box::pin(async move {
         let now = Timestamp::from_unix(world.state().now);
@@ -88,7 +88,7 @@ fn remove(world: &World, unwanted: Unwanted) -> LocalBoxFuture<'_, Result<(), Fa
     })
 }
 
-/// One thing that happens.
+/// Runs one step.
 async fn step(world: &World, chance: &mut Chance) {
     let kill = (!chance.is_one_in(3))
         .then(|| Kill { at: usize::try_from(chance.below(24)).unwrap() + 1, is_done: chance.is_one_in(2) });
@@ -97,7 +97,7 @@ async fn step(world: &World, chance: &mut Chance) {
     let name = world.state().clusters[number].name.clone();
     match chance.below(10) {
         0 | 1 if is_alive => world.destroy(number),
-        // Nobody asks for the end of a cluster that lives, but of one of two.
+        // Keys of a living cluster are not deleted by hand, except if two have its name.
         2 if !is_alive => {
             let may_be_asked = {
                 let state = world.state();
@@ -114,7 +114,7 @@ async fn step(world: &World, chance: &mut Chance) {
             world.run(Act::Prune(7 * DAY), kill, remove(world, unwanted)).await;
         }
         4 | 5 => {
-            // Agents fetch once a minute, and so never go unseen for longer than GitHub lags.
+            // Agents fetch once a minute, and so are never unseen for longer than GitHub's lag.
             for _ in 0..chance.below(12) {
                 let mut state = world.state();
                 state.now += DAY / 4;
@@ -133,7 +133,7 @@ async fn step(world: &World, chance: &mut Chance) {
     }
 }
 
-/// At each moment a cluster that has its name alone, and that was set up, is let in.
+/// At each moment the host accepts the key of each cluster that was set up and has its name alone.
 fn is_let_in(world: &World) -> Vec<String> {
     let state = world.state();
     let mut broken = state.broken.clone();
@@ -147,8 +147,8 @@ fn is_let_in(world: &World) -> Vec<String> {
     broken
 }
 
-/// A cluster that is created anew leaves no key of the last ones of its name, and its own goes when it is
-/// deleted.
+/// A cluster that is created again leaves no key of the earlier ones with its name, and its own key is
+/// deleted with it.
 async fn end(world: &World) -> Vec<String> {
     let mut broken = Vec::new();
     for number in 0..3 {

@@ -48,7 +48,7 @@ impl fmt::Display for ClusterName {
     }
 }
 
-/// The title of a deploy key of ours.
+/// The title of one of lockgate's deploy keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Title {
     /// The cluster's name, or the name of the context if the user gave none. Many clusters may have the same
@@ -70,8 +70,8 @@ impl Title {
         Self { cluster: cluster.into(), uid, namespace: namespace.into(), until }
     }
 
-    /// Reads a title from its end, since the name of a context may contain anything. `None` if it is no title
-    /// of ours.
+    /// Parses a title from its end, since the name of a context may contain anything. `None` if it is not one
+    /// of lockgate's.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let ended = text.rsplit_once(" until ").and_then(|(head, end)| Some((head, end.parse().ok()?)));
         let (text, until) = ended.map_or((text, None), |(head, end)| (head, Some(end)));
@@ -85,6 +85,11 @@ impl Title {
             namespace: namespace.into(),
             until,
         })
+    }
+
+    /// Whether the key was made before its cluster, whose uid was not known yet.
+    pub(super) fn is_early(&self) -> bool {
+        self.uid.bytes().all(|digit| digit == b'0')
     }
 
     /// Whether the key belongs to a cluster with this name.

@@ -29,19 +29,20 @@ use lockgate_base::model::Object;
 use lockgate_core::api::{self, Actors, KindInfo, Kustomization};
 use lockgate_core::pipeline::ports::ApiFailure;
 
-/// Selects what bootstrap made.
+/// Selects the objects that bootstrap has created.
 const OURS: &str = "app.kubernetes.io/part-of=lockgate";
 
-/// What is taken away.
+/// The settings of an uninstall.
 #[derive(Debug, Clone)]
 pub(crate) struct Removal {
     /// The agent's namespace.
     pub namespace: String,
-    /// Also what was applied, the Secrets with a key that bootstrap made, and the namespace if it is ours.
+    /// Whether to delete the applied objects too, the Secrets with a key that bootstrap created, and the
+    /// namespace if bootstrap created it.
     pub purge: bool,
-    /// Also the kinds and their objects that Flux's controllers act on.
+    /// Whether to delete the kinds and objects of Flux's controllers too.
     pub adopt: bool,
-    /// Where the deploy keys are deleted; they stay without it.
+    /// GitHub, if the deploy keys are to be deleted there.
     pub hub: Option<Hub>,
     /// How long the purge may take.
     pub timeout: Duration,
@@ -74,8 +75,7 @@ pub(crate) async fn uninstall(
         for object in &kustomizations {
             pause(objects, object, true, "pause").await?;
         }
-        let detail =
-            format!("{} Kustomizations paused, so that nothing is deleted with them", kustomizations.len());
+        let detail = format!("{} Kustomizations suspended, so that their objects stay", kustomizations.len());
         progress.done("pause", began, detail, Some(change(!kustomizations.is_empty())));
     }
     remove_agent(objects, removal, progress).await?;
@@ -83,7 +83,7 @@ pub(crate) async fn uninstall(
     remove_kinds(objects, removal, &FluxController::actors(&running), progress).await
 }
 
-/// Flux's controllers, those that are told not to run included.
+/// Flux's controllers, including those without replicas.
 async fn controllers(objects: &Objects) -> Result<Vec<FluxController>, FailedStep> {
     let failed = |what: &'static str| move |failure| at("preflight")(Problem::cluster(what, failure));
     let selector = format!("{}={}", flux::LABEL.0, flux::LABEL.1);
@@ -100,7 +100,7 @@ async fn controllers(objects: &Objects) -> Result<Vec<FluxController>, FailedSte
     Ok(controllers)
 }
 
-/// Deletes every Kustomization and waits: the agent prunes what each applied.
+/// Deletes every Kustomization and waits: the agent prunes their objects.
 async fn purge(
     objects: &Objects,
     kustomizations: &[Object],
@@ -109,7 +109,7 @@ async fn purge(
 ) -> Result<(), FailedStep> {
     let began = Instant::now();
     for object in kustomizations {
-        // Of a paused one the agent would leave everything.
+        // For a suspended one the agent would delete nothing.
         pause(objects, object, false, "purge").await?;
         let deleted = objects.delete(object).await;
         deleted.map_err(|failure| at("purge")(Problem::cluster(object.id().subject(), failure)))?;
@@ -123,7 +123,7 @@ async fn purge(
             break;
         }
         if patience.is_over() {
-            let cause = "the agent has not let go of it; does it run?";
+            let cause = "the agent has not removed its finalizer; is the agent running?";
             let problems = left.iter().map(|object| patience.ended(object, cause)).collect();
             return Err(FailedStep { step: "purge", problems });
         }
@@ -135,7 +135,7 @@ async fn purge(
                     delete them by hand";
         progress.tell(ProgressEvent::Note(note.into()));
     }
-    let detail = format!("{} Kustomizations and what they applied", kustomizations.len());
+    let detail = format!("{} Kustomizations and their objects", kustomizations.len());
     progress.done("purge", began, detail, Some(change(!kustomizations.is_empty())));
     Ok(())
 }
@@ -163,7 +163,7 @@ async fn remove_agent(
     {
         wanted.push(shell(version, kind, &removal.namespace, name).map_err(at("agent"))?);
     }
-    // The Deployment goes first, so that no agent is left without its rights in the middle of something.
+    // The Deployment is deleted first, so that no agent loses its rights in the middle of its work.
     wanted.sort_by_key(|object| object.kind() != "Deployment");
     let mut count = 0;
     for object in &wanted {
@@ -179,7 +179,7 @@ async fn remove_agent(
     Ok(())
 }
 
-/// Until no pod of the agent is left.
+/// Waits until no pod of the agent is left.
 async fn stopped(
     objects: &Objects,
     removal: &Removal,
@@ -192,13 +192,13 @@ async fn stopped(
         let Poll::Ready(pods) = wait.answer("pods", pods).await.map_err(at("agent"))? else { continue };
         let Some(pod) = pods.first() else { return Ok(()) };
         if patience.is_over() {
-            return Err(at("agent")(patience.ended(pod, "it does not end")));
+            return Err(at("agent")(patience.ended(pod, "it does not terminate")));
         }
-        wait.on(format!("for {} to end", pod.id().subject())).await;
+        wait.on(format!("for {} to terminate", pod.id().subject())).await;
     }
 }
 
-/// Lets go of the Kustomizations and sources, and removes their kinds.
+/// Removes the finalizers of all Kustomizations and sources, and then their kinds.
 async fn remove_kinds(
     objects: &Objects,
     removal: &Removal,
@@ -212,11 +212,14 @@ async fn remove_kinds(
     };
     let mut count = 0;
     let mut acted_on = Vec::new();
-    // Appliers stand first in the table, and go before what they build from.
+    // Kinds that apply objects come first in the table, and are deleted before the sources that they build
+    // from.
     for info in api::acted_on() {
         acted_on.extend(all(info, objects).await?);
     }
     let secrets = secrets(objects, removal).await?;
+    // The sources say where a key is registered, so they stay for the next run if a key does.
+    forget_keys(&secrets, &acted_on, removal, progress).await?;
     let mut held = Vec::new();
     for object in &acted_on {
         let others = finalizers_of_others(object);
@@ -236,36 +239,43 @@ async fn remove_kinds(
     }
     progress.done("kinds", began, format!("{count} objects removed"), Some(change(count > 0)));
     if !held.is_empty() {
-        let note = format!(
-            "finalizers of others are left, and what they hold stays until they go: {}",
-            held.join(", ")
-        );
+        let note =
+            format!("these objects stay until other tools remove their finalizers: {}", held.join(", "));
         progress.tell(ProgressEvent::Note(note));
     }
     if !left.is_empty() {
-        let note = format!("definitions of kinds that lockgate never acted on are left: {}", left.join(", "));
+        let note = format!("definitions of kinds that lockgate does not reconcile stay: {}", left.join(", "));
         progress.tell(ProgressEvent::Note(note));
     }
-    // Before the Secrets go: nothing else knows of these keys.
-    let keys = secrets.iter().filter_map(|secret| Registered::of(secret, &acted_on));
+    if removal.purge {
+        remove_secrets(objects, removal, &secrets, progress).await?;
+    } else {
+        let note = format!("the workloads, the namespace {} and its Secrets stay", removal.namespace);
+        progress.tell(ProgressEvent::Note(note));
+    }
+    Ok(())
+}
+
+/// Deletes the deploy keys of the Secrets at their hosts, or says that they stay there.
+async fn forget_keys(
+    secrets: &[Object],
+    sources: &[Object],
+    removal: &Removal,
+    progress: &mut ProgressLog<'_>,
+) -> Result<(), FailedStep> {
     let mut problems = Vec::new();
-    for key in keys {
+    for key in secrets.iter().filter_map(|secret| Registered::of(secret, sources)) {
         match &removal.hub {
             Some(hub) => problems.extend(key.delete(hub, progress).await),
             None => progress.tell(ProgressEvent::Note(key.to_string())),
         }
     }
-    if removal.purge {
-        remove_secrets(objects, removal, &secrets, progress).await?;
-    } else {
-        let note = format!("workloads, the namespace {} and its Secrets are left", removal.namespace);
-        progress.tell(ProgressEvent::Note(note));
-    }
     if problems.is_empty() { Ok(()) } else { Err(FailedStep { step: "deploy key", problems }) }
 }
 
-/// Whether a definition is there and must stay, being of a kind that lockgate does not act on: a controller
-/// of Flux acts on it, somebody else put it there, or the kind has objects, which would go with it.
+/// Whether a definition exists and must stay. That is so for a kind that lockgate does not reconcile if a
+/// controller of Flux does, if somebody else has created the definition, or if the kind has objects, which
+/// would be deleted too.
 async fn is_needed(objects: &Objects, definition: &Object, actors: &Actors) -> Result<bool, FailedStep> {
     let Some(info) = api::defined_by(definition).filter(|info| !info.is_acted_on) else { return Ok(false) };
     let failed = |failure| at("kinds")(Problem::cluster(definition.id().subject(), failure));
@@ -273,24 +283,24 @@ async fn is_needed(objects: &Objects, definition: &Object, actors: &Actors) -> R
     Ok(actors.of(info).is_some() || !put::is_ours(&live) || !all(info, objects).await?.is_empty())
 }
 
-/// The finalizers of an object that somebody else put there, and whose work is not ours to skip.
+/// The finalizers that somebody else has added, whose work must not be skipped.
 fn finalizers_of_others(object: &Object) -> Vec<&str> {
     let finalizers = object.pointer("/metadata/finalizers").and_then(Value::as_array);
     let names = finalizers.into_iter().flatten().filter_map(Value::as_str);
     names.filter(|name| *name != keys::FINALIZER).collect()
 }
 
-/// The Secrets that bootstrap made for sources to sign in with. They are known by themselves and not by a
-/// source that reads them: those are gone where an earlier removal was cut off, or left the Secrets.
+/// The Secrets with credentials that bootstrap created for sources. They are recognised without the sources
+/// that read them, which an interrupted uninstall may have deleted.
 async fn secrets(objects: &Objects, removal: &Removal) -> Result<Vec<Object>, FailedStep> {
     let listed = objects.list("v1", "Secret", Some(&removal.namespace), OURS).await;
     let mut secrets = listed.map_err(|failure| at("kinds")(Problem::cluster("Secrets", failure)))?;
-    // The label alone may be anybody's.
+    // Anybody may set the label alone.
     secrets.retain(|secret| secret::is_login(secret) && put::is_ours(secret));
     Ok(secrets)
 }
 
-/// Removes the Secrets, and the namespace where bootstrap made it.
+/// Deletes the Secrets, and the namespace if bootstrap created it.
 async fn remove_secrets(
     objects: &Objects,
     removal: &Removal,

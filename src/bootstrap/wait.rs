@@ -12,24 +12,23 @@ use super::progress::{ProgressEvent, ProgressLog, at};
 use super::put::{self, PutOutcome};
 use super::ssh::SshError;
 use crate::cluster::objects::Objects;
+use lockgate_base::keys;
 use lockgate_base::model::{Object, ObjectId, Ref};
 use lockgate_core::api::Kustomization;
 use lockgate_core::overview::{Overview, Row, State};
 use lockgate_core::pipeline::ports::ApiFailure;
 
-/// Between two looks.
+/// The pause between two reads.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How long the API server may take to serve a kind that was just added, or be away while something is
-/// applied.
+/// How long the API server may take to serve a new kind, or may be unreachable during an apply.
 const DISCOVERY: Duration = Duration::from_secs(15);
-/// How long a failure must stand before it is taken for final: a key needs a moment to be known, an agent to
-/// start.
+/// How long a failure must last to be final: a new key needs a moment to work, and an agent to start.
 pub(super) const GRACE: Duration = Duration::from_secs(30);
 
-/// Where an object says which request to look again it has handled.
+/// The field of a status with the last handled request to reconcile.
 const HANDLED: &str = "/status/lastHandledReconcileAt";
 
-/// How long a step may wait.
+/// The time limit of a step.
 pub(crate) struct Patience {
     name: &'static str,
     began: Instant,
@@ -37,7 +36,7 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    /// From now on.
+    /// Begins now.
     pub(crate) fn new(name: &'static str, timeout: Duration) -> Self {
         Self { name, began: Instant::now(), timeout }
     }
@@ -47,23 +46,23 @@ impl Patience {
         self.name
     }
 
-    /// Whether the time is up.
+    /// Whether the time is over.
     pub(crate) fn is_over(&self) -> bool {
         self.began.elapsed() >= self.timeout
     }
 
-    /// What to say of an object that was waited for in vain.
+    /// The problem of an object that did not become ready in time.
     pub(crate) fn ended(&self, what: &Object, cause: &str) -> Problem {
         self.ended_with(what, cause, None)
     }
 
-    /// The same with what cures it.
+    /// The same problem with its cure.
     pub(crate) fn ended_with(&self, what: &Object, cause: &str, cure: Option<&'static str>) -> Problem {
         Problem::NotReady {
             what: what.id().subject(),
             seconds: self.began.elapsed().as_secs(),
             cause: if cause.is_empty() {
-                "it has no status; does the agent run?".into()
+                "it has no status; is the agent running?".into()
             } else {
                 cause.into()
             },
@@ -72,7 +71,7 @@ impl Patience {
     }
 }
 
-/// One wait. It tells what it waits for where that is news.
+/// One wait. It reports its reason when that changes.
 pub(crate) struct Wait<'w, 'p> {
     patience: &'w Patience,
     progress: &'w mut ProgressLog<'p>,
@@ -80,13 +79,13 @@ pub(crate) struct Wait<'w, 'p> {
 }
 
 impl<'w, 'p> Wait<'w, 'p> {
-    /// Begins to wait.
+    /// Begins a wait.
     pub(crate) const fn new(patience: &'w Patience, progress: &'w mut ProgressLog<'p>) -> Self {
         Self { patience, progress, told: String::new() }
     }
 
-    /// What the API server answered. A failure that may pass is waited for like anything else while there is
-    /// patience: then nothing is known yet, and it is to be asked again.
+    /// The API server's answer. A failure that may pass is waited for until the time is over; then the result
+    /// is `None`, and the request has to be repeated.
     pub(crate) async fn answer<T>(
         &mut self,
         context: impl Into<String>,
@@ -106,7 +105,7 @@ impl<'w, 'p> Wait<'w, 'p> {
         }
     }
 
-    /// Waits a little more for something.
+    /// Reports the reason of the wait, and waits a little.
     pub(crate) async fn on(&mut self, detail: String) {
         if self.told != detail {
             let since = self.patience.began.elapsed();
@@ -120,7 +119,7 @@ impl<'w, 'p> Wait<'w, 'p> {
         tokio::time::sleep(PAUSE).await;
     }
 
-    /// An object as it is now.
+    /// The current object.
     pub(super) async fn look(
         &mut self,
         objects: &Objects,
@@ -131,7 +130,7 @@ impl<'w, 'p> Wait<'w, 'p> {
     }
 }
 
-/// Applies an object whose kind may have been added a moment ago, to a server that may be away for one.
+/// Applies an object whose kind may have been added a moment ago. The server may be unreachable for a moment.
 pub(crate) async fn through_discovery(objects: &Objects, object: &Object) -> Result<PutOutcome, ApiFailure> {
     let began = Instant::now();
     loop {
@@ -145,7 +144,7 @@ pub(crate) async fn through_discovery(objects: &Objects, object: &Object) -> Res
     }
 }
 
-/// Until the API server serves the kinds.
+/// Waits until the API server serves the kinds.
 pub(crate) async fn established(
     objects: &Objects,
     crds: &[Object],
@@ -169,7 +168,7 @@ pub(crate) async fn established(
     Ok(())
 }
 
-/// Until an object that is being deleted is gone, as a namespace that was purged a moment ago.
+/// Waits until a terminating object is gone, such as a namespace after a purge.
 pub(crate) async fn not_ending(
     objects: &Objects,
     object: &Object,
@@ -189,22 +188,22 @@ pub(crate) async fn not_ending(
             }
         }
         if patience.is_over() {
-            return Err(patience.ended(object, "it is being deleted"));
+            return Err(patience.ended(object, "it is terminating"));
         }
-        wait.on(format!("{} is being deleted", object.id().subject())).await;
+        wait.on(format!("{} is terminating", object.id().subject())).await;
     }
 }
 
-/// How a source stood before it was touched.
+/// The state of a source before the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// It said why it cannot fetch.
+    /// Its status said why it could not fetch.
     Failing,
-    /// It had fetched, or not tried yet.
+    /// It had fetched, or had not tried yet.
     Fetched,
 }
 
-/// How a source stands; `None` where it is not there, or paused, so that nobody looks at it.
+/// The state of a source; `None` if it does not exist or is suspended, so that nobody reconciles it.
 pub(crate) async fn standing(
     objects: &Objects,
     source: &Object,
@@ -221,7 +220,7 @@ pub(crate) async fn standing(
     }
 }
 
-/// Until the source has fetched; the revision.
+/// Waits until the source has fetched. Returns the revision.
 pub(crate) async fn fetched(
     objects: &Objects,
     source: &Object,
@@ -231,7 +230,7 @@ pub(crate) async fn fetched(
     fetched_as(objects, source, |_| true, patience, progress).await
 }
 
-/// Until the source has fetched since it was asked to with a token.
+/// Waits until the source has fetched after the request with a token.
 pub(crate) async fn refetched(
     objects: &Objects,
     source: &Object,
@@ -239,11 +238,16 @@ pub(crate) async fn refetched(
     patience: &Patience,
     progress: &mut ProgressLog<'_>,
 ) -> Result<String, Problem> {
-    let is_handled = |live: &Object| live.text(HANDLED) == Some(token);
-    fetched_as(objects, source, is_handled, patience, progress).await
+    fetched_as(objects, source, |live| has_handled(live, token), patience, progress).await
 }
 
-/// Until the source has fetched and its status is one that is meant; the revision.
+/// Whether an object has handled the request with a token, or one that another run has put in its place since.
+fn has_handled(live: &Object, token: &str) -> bool {
+    let handled = live.text(HANDLED);
+    handled == Some(token) || (handled.is_some() && handled == live.annotation(keys::REQUESTED_AT))
+}
+
+/// Waits until the source has fetched and `is_meant` accepts its status. Returns the revision.
 async fn fetched_as(
     objects: &Objects,
     source: &Object,
@@ -272,15 +276,15 @@ async fn fetched_as(
     }
 }
 
-/// Whether a condition is about the generation that stands. The status as a whole stays behind while nothing
-/// was fetched yet.
+/// Whether a condition is about the current generation. The status as a whole lags behind until the first
+/// fetch.
 fn is_observed(object: &Object, condition: &Value) -> bool {
     let generation = object.pointer("/metadata/generation").and_then(Value::as_i64);
     let observed = condition["observedGeneration"].as_i64();
     observed.or_else(|| object.pointer("/status/observedGeneration").and_then(Value::as_i64)) >= generation
 }
 
-/// Until a host lets the key in. Before each new question it is told since when.
+/// Waits until a host accepts the key. Before each try the duration of the wait is reported.
 pub(crate) async fn let_in<T>(
     timeout: Duration,
     poll: Duration,
@@ -292,7 +296,7 @@ pub(crate) async fn let_in<T>(
     loop {
         match ask().await {
             Err(SshError::Denied { .. }) if began.elapsed() < timeout => was_denied = true,
-            // It was there a moment ago: a host may shut an address out for a while from which logins fail.
+            // The host answered a moment ago: it may block an address with failed logins for a while.
             Err(SshError::Unreachable { .. }) if was_denied && began.elapsed() < timeout => {}
             ended => return ended,
         }
@@ -301,8 +305,8 @@ pub(crate) async fn let_in<T>(
     }
 }
 
-/// Until the root Kustomization and all that it brings are ready, telling the tree as it fills in. With a
-/// token, what the root said before it was asked with that does not count.
+/// Waits until the root Kustomization and all that it applies are ready, and reports the progress. With a
+/// token, an earlier status of the root does not count.
 pub(crate) async fn synced(
     objects: &Objects,
     root: &Object,
@@ -320,10 +324,11 @@ pub(crate) async fn synced(
         };
         let is_root = |object: &&Object| object.id() == root.id();
         let is_behind = |live: &Object| {
-            live.text(HANDLED) != token && live.pointer("/spec/suspend") != Some(&Value::Bool(true))
+            token.is_some_and(|token| !has_handled(live, token))
+                && live.pointer("/spec/suspend") != Some(&Value::Bool(true))
         };
-        if token.is_some() && all.iter().find(is_root).is_some_and(is_behind) && !patience.is_over() {
-            wait.on("for the agent to look again".into()).await;
+        if all.iter().find(is_root).is_some_and(is_behind) && !patience.is_over() {
+            wait.on("for the agent to reconcile again".into()).await;
             continue;
         }
         let overview = Overview::of(&[], &reachable(root, all));
@@ -345,15 +350,15 @@ pub(crate) async fn synced(
     }
 }
 
-/// What nobody brings up to date, such as after a removal that was cut off.
+/// The suspended objects, which nobody updates, for example after an interrupted uninstall.
 fn paused(overview: &Overview) -> Option<String> {
     let paused = overview.kustomizations.iter().filter(|row| row.state == State::Suspended);
     let names: Vec<String> = paused.map(|row| row.key.path()).collect();
     let names = (!names.is_empty()).then(|| names.join(", "))?;
-    Some(format!("paused, and left as they are: {names}; set spec.suspend to false to resume"))
+    Some(format!("suspended: {names}; set spec.suspend to false to resume"))
 }
 
-/// All that fails by its own fault, or else all that is not ready.
+/// The problems of all objects that fail by themselves, or else of all that are not ready.
 fn unready(overview: &Overview, patience: &Patience) -> FailedStep {
     let seconds = patience.began.elapsed().as_secs();
     let causes = &overview.root_causes;
@@ -372,12 +377,12 @@ fn unready(overview: &Overview, patience: &Patience) -> FailedStep {
     FailedStep { step: "sync", problems }
 }
 
-/// The Kustomization of an id.
+/// The Kustomization with an id.
 fn named(id: ObjectId) -> Ref {
     Kustomization::named(id.namespace, id.name)
 }
 
-/// The root, and the Kustomizations that it or one of them has applied.
+/// The root, and all Kustomizations that it applies directly or through others.
 fn reachable(root: &Object, all: Vec<Object>) -> Vec<Object> {
     let mut by_key: BTreeMap<Ref, Object> = BTreeMap::new();
     for object in all {
@@ -402,7 +407,7 @@ fn reachable(root: &Object, all: Vec<Object>) -> Vec<Object> {
     found
 }
 
-/// What was told of each Kustomization, so that only news is told.
+/// The reported state of each Kustomization, so that only changes are reported.
 struct Tree {
     root: Ref,
     order: Vec<Vec<Ref>>,
@@ -424,7 +429,7 @@ impl Tree {
 
     fn update(&mut self, overview: &Overview, now: Instant) -> Vec<ProgressEvent> {
         let mut events = Vec::new();
-        // The root comes before all, and depends on nothing.
+        // The root comes first, and depends on nothing.
         let levels = overview.levels();
         let others = levels
             .iter()
@@ -434,13 +439,13 @@ impl Tree {
             events.push(ProgressEvent::Order(order.clone()));
             self.order = order;
         }
-        // In the order in which they go: those that others wait for first.
+        // In the order of their runs: dependencies first.
         let place = |key: &Ref| levels.iter().position(|level| level.contains(key));
         let mut rows: Vec<&Row> = overview.kustomizations.iter().collect();
         rows.sort_by_key(|row| (row.key != self.root, place(&row.key), row.key.clone()));
         for row in rows {
             let key = row.key.clone();
-            // What it waited for has just become ready, and it has not looked again.
+            // Its dependency has just become ready, and it has not been reconciled since.
             if row.state == State::Blocked(Vec::new()) {
                 continue;
             }
@@ -468,8 +473,8 @@ impl Tree {
         events
     }
 
-    /// Whether nothing moves any more: all that is not ready has failed, or is blocked by what has, for a
-    /// while.
+    /// Whether there is no more progress: for a while, all that is not ready has failed or was blocked by a
+    /// failure.
     fn is_stuck(&mut self, overview: &Overview, now: Instant) -> bool {
         let states: BTreeSet<&'static str> =
             overview.kustomizations.iter().map(|row| row.state.word()).collect();

@@ -1,5 +1,5 @@
-//! What others have set on the agent's Deployment and bootstrap leaves to them: how many replicas, which
-//! nodes, how much of them. A flag that is given goes before it.
+//! Fields of the agent's Deployment that others have set and bootstrap leaves alone: replicas, nodes,
+//! resources. A given flag wins.
 
 use serde_json::Value;
 
@@ -14,19 +14,19 @@ struct Field {
     flag: Option<&'static str>,
 }
 
-/// Below the pod's template.
+/// A path below the pod's template.
 macro_rules! pod {
     ($($name:literal),+) => { &["spec", "template", "spec", $($name),+] };
 }
 
-/// A resource of the agent's container.
+/// The path of a resource of the agent's container.
 macro_rules! resource {
     ($list:literal, $name:literal) => {
         pod!("containers", "agent", "resources", $list, $name)
     };
 }
 
-/// The fields that may be another's. All others say how the agent runs, and are bootstrap's own.
+/// The fields that others may set. All other fields say how the agent runs, and belong to bootstrap.
 const FIELDS: [Field; 10] = [
     Field { path: &["spec", "replicas"], flag: None },
     Field { path: pod!("tolerations"), flag: Some("toleration") },
@@ -40,8 +40,8 @@ const FIELDS: [Field; 10] = [
     Field { path: resource!("limits", "memory"), flag: Some("memory-limit") },
 ];
 
-/// The Deployment without what others have set on the live one, and which fields these are, each with who
-/// has.
+/// The Deployment without the fields that others have set on the live one, and the names of these fields with
+/// their managers.
 pub(crate) fn yielding(
     wanted: &Object,
     live: Option<&Object>,
@@ -57,7 +57,7 @@ pub(crate) fn yielding(
     Ok((edited.map_err(|error| Problem::Embedded(error.to_string()))?, told.collect()))
 }
 
-/// Another field manager that has the field.
+/// Another field manager that has set the field.
 fn owner<'o>(live: &'o Object, path: &[&str]) -> Option<&'o str> {
     let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array)?;
     entries.iter().find_map(|entry| {
@@ -67,7 +67,7 @@ fn owner<'o>(live: &'o Object, path: &[&str]) -> Option<&'o str> {
     })
 }
 
-/// Whether a set of fields has one, or one below it.
+/// Whether a set of fields contains a field, or one below it.
 fn has(fields: &Value, path: &[&str]) -> bool {
     let Some((name, rest)) = path.split_first() else { return true };
     let item = format!("k:{{\"name\":\"{name}\"}}");

@@ -29,16 +29,16 @@ use lockgate_git::helm::Helm;
 use lockgate_git::oci::OciFetcher;
 use lockgate_git::{Disk, FetchMemory, GitFetcher};
 
-/// Threads of the runtime. The work is waiting for the network; two keep one busy task from delaying the
-/// lease.
+/// The runtime's threads. Most work waits for the network; with a second thread, one busy task does not delay
+/// the lease.
 const THREADS: usize = 2;
 
-/// The memory of the process where nothing is known of a limit: that of the Deployment.
+/// The memory of the process in bytes if no limit is known. It is the limit of the Deployment.
 const MEMORY: u64 = 256 << 20;
-/// Which part of it is for fetches that are under way. What builds may have leaves as much.
+/// The share of the memory that running fetches may use, as a divisor. The rest is for builds.
 const FOR_FETCHES: u64 = 4;
 
-/// Run the agent: the command of the Deployment, which also runs outside a cluster
+/// Run the agent. This is the command of the Deployment; it also runs outside of a cluster
 #[derive(Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -46,42 +46,42 @@ pub(super) struct Arguments {
     /// The namespace of the agent's Lease
     #[arg(short, long, value_name = "NAME", default_value = keys::DEFAULT_NAMESPACE)]
     namespace: String,
-    /// The one namespace whose Kustomizations and sources are served; without it all are
+    /// The only namespace whose Kustomizations and sources the agent reconciles; all by default
     #[arg(long, value_name = "NAME")]
     watch_namespace: Option<String>,
-    /// Where /healthz and /readyz are served
+    /// The address of /healthz and /readyz
     #[arg(long, value_name = "ADDRESS")]
     health_addr: Option<SocketAddr>,
-    /// Where /metrics is served
+    /// The address of /metrics
     #[arg(long, value_name = "ADDRESS")]
     metrics_addr: Option<SocketAddr>,
-    /// A folder for fetched objects, of one agent at a time; it may be empty at each start
+    /// The folder for fetched objects. Only one agent at a time may use it; it may be empty at each start
     #[arg(long, value_name = "FOLDER", default_value = "/tmp/lockgate")]
     state_dir: PathBuf,
-    /// How much of the disk all that is fetched may take together, in MiB; 3072 without it
+    /// The disk space that all fetched files together may take, in MiB; 3072 by default
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..1 << 40))]
     disk_limit: Option<u64>,
-    /// How much memory the process may have, in MiB; without it the limit of its control group, or 256
+    /// The memory that the process may use, in MiB; by default the limit of its control group, or 256
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..1 << 40))]
     memory_limit: Option<u64>,
-    /// How many reconciles build or write at a time; those that wait for health are not counted
+    /// How many reconciles may build or write at a time; those that wait for health do not count
     #[arg(long, value_name = "NUMBER", default_value_t = 8)]
     concurrency: usize,
     /// The ServiceAccount of Kustomizations that name none
     #[arg(long, value_name = "NAME")]
     default_service_account: Option<String>,
-    /// Refuse references to other namespaces and Kustomizations without a ServiceAccount
+    /// Refuse references to other namespaces, and Kustomizations without a ServiceAccount
     #[arg(long)]
     lockdown: bool,
-    /// Let spec.insecure of OCIRepositories reach registries on other machines without TLS, or with any
-    /// certificate
+    /// Let spec.insecure of OCIRepositories reach registries on other machines, over plain HTTP or without
+    /// checking the certificate
     #[arg(long)]
     allow_insecure_registries: bool,
-    /// What is done about drift: put it back as it is seen, or at the interval, or only report it;
-    /// lockgate.dev/drift on a Kustomization or an object says otherwise
+    /// How to handle drift: correct it when it happens, or at the interval, or only report it;
+    /// lockgate.dev/drift on a Kustomization or an object overrides this
     #[arg(long, value_name = "POLICY", default_value = "watch", value_parser = drift)]
     drift: DriftPolicy,
-    /// Go on though Flux's controllers run
+    /// Run although Flux's controllers run
     #[arg(long)]
     adopt: bool,
 }
@@ -90,7 +90,7 @@ pub(super) fn drift(text: &str) -> Result<DriftPolicy, String> {
     DriftPolicy::read(text).ok_or_else(|| "write watch, interval or report".into())
 }
 
-/// What the agent of a Deployment holds Kustomizations to. An error says what is wrong with its arguments.
+/// The rules of a Deployment's agent. An error says what is wrong with its arguments.
 pub(super) fn rules_of(deployment: &Object) -> Result<AgentRules, String> {
     let containers = deployment.pointer("/spec/template/spec/containers").and_then(Value::as_array);
     let of = |container: &Value| {
@@ -101,8 +101,8 @@ pub(super) fn rules_of(deployment: &Object) -> Result<AgentRules, String> {
     rules(&containers.into_iter().flatten().find_map(of).unwrap_or_else(|| vec!["agent".to_owned()]))
 }
 
-/// What an agent holds Kustomizations to that is started with these arguments, the first of which names the
-/// command. An error says what is wrong with them.
+/// The rules of an agent that is started with these arguments, the first of which names the command. An error
+/// says what is wrong with them.
 fn rules(arguments: &[String]) -> Result<AgentRules, String> {
     let command = Arguments::augment_args(clap::Command::new("agent"));
     let read = command.try_get_matches_from(arguments).and_then(|found| Arguments::from_arg_matches(&found));
@@ -118,12 +118,12 @@ fn rules(arguments: &[String]) -> Result<AgentRules, String> {
     })
 }
 
-/// Runs the agent. It makes the runtime itself, since libgit2 is to be set up before there are threads.
+/// Runs the agent. It creates the runtime itself, since libgit2 must be set up before there are threads.
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     log::start();
     #[cfg(target_os = "linux")]
     seal_memory();
-    // What it keeps of repositories is nobody else's to read, also while it is being written.
+    // The files of repositories must not be readable by other users, not even while they are written.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let disk = arguments.disk_limit.map_or_else(Disk::default, |mebibytes| Disk::of(mebibytes << 20));
     let git = GitFetcher::on(&arguments.state_dir, &disk)
@@ -141,13 +141,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let runtime =
         runtime.map_err(|error| CommandError::failed(format!("the runtime does not start: {error}")))?;
     let result = runtime.block_on(start(arguments, sources, memory));
-    // A fetch from a host that does not answer must not hold up the end.
+    // A fetch from a silent host must not delay the end.
     runtime.shutdown_background();
     result
 }
 
-/// Keeps the memory, which holds keys and tokens, from being written into a core file, and from being looked
-/// at by other processes of the same user.
+/// Protects the memory, which contains keys and tokens: no core file is written, and other processes of the
+/// same user cannot read it.
 #[cfg(target_os = "linux")]
 fn seal_memory() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
@@ -155,11 +155,11 @@ fn seal_memory() {
         .and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable))
         .and_then(|()| dumpable_behavior());
     if !matches!(sealed, Ok(DumpableBehavior::NotDumpable)) {
-        tracing::warn!(?sealed, "the memory of this process may be written into a core file");
+        tracing::warn!(?sealed, "cannot disable core dumps; a dump may contain secrets");
     }
 }
 
-/// How much memory the process may have, in bytes.
+/// The memory that the process may use, in bytes.
 fn memory(arguments: &Arguments) -> u64 {
     let given = arguments.memory_limit.map(|mebibytes| mebibytes << 20);
     given.or_else(agent::memory_limit).unwrap_or(MEMORY)
@@ -182,7 +182,7 @@ async fn start(arguments: &Arguments, sources: Sources, memory: u64) -> Result<E
     let pod = std::env::var("POD_NAME").ok().filter(|name| !name.is_empty());
     if pod.is_none() && std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
         tracing::warn!(
-            "POD_NAME is not set, so the next agent cannot see that this one has ended and waits for its lease"
+            "POD_NAME is not set; after this agent ends, the next one waits until the lease expires"
         );
     }
     let config = Config {

@@ -29,7 +29,7 @@ use lockgate_base::model;
 use lockgate_git::ssh::DEFAULT_USER;
 use lockgate_git::{GitUrl, Scheme};
 
-/// Set a cluster up to run what a repository says
+/// Install the agent and let it apply a repository
 #[derive(Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -42,20 +42,20 @@ Examples:
       with the token in GITHUB_TOKEN
   pass github-token | lockgate bootstrap github acme/platform --path clusters/eu --token-stdin
   lockgate bootstrap github acme/platform --path clusters/eu --cluster-name eu-west9 --prune-keys
-      a cluster that is created anew, and leaves no key of the last one behind
+      for a cluster that is created again; deletes the deploy keys of the earlier ones
   lockgate bootstrap github acme/platform --app-id 123 --app-private-key-file admin.pem
       as an App that may register deploy keys
   lockgate bootstrap github acme/platform --auth app --app-id 124 --app-private-key-file reader.pem
-      where deploy keys are forbidden: the agent signs in as the App, which needs no more than \"Contents: read-only\"
+      if deploy keys are forbidden: the agent authenticates as the App, which needs only \"Contents: read-only\"
   lockgate bootstrap github acme/platform --path clusters/eu --key-file platform.key
-      with a pair that is kept elsewhere, and not made anew
+      with an existing key pair
   lockgate bootstrap github acme/platform --api-url https://github.example.com/api/v3
       at GitHub Enterprise
   lockgate bootstrap github acme/platform --path clusters/eu --export
-      the YAML, to look at or to commit
+      prints the YAML
 
-Running it again changes nothing, or finishes what was cut off. Exit codes: 0 done or nothing to do, 1 failed, 2 wrong
-usage, 3 the cluster or GitHub could not be asked, 4 refused for safety.";
+Running it again changes nothing, or completes an interrupted run. Exit codes: 0 done or nothing to do, 1 failed,
+2 wrong usage, 3 the cluster or GitHub could not be reached, 4 refused for safety.";
 
 const GIT_EXAMPLES: &str = "\
 Examples:
@@ -63,8 +63,8 @@ Examples:
   pass git-token | lockgate bootstrap git https://git.example.com/acme/platform --username reader --token-stdin
   lockgate bootstrap git https://git.example.com/acme/public --ca-file authority.pem
 
-Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage, 3 the cluster or the server could not be asked, 4 refused for
-safety.";
+Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage, 3 the cluster or the server could not be reached, 4 refused
+for safety.";
 
 #[derive(Subcommand)]
 enum Remote {
@@ -74,8 +74,8 @@ enum Remote {
 
 /// A repository at GitHub or GitHub Enterprise
 ///
-/// Makes a key pair, registers its public half as a read-only deploy key, and installs the agent. Nothing is
-/// committed to the repository. The token is read from GITHUB_TOKEN unless a flag says otherwise; it needs
+/// Creates a key pair, registers the public key as a read-only deploy key, and installs the agent. Nothing is
+/// committed to the repository. The token is read from GITHUB_TOKEN unless a flag says otherwise. It needs
 /// "Administration: read and write" and "Contents: read-only" on the repository, and is never stored.
 #[derive(Args)]
 #[command(after_help = GITHUB_EXAMPLES)]
@@ -85,14 +85,14 @@ struct GithubArguments {
     repository: String,
     #[command(flatten)]
     hub: HubArguments,
-    /// How the agent signs in
+    /// How the agent authenticates
     #[arg(long, value_enum, default_value_t)]
     auth: Auth,
-    /// Where GitHub's SSH is, as [USER@]HOST[:PORT]; without it the host of the API
+    /// GitHub's SSH server, as [USER@]HOST[:PORT]; the host of the API by default
     #[arg(long, value_name = "ADDRESS")]
     ssh_host: Option<String>,
-    /// Delete the deploy keys of earlier clusters that had this one's name, once the agent has fetched with
-    /// its own
+    /// Delete the deploy keys of earlier clusters with the same name, after the agent has fetched with its
+    /// own
     #[arg(long)]
     prune_keys: bool,
     #[command(flatten)]
@@ -101,8 +101,8 @@ struct GithubArguments {
 
 /// A repository at any SSH or HTTPS server
 ///
-/// Over SSH it prints a public key, and waits until the server lets it in. Over https the agent signs in with
-/// a user's name and password or token, or reads what anybody may read.
+/// For an SSH address it prints a public key, and waits until the server accepts it. For an https address the
+/// agent authenticates with a user's name and password or token, or reads a public repository without them.
 #[derive(Args)]
 #[command(after_help = GIT_EXAMPLES)]
 struct GitArguments {
@@ -122,7 +122,7 @@ struct CommonArguments {
     /// The branch to follow
     #[arg(long, value_name = "NAME", default_value = "main")]
     branch: String,
-    /// The folder to begin with
+    /// The folder of the root Kustomization
     #[arg(long, value_name = "PATH", default_value = "./")]
     path: String,
     /// How often to look for a new commit
@@ -132,33 +132,34 @@ struct CommonArguments {
     installation: InstallationArguments,
     #[command(flatten)]
     key: KeyArguments,
-    /// The private key of a pair that is kept elsewhere, which is used instead of one that is made
+    /// Use the private key of this file, and do not create a key pair
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// The name of the source and the Kustomization; without it the one that the folder's Kustomizations use
+    /// The name of the source and the Kustomization; by default the name that the folder's Kustomizations use
     /// (`github`), or flux-system
     #[arg(long, value_name = "NAME", value_parser = object_name)]
     name: Option<String>,
-    /// The Secret with which the agent signs in; one that exists is used as it is
+    /// The Secret with the agent's credentials; an existing one is used as it is
     #[arg(long, value_name = "NAME", default_value = keys::DEFAULT_NAMESPACE, value_parser = object_name)]
     secret_name: String,
-    /// Make a Secret that exists anew, with a new key or with what is given
+    /// Replace an existing Secret, with a new key or with the given credentials
     #[arg(long)]
     replace_secret: bool,
-    /// Turn an existing source and root Kustomization to this repository, branch and folder
+    /// Change an existing source and root Kustomization to this repository, branch and folder
     #[arg(long)]
     replace_sync: bool,
-    /// Take this key of the host for its own, once it was compared with what the host's owner publishes, as
-    /// SHA256:…; GitHub's are known
+    /// Accept this host key, as SHA256:…, after you have compared it with the keys that the host's owner
+    /// publishes; GitHub's keys are known
     #[arg(long, value_name = "FINGERPRINT")]
     accept_host_key: Option<String>,
-    /// The ServiceAccount of the namespace in whose name the root Kustomization is applied
+    /// The ServiceAccount that the agent impersonates for the root Kustomization
     #[arg(long, value_name = "NAME", value_parser = object_name, required_if_eq("lockdown", "true"))]
     service_account: Option<String>,
     /// How long each wait may take
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     timeout: Duration,
-    /// Print the objects as YAML, without the Secret, and change nothing; neither cluster nor host is asked
+    /// Print the objects as YAML, without the Secret, and change nothing; connects to neither cluster nor
+    /// host
     #[arg(long)]
     export: bool,
     /// How to print the progress
@@ -166,10 +167,10 @@ struct CommonArguments {
     output: ProgressFormat,
 }
 
-/// The flag that is remembered and never taken from memory.
+/// The flag that is remembered, but never used from memory.
 const API_URL: &str = "api-url";
 
-/// The flags of a source that are remembered, beside the repository that it reads.
+/// The flags of a source that are remembered, in addition to its repository.
 const SOURCE: [&str; 13] = [
     API_URL,
     "auth",
@@ -186,7 +187,7 @@ const SOURCE: [&str; 13] = [
     "username",
 ];
 
-/// The variables of the environment that hold secrets.
+/// Environment variables that contain secrets.
 const WITHHELD: [&str; 2] = [TOKEN_VARIABLE, PASSWORD_VARIABLE];
 
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, CommandError> {
@@ -219,12 +220,13 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, CommandError> 
     flags[1].insert(REMOTE.into(), remote.clone());
     match (arguments.remote, hub) {
         (Remote::Github(arguments), Some((api, signed_in))) => {
-            // Whoever may write to the cluster must not be the one who says to whom the token is sent.
+            // A user who may write to the cluster must not decide where the token is sent.
             if let Some(before) = remembered_api.filter(|before| *before != api && api == PUBLIC_API) {
                 let message = format!("{remote} was set up with --api-url {before}");
-                return Err(
-                    CommandError::usage(message).hint("give it again: the token goes only where you say")
-                );
+                return Err(CommandError::usage(message).hint(
+                    "pass --api-url again: the token is sent only to an \
+                        address that you give",
+                ));
             }
             at_github(arguments, (&target, &remote), signed_in, (flags, told)).await
         }
@@ -256,7 +258,7 @@ fn address(text: &str) -> Result<Address, CommandError> {
         Scheme::Ssh => ssh_url(text).map(Address::Ssh),
         Scheme::Https => Ok(Address::Https(url)),
         Scheme::Http if url.is_loopback() => Ok(Address::Https(url)),
-        Scheme::Http => Err(usage(format!("'{url}' is read in the clear; write ssh:// or https://"))),
+        Scheme::Http => Err(usage(format!("'{url}' is not encrypted; write ssh:// or https://"))),
     }
 }
 
@@ -265,8 +267,8 @@ fn ssh_url(text: &str) -> Result<SshUrl, CommandError> {
 }
 
 impl GithubArguments {
-    /// How the agent comes to read a repository. `credentials` are what bootstrap signs in with; none where
-    /// nothing is asked.
+    /// How the agent reads the repository. `credentials` are those of bootstrap itself; `None` if nothing is
+    /// sent to GitHub.
     fn way(&self, repository: &str, credentials: Option<&GithubCredentials>) -> Result<Way, CommandError> {
         let common = &self.common;
         if self.auth == Auth::DeployKey {
@@ -348,7 +350,8 @@ async fn at_server(
     printer.end(result, changed, took, NEXT)
 }
 
-/// Refuses to delete leftover keys by a context's name, which is no proof of which cluster they were of.
+/// Refuses to delete leftover keys by the name of a context, which does not prove that the cluster was the
+/// same.
 fn prunes(common: &CommonArguments, is_wanted: bool, target: &AdmissionTarget) -> Result<(), CommandError> {
     if is_wanted && common.key.cluster_name.is_none() {
         let message = format!(
@@ -360,7 +363,7 @@ fn prunes(common: &CommonArguments, is_wanted: bool, target: &AdmissionTarget) -
     Ok(())
 }
 
-/// What to try after a run.
+/// The commands to try after a run.
 const NEXT: &str = "lockgate status · kubectl get ks -A · a new commit is picked up by itself";
 
 impl CommonArguments {
@@ -373,7 +376,7 @@ impl CommonArguments {
         })
     }
 
-    /// Refuses what is for keys alone where there is none.
+    /// Refuses the flags for keys if the agent uses no key.
     fn refuse_keys(&self, place: &str) -> Result<(), CommandError> {
         let flags =
             [("--key-file", self.key_file.is_some()), ("--accept-host-key", self.accept_host_key.is_some())];
@@ -436,7 +439,7 @@ fn export(common: &CommonArguments, way: Way) -> Result<ExitCode, CommandError> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// The host of an address of the web, without a port.
+/// The host of a web address, without the port.
 fn host_of(web: &str) -> String {
     let authority = web.split_once("://").map_or(web, |(_, rest)| rest);
     match authority.strip_prefix('[') {
@@ -445,7 +448,7 @@ fn host_of(web: &str) -> String {
     }
 }
 
-/// Whom SSH is to let in: `git`, but an enterprise with a subdomain of ghe.com goes by that.
+/// The user for SSH: `git`, except for an enterprise at TENANT.ghe.com, whose user is the tenant.
 fn ssh_user(host: &str) -> String {
     let name = host.split(':').next().unwrap_or_default().to_ascii_lowercase();
     let tenant = name.strip_suffix(".ghe.com").filter(|tenant| !tenant.is_empty() && !tenant.contains('.'));

@@ -25,7 +25,7 @@ use lockgate_git::directory;
 use lockgate_git::ignore;
 use lockgate_render::kustomize::{self, Flavour};
 
-/// Render a folder to YAML, with no cluster
+/// Render a folder to YAML, without a cluster
 ///
 /// Without flags it prints what `kustomize build` prints, in its order and with its strictness. With
 /// --kustomization it prints what the agent would apply for a Kustomization object, with --recursive for
@@ -40,25 +40,24 @@ pub(super) struct Arguments {
     /// NAME in, by default the root
     #[arg(value_name = "PATH")]
     path: Option<PathBuf>,
-    /// The folder outside which nothing is read; without it the repository that PATH or FILE is in
+    /// The only folder from which files are read; by default the repository that contains PATH or FILE
     #[arg(long, value_name = "FOLDER")]
     root: Option<PathBuf>,
-    /// Build a Kustomization object: a file that holds it, or - for standard input, or its name, or
-    /// NAMESPACE/NAME
+    /// Build a Kustomization object, given by its file, by - for standard input, by NAME or by NAMESPACE/NAME
     #[arg(long, value_name = "FILE|NAME")]
     kustomization: Option<String>,
     /// Go on to the Kustomizations and HelmReleases in what was built, and so on
     #[arg(long)]
     recursive: bool,
-    /// Print what builds and name the rest, where otherwise nothing is printed when something does not build
+    /// Print the builds that succeed, and name those that fail; by default a failure prints nothing
     #[arg(long, requires = "recursive")]
     keep_going: bool,
-    /// Values to substitute: a file of ConfigMaps and Secrets, or of names and values as YAML or NAME=VALUE
-    /// lines (.env), or - for standard input; more than once
+    /// Values to substitute, from a file of ConfigMaps and Secrets, a file of names and values as YAML or
+    /// NAME=VALUE lines (.env), or - for standard input; may be given several times
     #[arg(long, value_name = "FILE")]
     substitute_from: Vec<PathBuf>,
-    /// A value to substitute, which wins over all others, or, with --chart, a value for the chart as helm's
-    /// --set writes it; more than once
+    /// A value to substitute, which wins over all others; with --chart, a value for the chart in the syntax
+    /// of helm's --set; may be given several times
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
     #[command(flatten)]
@@ -74,7 +73,7 @@ Examples:
   lockgate build --kustomization foobar kubernetes/production/eu-west9
       what the agent would apply for the Kustomization 'foobar' of that region
   lockgate build --recursive kubernetes/production/eu-west9/flux-system
-      the whole region, for a pull request to show
+      the whole region, for example for a pull request
   kubectl get configmap cluster-variables -n flux-system -o yaml |
     lockgate build --kustomization foobar.yaml --substitute-from -
       with the values that a cluster has
@@ -83,15 +82,18 @@ Examples:
   lockgate build --chart charts/foobar -f values.yaml --helm-output foobar
       what `helm template foobar charts/foobar -f values.yaml` prints
   lockgate build --chart charts/foobar --helmrelease foobar.yaml --substitute-from values.yaml
-      what the HelmRelease of that file makes of the chart
+      the chart as the HelmRelease in that file renders it
 
-Exit codes: 0 done, 1 it does not build, 2 wrong usage.";
+Exit codes: 0 done, 1 the build failed, 2 wrong usage.";
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     if let Some(folder) = &arguments.chart.chart {
         let is_alone = arguments.chart.helmrelease.is_none() && !arguments.substitute_from.is_empty();
         if arguments.kustomization.is_some() || arguments.recursive || is_alone {
-            return Err(CommandError::usage("a chart is built by itself, or for a HelmRelease"));
+            return Err(CommandError::usage(
+                "--chart cannot be combined with these flags: a chart is built \
+                alone, or for a HelmRelease",
+            ));
         }
         let given = chart::ChartFlags {
             chart: folder,
@@ -105,7 +107,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         arguments.substitute_from.iter().filter(|file| file.as_path() == Path::new(STDIN)).count();
     let wanted = Wanted::of(arguments)?;
     if from_stdin + usize::from(wanted.is_some_and(|wanted| wanted.name == STDIN)) > 1 {
-        return Err(CommandError::usage("standard input can be read once only"));
+        return Err(CommandError::usage("standard input can be read only once"));
     }
     // What a fetch needs is set up before there are threads.
     let fetchers = arguments.releases.fetchers()?;
@@ -154,11 +156,11 @@ async fn folder_or_object(
             let error = CommandError::usage("values are substituted for Kustomization objects only");
             return Err(error.hint("add --kustomization or --recursive"));
         }
-        // Only on a disk a path can climb out of the root and back in.
+        // Only on a disk can a path climb out of the root and back in.
         let tree = root.to_str().map_or_else(|| tree.clone(), |root| tree.standing_at(root));
         return plain(&tree, here(path, &root)?, &release);
     }
-    // The agent does not see what a source leaves out.
+    // The agent does not see files that a source excludes.
     let Ok(tree) = ignore::applied(&tree, None, || Ok::<(), Infallible>(()));
     let failed = |error: OfflineError| CommandError::failed(error.to_string());
     let mut values = values(arguments, &tree)?;
@@ -183,7 +185,7 @@ async fn folder_or_object(
             print(&[built.map_err(failed)?], &release)
         }
         Start::Object(found) if !arguments.recursive => {
-            // Also of one that does not build, which may be why.
+            // This also covers a Kustomization that cannot be built, since it may be the cause.
             warn(&offline::hints(&tree, &found, &values).await);
             let built = offline::kustomization(&tree, &found, &values, &Nowhere).await;
             print(&[built.map_err(failed)?], &release)
@@ -208,8 +210,8 @@ fn plain(tree: &Tree, path: String, release: &KubeRelease) -> Result<ExitCode, C
     warn(&built.warnings);
     release.warn(built.objects.iter().map(|built| &built.value));
     output::write_documents(built.objects.iter().map(|built| yaml::print(&built.value, Layout::V2)))?;
-    // The process ends now and gives all memory back at once; to take thousands of objects apart first is a
-    // tenth of the work.
+    // The process ends now and returns all memory at once. To free thousands of objects one by one would take
+    // a tenth of the time.
     std::mem::forget(built);
     Ok(ExitCode::SUCCESS)
 }
@@ -240,7 +242,7 @@ fn heading(built: &BuiltSet) -> String {
     }
 }
 
-/// The folder that was asked for, or the one that the command runs in.
+/// The given folder, or the current one.
 fn here(path: Option<String>, root: &Path) -> Result<String, CommandError> {
     path.map_or_else(|| relative(root, Path::new(".")), Ok)
 }
@@ -267,16 +269,16 @@ fn object(
         if !HelmRelease::INFO.is_of(&objects[0]) {
             beside.clear();
         }
-        // A file elsewhere is near to nothing in the tree.
+        // A file outside of the tree has no neighbours in it.
         let file = relative(root, file).unwrap_or_default();
         return Ok((LocatedObject { file, object: objects.swap_remove(0) }, beside));
     }
     let (names, kind): (Vec<&str>, _) = (objects.iter().map(Object::name).collect(), info.id.kind);
-    let error = CommandError::usage(format!("{name} holds {} {kind} objects, not one", names.len()));
+    let error = CommandError::usage(format!("{name} contains {} {kind} objects, not one", names.len()));
     Err(if names.is_empty() { error } else { error.hint(format!("name one instead: {}", names.join(", "))) })
 }
 
-/// What may be substituted.
+/// The values for substitution.
 fn values(arguments: &Arguments, tree: &Tree) -> Result<SubstituteValues, CommandError> {
     let failed = |error: OfflineError| CommandError::failed(error.to_string());
     let tree = offline::values_in(tree).map_err(failed)?;

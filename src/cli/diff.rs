@@ -23,7 +23,7 @@ use cluster::Whole;
 use output::DiffOutput;
 use print::Paint;
 
-/// Compares. What a fetch needs is set up before there are threads.
+/// Compares. It sets up what a fetch needs before there are threads.
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let paint = Paint(has_colour(io::stdout().is_terminal()));
     let mut output = DiffOutput::new(arguments.output, paint);
@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         (None, Some(folder)) => Whole::Folder(folder),
         (None, None) if arguments.all_namespaces => Whole::All,
         (None, None) => {
-            return Err(CommandError::usage("say what to compare").hint(
+            return Err(CommandError::usage("nothing to compare is named").hint(
                 "--kustomization NAME for one, -A for all, PATH for a folder, --from REV for two revisions",
             ));
         }
@@ -53,7 +53,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         Whole::Folder(_) => false,
     };
     let fetchers = is_fetched.then(Fetchers::new).transpose().map_err(|error| unusable(&error))?;
-    // All is built on this thread, as deep as files may be nested.
+    // The build runs on this thread, whose stack is deep enough for nested files.
     on_deep_stack(|| in_runtime(cluster::compare(arguments, &whole, fetchers.as_ref(), &mut output)))??;
     output.finish()
 }

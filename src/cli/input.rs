@@ -11,17 +11,17 @@ use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{self, Dialect};
 use lockgate_git::directory;
 
-/// Standard input, as a file's name.
+/// The file name that stands for standard input.
 pub(in crate::cli) const STDIN: &str = "-";
 
 pub(in crate::cli) fn warn(warnings: &[String]) {
     for warning in warnings {
-        // A failure to print a warning must not cost the user the objects.
+        // A failure to print a warning must not cost the user the output.
         let _ = writeln!(io::stderr(), "! {warning}");
     }
 }
 
-/// The folder outside which nothing is read: the named one, or the repository that contains a path.
+/// The only folder from which files are read: the named one, or the repository that contains a path.
 pub(in crate::cli) fn root(named: Option<&Path>, begin: &Path) -> Result<PathBuf, CommandError> {
     let root = match named {
         Some(root) => root.to_owned(),
@@ -30,24 +30,27 @@ pub(in crate::cli) fn root(named: Option<&Path>, begin: &Path) -> Result<PathBuf
         }
         None => directory::enclosing_repository(begin).ok_or_else(|| {
             CommandError::usage(format!("{} is in no Git repository", begin.display()))
-                .hint("name the folder outside which nothing is read with --root, such as --root .")
+                .hint("name the root of the files with --root, such as --root .")
         })?,
     };
     root.canonicalize().map_err(|error| CommandError::usage(format!("{}: {error}", root.display())))
 }
 
-/// The path of a folder as seen from the root. Symbolic links on it are resolved inside the root, not here.
+/// The path of a folder relative to the root. Symbolic links in it are resolved inside the root, not here.
 pub(in crate::cli) fn relative(root: &Path, path: &Path) -> Result<String, CommandError> {
     let absolute =
         path.canonicalize().map_err(|error| CommandError::failed(format!("{}: {error}", path.display())))?;
     let inside = absolute.strip_prefix(root).map_err(|_| {
         let message = format!("{} is outside {}", path.display(), root.display());
-        CommandError::usage(message).hint("nothing outside the root is read; name another with --root")
+        CommandError::usage(message).hint(
+            "files outside of the root are not read; name another root with \
+            --root",
+        )
     })?;
     inside.to_str().map(ToOwned::to_owned).ok_or_else(|| CommandError::usage("the path is not UTF-8 text"))
 }
 
-/// The objects of a file, including those of a list, and the names and values of documents that are no
+/// The objects of a file, including those of lists, and the names and values of documents that are not
 /// objects.
 pub(in crate::cli) fn input(file: &Path) -> Result<(Vec<Object>, BTreeMap<String, String>), CommandError> {
     let failed = |message: String| CommandError::usage(format!("{}: {message}", file.display()));
@@ -90,7 +93,7 @@ fn names_and_values(value: Value) -> Result<BTreeMap<String, String>, String> {
     entries.into_iter().map(text).collect()
 }
 
-/// `NAME=VALUE` lines, as kustomize reads a file of `envs`.
+/// Parses `NAME=VALUE` lines, as kustomize reads the files of `envs`.
 fn lines(text: &str) -> Result<BTreeMap<String, String>, String> {
     let lines = text.lines().map(str::trim_start).enumerate();
     let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));

@@ -21,8 +21,8 @@ Examples:
   lockgate install --export
       the YAML, to look at or to commit
 
-Running it again changes nothing, or finishes what was cut off. Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage, 3 the
-cluster could not be asked, 4 refused for safety.";
+Running it again changes nothing, or completes an interrupted run. Exit codes: 0 done or nothing to do, 1 failed,
+2 wrong usage, 3 the cluster could not be reached, 4 refused for safety.";
 
 /// Install the agent and its kinds, without a repository
 #[derive(Args)]
@@ -35,7 +35,7 @@ pub(super) struct Arguments {
     /// How long to wait for the agent
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     timeout: Duration,
-    /// Print the objects as YAML and change nothing; no cluster is asked
+    /// Print the objects as YAML and change nothing; connects to no cluster
     #[arg(long)]
     export: bool,
     /// How to print the progress

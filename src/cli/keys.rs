@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use ssh_key::PublicKey;
 
-use super::output::{self, CommandError};
+use super::output::{self, CommandError, printable};
 use super::progress::{Printer, ProgressFormat};
 use super::shared::{days, key_pair};
 use super::table::{TableForm, age, plain, trimmed};
@@ -28,15 +28,16 @@ const EXAMPLES: &str = "\
 Examples:
   lockgate keys list acme/platform
   lockgate keys delete acme/platform --cluster-name eu-west9
-      when the cluster is gone, or about to be
+      for a cluster that is gone, or about to go
   lockgate keys prune acme/platform --expired
-      of the clusters that were given a --key-ttl
+      of clusters with a --key-ttl
   lockgate keys prune acme/platform --unused-for 30d --dry-run
 
-GitHub alone is asked, with the token in GITHUB_TOKEN unless a flag says otherwise; it needs \"Administration: read and
-write\". Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage, 3 GitHub could not be asked, 4 refused for safety.";
+Only GitHub is contacted, with the token in GITHUB_TOKEN unless a flag says otherwise; it needs \"Administration: read
+and write\". Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage, 3 GitHub could not be reached, 4 refused for
+safety.";
 
-/// Look after the deploy keys of a repository at GitHub; no cluster is asked
+/// Manage the deploy keys of a repository at GitHub, without a cluster
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
@@ -67,12 +68,12 @@ impl AtGithub {
     }
 }
 
-/// List the deploy keys, and which clusters they are of
+/// List the deploy keys and the clusters that they belong to
 #[derive(Args)]
 struct ListArguments {
     #[command(flatten)]
     github: AtGithub,
-    /// Only those of clusters with this name
+    /// Only keys of clusters with this name
     #[arg(long, value_name = "NAME")]
     cluster_name: Option<ClusterName>,
     /// How to print
@@ -80,7 +81,7 @@ struct ListArguments {
     output: TableForm,
 }
 
-/// Register a key that is kept elsewhere, for a cluster that need not be there yet
+/// Register an existing key for a cluster that need not exist yet
 #[derive(Args)]
 struct CreateArguments {
     #[command(flatten)]
@@ -88,16 +89,16 @@ struct CreateArguments {
     /// The cluster's name
     #[arg(long, value_name = "NAME")]
     cluster_name: ClusterName,
-    /// The private key or its public half, as `ssh-keygen` writes them
+    /// The private or the public key, in the format of `ssh-keygen`
     #[arg(long, value_name = "FILE")]
     key_file: PathBuf,
     /// The agent's namespace
     #[arg(short, long, value_name = "NAME", default_value = keys::DEFAULT_NAMESPACE)]
     namespace: String,
-    /// For how long the key is to be good, such as 12h
+    /// The lifetime of the key, such as 12h
     #[arg(long, value_name = "DURATION", value_parser = days)]
     key_ttl: Option<Duration>,
-    /// Say what would be done, and change nothing
+    /// Print what would be done, and change nothing
     #[arg(long)]
     dry_run: bool,
     /// How to print the progress
@@ -112,7 +113,7 @@ struct DeleteArguments {
     github: AtGithub,
     #[command(flatten)]
     which: Which,
-    /// The uid of the cluster's namespace kube-system, or its first 8 digits, where two clusters have the
+    /// The uid of the cluster's namespace kube-system, or its first 8 digits, if two clusters have the same
     /// name
     #[arg(long, value_name = "UID", requires = "cluster_name")]
     uid: Option<String>,
@@ -138,7 +139,7 @@ struct PruneArguments {
     github: AtGithub,
     #[command(flatten)]
     age: AgeArguments,
-    /// Only those of clusters with this name
+    /// Only keys of clusters with this name
     #[arg(long, value_name = "NAME")]
     cluster_name: Option<ClusterName>,
     #[command(flatten)]
@@ -147,7 +148,7 @@ struct PruneArguments {
 
 #[derive(Args)]
 struct DeletionArguments {
-    /// Say what would be deleted, and change nothing
+    /// Print what would be deleted, and change nothing
     #[arg(long)]
     dry_run: bool,
     /// How to print the progress
@@ -158,10 +159,10 @@ struct DeletionArguments {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct AgeArguments {
-    /// Keys whose --key-ttl is over, unless they were used since
+    /// Keys whose --key-ttl has passed, unless they were used afterwards
     #[arg(long)]
     expired: bool,
-    /// Keys that were made, and last used, so long ago, at least 7d
+    /// Keys that were created and last used longer ago than this, at least 7d
     #[arg(long, value_name = "DURATION", value_parser = unused_for)]
     unused_for: Option<Duration>,
 }
@@ -169,7 +170,7 @@ struct AgeArguments {
 fn unused_for(text: &str) -> Result<Duration, String> {
     let duration = days(text)?;
     if duration < LEAST_UNUSED {
-        return Err("GitHub's last use lags; give at least 7d".into());
+        return Err("GitHub's date of last use lags by up to a week; give at least 7d".into());
     }
     Ok(duration)
 }
@@ -219,7 +220,7 @@ async fn create(arguments: &CreateArguments) -> Result<ExitCode, CommandError> {
     .await
 }
 
-/// Runs a step that tells what it does.
+/// Runs a step that reports its progress.
 async fn told(
     form: ProgressFormat,
     step: impl AsyncFnOnce(&mut ProgressLog<'_>) -> Result<(), FailedStep>,
@@ -232,7 +233,7 @@ async fn told(
     printer.end(result, changed, took, "")
 }
 
-/// The public half of the key in a file, which holds either.
+/// The public key of the key pair whose private or public key is in a file.
 fn public_key(file: &Path) -> Result<PublicKey, CommandError> {
     match std::fs::read_to_string(file).ok().and_then(|text| PublicKey::from_openssh(text.trim()).ok()) {
         Some(public) => Ok(public),
@@ -266,7 +267,7 @@ fn table(listed: &[ListedKeys], wide: bool) -> String {
         let of = |field: fn(&Title) -> &str| title.as_ref().map_or("-", field).to_owned();
         let mode = if key.read_only { "read-only" } else { "READ-WRITE" };
         let mut row = vec![
-            of(|title| &title.cluster),
+            printable(&of(|title| &title.cluster)),
             of(|title| &title.uid),
             of(|title| &title.namespace),
             key.fingerprint(),
@@ -276,7 +277,7 @@ fn table(listed: &[ListedKeys], wide: bool) -> String {
             title.as_ref().and_then(|title| title.until).map_or_else(|| "-".into(), |at| at.to_string()),
         ];
         if wide {
-            row.extend([key.id.to_string(), key.title.clone()]);
+            row.extend([key.id.to_string(), printable(&key.title)]);
         }
         table.add_row(row);
     }

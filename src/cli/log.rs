@@ -11,12 +11,12 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Our names of fields, and the names in controller-runtime, which `flux logs` reads (`ControllerLogEntry` in
-/// its logs.go).
+/// lockgate's names of fields, and those of controller-runtime, which `flux logs` reads (`ControllerLogEntry`
+/// in its logs.go).
 const NAMES: [(&str, &str); 3] =
     [("message", "msg"), ("kind", "controllerKind"), ("reconcile", "reconcileID")];
 
-/// Begins to log to stdout, at the level in `LOCKGATE_LOG`.
+/// Starts to log to stdout, at the level in `LOCKGATE_LOG`.
 pub(super) fn start() {
     let filter = EnvFilter::try_from_env("LOCKGATE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().event_format(Lines(now)).with_env_filter(filter).init();

@@ -1,4 +1,4 @@
-//! How the agent is to read the repository: with a deploy key, or with what it signs in with over https.
+//! How the agent will read the repository: with a deploy key, or with credentials over https.
 
 use std::path::{Path, PathBuf};
 
@@ -10,30 +10,30 @@ use crate::bootstrap::github::GithubCredentials;
 use crate::bootstrap::login::{LoginPlan, SignIn};
 use lockgate_base::model::Secret;
 
-/// Where the password for a server of any kind is looked for.
+/// The variable with the password for servers other than GitHub.
 pub(super) const PASSWORD_VARIABLE: &str = "GIT_PASSWORD";
-/// How the tokens of installations begin, which end within the hour.
+/// The prefix of installation tokens, which expire within the hour.
 const INSTALLATION: &str = "ghs_";
 
-/// How the agent signs in at GitHub.
+/// How the agent authenticates at GitHub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(super) enum Auth {
-    /// With a key of its own that reads the one repository
+    /// With a deploy key that can read only this repository
     #[default]
     DeployKey,
-    /// As the GitHub App of --app-id, over https: where deploy keys are forbidden
+    /// As the GitHub App of --app-id, over https, for organisations that forbid deploy keys
     App,
-    /// With the token that bootstrap is given, over https; it is stored in the cluster
+    /// With the token of bootstrap, over https; the token is stored in the cluster
     Token,
 }
 
-/// With whom and what the agent signs in at a server of any kind over https.
+/// The agent's credentials for servers other than GitHub over https.
 #[derive(Args)]
 pub(super) struct PasswordArguments {
     /// The user for an https:// address
     #[arg(long, value_name = "NAME", default_value = "git")]
     username: String,
-    /// Read the user's password or token from the first line of standard input; without a flag it is that of
+    /// Read the user's password or token from the first line of standard input; by default it is the value of
     /// GIT_PASSWORD
     #[arg(long, conflicts_with = "token_file")]
     token_stdin: bool,
@@ -43,20 +43,20 @@ pub(super) struct PasswordArguments {
 }
 
 impl PasswordArguments {
-    /// With what the agent signs in, if with anything.
+    /// The agent's credentials, if any are given.
     pub(super) fn login(&self) -> Result<Option<SignIn>, CommandError> {
         let given = given_token(self.token_file.as_deref(), self.token_stdin, PASSWORD_VARIABLE)?;
         Ok(given.map(|(password, _)| SignIn::User { name: self.username.clone(), password }))
     }
 
-    /// Whether a flag says where the password is.
+    /// Whether a flag names the origin of the password.
     pub(super) const fn is_given(&self) -> bool {
         self.token_stdin || self.token_file.is_some()
     }
 }
 
-/// The plan for a Secret with which the agent signs in over https. `ca_file` has the certificates of the
-/// authorities that the host may be vouched for by, beside Mozilla's.
+/// The plan for the Secret with the agent's https credentials. `ca_file` has the certificates of further
+/// authorities that may vouch for the host, in addition to Mozilla's.
 pub(super) fn login_plan(
     ca_file: Option<&Path>,
     secret: &str,
@@ -71,7 +71,7 @@ pub(super) fn login_plan(
     Ok(LoginPlan { secret: secret.into(), is_app, login, authorities, api: None, replace })
 }
 
-/// With what the agent is to sign in at GitHub, of what bootstrap signs in with itself.
+/// The agent's credentials at GitHub, chosen from those of bootstrap itself.
 pub(super) fn login(auth: Auth, credentials: &GithubCredentials) -> Result<Option<SignIn>, CommandError> {
     match (auth, credentials) {
         (Auth::App, GithubCredentials::App { id, installation, private_key }) => {

@@ -26,10 +26,10 @@ pub(super) const AGENT: [&str; 11] = [
     "env",
 ];
 
-/// The flag whose values may end with a file of this machine, which is of no use to the next.
+/// The flag whose values may end with a file of this machine, which the next machine does not have.
 const IMAGE_PULL_SECRET: &str = "image-pull-secret";
 
-/// The arguments of this process, which are those of a command, followed by some more.
+/// Parses the arguments of this process, which are those of a command, and `more` after them.
 fn parse<A: Args>(more: &[OsString]) -> Result<(A, ArgMatches), CommandError> {
     let usage = |error: clap::Error| CommandError::usage(error.to_string().trim_end().to_owned());
     let command = A::augment_args(clap::Command::new("lockgate"));
@@ -38,12 +38,12 @@ fn parse<A: Args>(more: &[OsString]) -> Result<(A, ArgMatches), CommandError> {
     Ok((A::from_arg_matches(&matches).map_err(usage)?, matches))
 }
 
-/// Those among some flags that were given, each as it was written.
+/// The flags among `names` that were given, each with its text.
 fn given(matches: &ArgMatches, names: &[&str]) -> Flags {
     let matches = deepest(matches);
     let value = |name: &&str| {
         let id = name.replace('-', "_");
-        // Not each subcommand has each of them.
+        // Not every subcommand has each of them.
         let is_known = matches.try_contains_id(&id).is_ok();
         let is_given = is_known && matches.value_source(&id) == Some(ValueSource::CommandLine);
         let values = is_given.then(|| matches.get_raw(&id)).flatten()?;
@@ -54,7 +54,7 @@ fn given(matches: &ArgMatches, names: &[&str]) -> Flags {
     names.iter().filter_map(value).collect()
 }
 
-/// What of a value is remembered.
+/// The part of a value that is remembered.
 fn to_remember<'v>(name: &str, value: &'v str) -> &'v str {
     let secret = value.split_once('=').filter(|_| name == IMAGE_PULL_SECRET);
     secret.map_or(value, |(secret, _)| secret)
@@ -64,18 +64,18 @@ fn deepest(matches: &ArgMatches) -> &ArgMatches {
     matches.subcommand().map_or(matches, |(_, matches)| deepest(matches))
 }
 
-/// A command with the flags that were remembered.
+/// The arguments of a command together with the remembered flags.
 pub(super) struct Recalled<A> {
     /// Its arguments.
     pub(super) arguments: A,
-    /// The flags to remember, by the lists that were asked for.
+    /// The flags to remember, for each requested list.
     pub(super) kept: Vec<Flags>,
-    /// What is as before, and what is not.
+    /// Notes about the remembered and the changed flags.
     pub(super) told: Vec<ProgressEvent>,
 }
 
-/// Adds what is remembered to what was given. Each list of names goes with what is remembered of it; `silent`
-/// is added too, and not told of.
+/// Adds remembered flags to the given ones. Each list of names comes with the flags that are remembered for
+/// it. `silent` is added too, without a note.
 pub(super) fn recall<A: Args>(
     lists: &[(&[&str], &Flags)],
     silent: &[(&str, Option<&str>)],
@@ -92,7 +92,7 @@ pub(super) fn recall<A: Args>(
                     before.push(format!("--{name} {}", shown(value)));
                 }
                 Some(now) if now != value => {
-                    instead.push(format!("--{name} {} instead of {}", shown(now), shown(value)));
+                    instead.push(format!("--{name} {} (was {})", shown(now), shown(value)));
                 }
                 Some(_) => {}
             }
@@ -106,7 +106,7 @@ pub(super) fn recall<A: Args>(
             more.push(OsString::from(format!("--{name}={value}")));
         }
     }
-    let told = [("as before", before), ("other than before", instead)];
+    let told = [("remembered flags", before), ("changed flags", instead)];
     let told = told.into_iter().filter(|(_, flags)| !flags.is_empty());
     let told =
         told.map(|(what, flags)| ProgressEvent::Note(format!("{what}: {}", flags.join(", ")))).collect();

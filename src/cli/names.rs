@@ -1,14 +1,14 @@
-//! Names of objects, as the API server takes them.
+//! Checks of object names.
 
 use crate::bootstrap::title::is_label;
 
-/// The name of a namespace, as the API server takes it.
+/// Checks the name of a namespace.
 pub(super) fn namespace(text: &str) -> Result<String, String> {
     let told = || format!("'{text}' is no name of a namespace: use a-z, 0-9 and '-'");
     is_label(text).then(|| text.to_owned()).ok_or_else(told)
 }
 
-/// The name of any other object that bootstrap makes or names.
+/// Checks the name of another object that bootstrap creates or uses.
 pub(super) fn object_name(text: &str) -> Result<String, String> {
     const LIMIT: usize = 253;
     let is_name = text.len() <= LIMIT && text.split('.').all(is_label);

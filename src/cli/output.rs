@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use crate::bootstrap::problem::{ExitClass, FailedStep};
 
-/// Writes data. Whoever reads it may stop reading: that is no failure.
+/// Writes data. It is no failure if the reader stops reading.
 pub(super) fn write(text: &str) -> Result<(), CommandError> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(CommandError::from)
 }
 
-/// Writes documents of YAML one by one, so that they are not all in memory as text at the same time.
+/// Writes YAML documents one by one, so that the texts of all of them are not in memory at the same time.
 pub(super) fn write_documents(documents: impl Iterator<Item = String>) -> Result<(), CommandError> {
     let mut stdout = io::BufWriter::new(io::stdout().lock());
     for (index, document) in documents.enumerate() {
@@ -23,7 +23,18 @@ pub(super) fn write_documents(documents: impl Iterator<Item = String>) -> Result
     stdout.flush().map_err(CommandError::from)
 }
 
-/// Whether a stream shows colours: a terminal, and the user has not said otherwise (no-color.org).
+/// A line that is safe for a terminal: without control characters, which could draw over other lines.
+pub(super) fn printable(line: &str) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_unicode().collect::<String>() } else { c.to_string() };
+    line.chars().map(shown).collect()
+}
+
+/// Text of several lines that is safe for a terminal.
+pub(super) fn printable_lines(text: &str) -> String {
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a stream shows colours: if it is a terminal, and the user has not disabled them (no-color.org).
 pub(super) fn has_colour(is_terminal: bool) -> bool {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     is_terminal && !is_set("NO_COLOR") && !is_dumb()
@@ -33,14 +44,14 @@ fn is_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
-/// Whether lines on standard error may be drawn over.
+/// Whether lines on standard error may be overwritten.
 pub(super) fn is_live() -> bool {
     io::stderr().is_terminal() && !is_dumb() && std::env::var_os("CI").is_none()
 }
 
 /// How many columns standard error has; `None` where it is no terminal.
 pub(super) fn width() -> Option<usize> {
-    /// What a terminal has that does not say.
+    /// The width of a terminal that does not report it.
     const USUAL: usize = 80;
     let stderr = io::stderr();
     stderr.is_terminal().then(|| {
@@ -49,66 +60,66 @@ pub(super) fn width() -> Option<usize> {
     })
 }
 
-/// How a command ends when it does not succeed.
+/// The failure of a command.
 #[derive(Debug)]
 pub(super) struct CommandError {
     code: u8,
-    /// What is wrong, one line a thing; empty where it has been printed already.
+    /// The messages, one line each; empty if they have been printed already.
     messages: Vec<String>,
     hints: Vec<String>,
 }
 
 impl CommandError {
-    /// It was tried and failed.
+    /// A failure with exit code 1.
     pub(super) fn failed(message: impl Into<String>) -> Self {
         Self { code: 1, messages: vec![message.into()], hints: Vec::new() }
     }
 
-    /// Several things were tried and failed.
+    /// Several failures with exit code 1.
     pub(super) fn all(messages: Vec<String>) -> Self {
         Self { code: 1, messages, hints: Vec::new() }
     }
 
-    /// The command was not right.
+    /// Wrong usage, with exit code 2.
     pub(super) fn usage(message: impl Into<String>) -> Self {
         Self { code: 2, ..Self::failed(message) }
     }
 
-    /// The cluster could not be asked.
+    /// An unreachable cluster or server, with exit code 3.
     pub(super) fn unreachable(message: impl Into<String>) -> Self {
         Self { code: 3, ..Self::failed(message) }
     }
 
-    /// It is refused.
+    /// A refusal for safety, with exit code 4.
     pub(super) fn refused(message: impl Into<String>) -> Self {
         Self { code: 4, ..Self::failed(message) }
     }
 
-    /// It has ended with a code that says how.
+    /// A failure with an exit code of the caller's choice.
     pub(super) fn ended(code: u8, messages: Vec<String>) -> Self {
         Self { code, messages, hints: Vec::new() }
     }
 
-    /// What to do about it.
+    /// Adds advice on what to do.
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    /// What is wrong.
+    /// The messages as one text.
     #[cfg(test)]
     pub(super) fn told(&self) -> String {
         self.messages.join("; ")
     }
 
-    /// Prints what is wrong.
+    /// Prints the messages and the advice.
     pub(super) fn report(&self) -> ExitCode {
         let mut stderr = io::stderr().lock();
         for message in &self.messages {
-            let _ = writeln!(stderr, "✗ {message}");
+            let _ = writeln!(stderr, "✗ {}", printable_lines(message));
         }
         for hint in &self.hints {
-            let _ = writeln!(stderr, "  fix: {hint}");
+            let _ = writeln!(stderr, "  fix: {}", printable_lines(hint));
         }
         ExitCode::from(self.code)
     }

@@ -9,52 +9,52 @@ use super::output::CommandError;
 use crate::bootstrap::pod::{self, PodSettings, RegistryLogin};
 use lockgate_git::check_certificates;
 
-/// Between the values of a flag that is given several times, where they are remembered as one.
+/// Separates the values of a flag that is given several times, in its remembered form.
 pub(super) const SEPARATOR: char = '\n';
 
-/// What the agent's pod needs here.
+/// The settings of the agent's pod.
 #[derive(Args, Clone)]
 pub(super) struct PodArguments {
-    /// The Secret with which the image is pulled; with =FILE it is made of a file such as
-    /// ~/.docker/config.json. May be given several times
+    /// The Secret for pulling the image; =FILE creates it from a file such as ~/.docker/config.json. May be
+    /// given several times
     #[arg(long, value_name = "NAME[=FILE]", value_parser = login, value_delimiter = SEPARATOR)]
     image_pull_secret: Vec<String>,
-    /// A taint that the pod tolerates, as KEY[=VALUE][:EFFECT]; `*` is any. May be given several times;
-    /// `none` drops what was remembered, as with the others
+    /// A taint that the pod tolerates, as KEY[=VALUE][:EFFECT]; `*` tolerates all. May be given several
+    /// times; `none` removes the remembered values, as for the other flags
     #[arg(long, value_name = "TAINT", value_parser = toleration, value_delimiter = SEPARATOR)]
     toleration: Vec<String>,
     /// A label that the pod's node must have. May be given several times
     #[arg(long, value_name = "KEY=VALUE", value_parser = label, value_delimiter = SEPARATOR)]
     node_selector: Vec<String>,
-    /// How much of a processor the pod asks for, such as 50m
+    /// The CPU request of the pod, such as 50m
     #[arg(long, value_name = "QUANTITY", value_parser = quantity)]
     cpu_request: Option<String>,
-    /// How much memory the pod asks for, such as 32Mi, which is the least that it runs well in
+    /// The memory request of the pod, such as 32Mi, the least with which it runs well
     #[arg(long, value_name = "QUANTITY", value_parser = quantity)]
     memory_request: Option<String>,
-    /// How much of a processor the pod gets at most; no limit without it
+    /// The CPU limit of the pod; no limit by default
     #[arg(long, value_name = "QUANTITY", value_parser = quantity)]
     cpu_limit: Option<String>,
-    /// How much memory the pod gets at most; 256Mi without it
+    /// The memory limit of the pod; 256Mi by default
     #[arg(long, value_name = "QUANTITY", value_parser = quantity)]
     memory_limit: Option<String>,
-    /// A variable of the agent's environment, such as HTTPS_PROXY=http://proxy:3128. May be given several
+    /// An environment variable of the agent, such as HTTPS_PROXY=http://proxy:3128. May be given several
     /// times
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable, value_delimiter = SEPARATOR)]
     env: Vec<String>,
-    /// Certificate authorities in PEM form that the agent trusts on https, the repository's host included,
-    /// beside Mozilla's
+    /// A file of certificate authorities (PEM) that the agent trusts on https in addition to Mozilla's, also
+    /// for the repository's host
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 }
 
 impl PodArguments {
-    /// The file of certificate authorities.
+    /// The file of certificate authorities, if one is given.
     pub(super) fn ca_file(&self) -> Option<&Path> {
         self.ca_file.as_deref()
     }
 
-    /// The settings, with the files that they name.
+    /// The settings, with the content of the files that they name.
     pub(super) fn settings(&self) -> Result<PodSettings, CommandError> {
         let logins = pod::listed(&self.image_pull_secret).map(read_login).collect::<Result<_, _>>()?;
         let authorities = self.ca_file.as_ref().map(|path| {
@@ -118,7 +118,7 @@ fn variable(text: &str) -> Result<String, String> {
     (is_variable || pod::is_none(text)).then(|| text.to_owned()).ok_or_else(told)
 }
 
-/// A quantity as Kubernetes writes them.
+/// Checks a Kubernetes quantity.
 fn quantity(text: &str) -> Result<String, String> {
     const SUFFIXES: [&str; 14] = ["", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
     let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());

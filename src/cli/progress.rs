@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use super::output::{self, CommandError};
+use super::output::{self, CommandError, printable, printable_lines};
 use crate::bootstrap::problem::{FailedStep, Problem};
 use crate::bootstrap::progress::ProgressEvent;
 use crate::bootstrap::put::PutOutcome;
@@ -36,7 +36,7 @@ pub(super) struct Printer {
     live: bool,
     /// Whether the next line may overwrite the last one.
     is_open: bool,
-    /// The last wait, so that a file does not fill with the same line.
+    /// The last wait that was printed, so that a file does not fill with the same line.
     waiting: String,
 }
 
@@ -111,6 +111,7 @@ impl Printer {
         match event {
             ProgressEvent::Step { name, detail, change, took } => {
                 let change = change.map(|change| format!("  ({change})")).unwrap_or_default();
+                let detail = printable(detail);
                 let text = format!("{} {name:NAME_WIDTH$} {detail}{change}", self.glyph("ready"));
                 self.line(&with_time(&text, *took, output::width()), false);
             }
@@ -124,7 +125,7 @@ impl Printer {
                 let text = format!(
                     "{glyph} {name:NAME_WIDTH$} waiting {}: {}",
                     in_seconds(*since),
-                    first_line(detail)
+                    printable(first_line(detail))
                 );
                 self.line(&text, true);
             }
@@ -135,13 +136,13 @@ impl Printer {
             }
             ProgressEvent::Kustomization { key, state, detail, took } => {
                 let glyph = self.glyph(state);
-                let text = format!("  {glyph} {:20} {}", key.name, first_line(detail));
+                let text = format!("  {glyph} {:20} {}", key.name, printable(first_line(detail)));
                 let is_end = matches!(*state, "ready" | "suspended");
                 let text = if is_end { with_time(&text, *took, output::width()) } else { text };
                 self.line(&text, !is_end && *state != "failing");
             }
             ProgressEvent::Note(text) => {
-                let text = text.replace('\n', "\n    ");
+                let text = printable_lines(text).replace('\n', "\n    ");
                 self.line(&format!("  ! {text}"), false);
             }
         }
@@ -150,7 +151,7 @@ impl Printer {
     /// Writes a line. On a terminal the next line overwrites an open one.
     fn line(&mut self, text: &str, open: bool) {
         let mut stderr = io::stderr().lock();
-        // A terminal that is gone, or a closed pipe, must not end the run half-way.
+        // A closed terminal or pipe must not end the run half-way.
         let _ = if self.is_open { write!(stderr, "\r\x1b[2K") } else { Ok(()) };
         self.is_open = open && self.live;
         let _ = if self.is_open {
@@ -180,7 +181,7 @@ impl Printer {
     }
 }
 
-/// `crds → kube-security, kube-observability → foobar`.
+/// The order of the levels, as in `crds → kube-security, kube-observability → foobar`.
 fn order(levels: &[Vec<Ref>]) -> String {
     let level = |keys: &Vec<Ref>| keys.iter().map(|key| key.name.as_str()).collect::<Vec<_>>().join(", ");
     levels.iter().map(level).collect::<Vec<_>>().join(" → ")
@@ -190,7 +191,7 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-/// The text with its time at the end: in its column, or at the edge of a terminal that is narrower.
+/// The text with its time at the end: in the time column, or at the edge of a narrower terminal.
 fn with_time(text: &str, took: Duration, terminal: Option<usize>) -> String {
     let time = in_seconds(took);
     let column = terminal.map_or(TIME_COLUMN, |width| TIME_COLUMN.min(width));
@@ -199,8 +200,8 @@ fn with_time(text: &str, took: Duration, terminal: Option<usize>) -> String {
     format!("{text}{:gap$}{time}", "")
 }
 
-/// Cuts a line to one row of the terminal less a column: some terminals wrap in the last column, and only one
-/// row can be overwritten. Colours take no room, and the codes that end them are kept.
+/// Cuts a line to one row of the terminal minus one column: some terminals wrap in the last column, and only
+/// one row can be overwritten. Colour codes take no room, and those that end a colour are kept.
 fn cut(text: &str, terminal: Option<usize>) -> String {
     let mut left = terminal.map_or(usize::MAX, |width| width.saturating_sub(1));
     let fits = marked(text).filter(|(_, is_shown)| {
@@ -211,8 +212,8 @@ fn cut(text: &str, terminal: Option<usize>) -> String {
     fits.map(|(char, _)| char).collect()
 }
 
-/// The characters, each with whether it is visible: those of a colour code, from the escape to the `m`, are
-/// not.
+/// The characters of a text, each with whether it is visible. Those of a colour code, from the escape to the
+/// `m`, are not.
 fn marked(text: &str) -> impl Iterator<Item = (char, bool)> {
     let mut in_colour = false;
     text.chars().map(move |char| {
@@ -257,7 +258,7 @@ fn json_problem(problem: &Problem) -> Value {
     json!({"cause": problem.to_string(), "fix": problem.fix()})
 }
 
-/// A reader that is gone must not end the run half-way either.
+/// Prints a value as one line. A reader that has gone must not end the run half-way either.
 fn print_json(value: &Value) {
     let mut stdout = io::stdout().lock();
     let _ = writeln!(stdout, "{value}").and_then(|()| stdout.flush());

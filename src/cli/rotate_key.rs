@@ -21,13 +21,14 @@ Examples:
       with the token in GITHUB_TOKEN
   lockgate rotate-key --name platform --api-url https://github.example.com/api/v3
 
-A run that was cut off is finished by the same command; the cluster has a key that works at each moment. Exit codes: 0 done,
-1 failed, 2 wrong usage, 3 the cluster or GitHub could not be asked, 4 refused for safety.";
+The same command completes an interrupted run; the cluster has a working key at every moment. Exit codes: 0 done,
+1 failed, 2 wrong usage, 3 the cluster or GitHub could not be reached, 4 refused for safety.";
 
 /// Replace the key with which the cluster reads its repository
 ///
-/// Makes another pair, has it let in, puts it into the Secret, waits until the agent has fetched with it, and
-/// deletes the old key at GitHub. At other hosts the public key is printed, and waited for.
+/// Creates a key pair, registers it, puts it into the Secret, waits until the agent has fetched with it, and
+/// deletes the old key at GitHub. For other hosts it prints the public key, and waits until the host accepts
+/// it.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
@@ -36,7 +37,7 @@ pub(super) struct Arguments {
     /// The agent's namespace
     #[arg(short, long, value_name = "NAME", default_value = keys::DEFAULT_NAMESPACE)]
     namespace: String,
-    /// The GitRepository; without it the only one that is read over SSH
+    /// The GitRepository; by default the only one that is read over SSH
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     #[command(flatten)]

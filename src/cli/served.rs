@@ -8,17 +8,17 @@ use lockgate_base::model::Object;
 use lockgate_core::plan::removed;
 use lockgate_render::helm::chart::capabilities::KubeVersion;
 
-/// Reads a version of Kubernetes as helm does.
+/// Parses a version of Kubernetes as helm does.
 pub(in crate::cli) fn kube_version(version: &str) -> Result<KubeVersion, CommandError> {
     KubeVersion::parse(version)
         .map_err(|error| CommandError::usage(format!("invalid kube version '{version}': {error}")))
 }
 
-/// A release of Kubernetes, if one is named.
+/// A release of Kubernetes, if `--kube-version` names one.
 pub(in crate::cli) struct KubeRelease(Option<u32>);
 
 impl KubeRelease {
-    /// Reads `--kube-version`.
+    /// Parses `--kube-version`.
     pub(in crate::cli) fn named(version: Option<&str>) -> Result<Self, CommandError> {
         let version = version.map(kube_version).transpose()?;
         Ok(Self(version.and_then(|version| version.minor.parse().ok())))

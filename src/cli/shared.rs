@@ -19,13 +19,13 @@ use lockgate_base::keys;
 use lockgate_base::model;
 use lockgate_git::Identity;
 
-/// Which cluster.
+/// The choice of the cluster.
 #[derive(Args, Clone)]
 pub(super) struct ClusterArguments {
-    /// A kubeconfig file; without it KUBECONFIG, then ~/.kube/config, then the pod's own account
+    /// A kubeconfig file; by default KUBECONFIG, then ~/.kube/config, then the pod's own account
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// A context of the kubeconfig; without it the current one
+    /// A context of the kubeconfig; by default the current one
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
 }
@@ -40,12 +40,12 @@ impl ClusterArguments {
         }
     }
 
-    /// Connects. Nothing is asked yet.
+    /// Creates the client, without a request yet.
     pub(super) async fn connect(&self) -> Result<AdmissionTarget, CommandError> {
         self.connect_withholding(&[]).await
     }
 
-    /// Connects, and keeps variables of the environment from the programs that the kubeconfig has run.
+    /// Creates the client, and hides environment variables from the programs that the kubeconfig runs.
     pub(super) async fn connect_withholding(
         &self,
         withheld: &'static [&'static str],
@@ -53,29 +53,27 @@ impl ClusterArguments {
         let target = cluster::ClusterTarget { withheld, ..self.target() };
         let connected = cluster::Client::connect_by_name(&target).await;
         let (client, context) = connected.map_err(|error| CommandError::unreachable(error.to_string()))?;
-        // A pod that speaks for its own account has no context.
+        // A pod that uses its own account has no context.
         Ok(AdmissionTarget { client, name: context.unwrap_or_else(|| "in-cluster".into()) })
     }
 }
 
-/// How the deploy key is called.
+/// The settings of the deploy key.
 #[derive(Args, Clone)]
 pub(super) struct KeyArguments {
-    /// What the cluster is called in the title of its deploy key; give one that is created anew the same name
-    /// again
+    /// The cluster's name in the title of its deploy key; give a cluster that is created again the same name
     #[arg(long, value_name = "NAME")]
     pub(super) cluster_name: Option<ClusterName>,
-    /// For how long a new deploy key is to be good, such as 12h; `lockgate keys prune --expired` deletes it
-    /// afterwards
+    /// The lifetime of a new deploy key, such as 12h; `lockgate keys prune --expired` deletes it afterwards
     #[arg(long, value_name = "DURATION", value_parser = days)]
     key_ttl: Option<Duration>,
-    /// The kind of key to make: ed25519, ecdsa-p256, ecdsa-p384 or ecdsa-p521
+    /// The type of a new key: ed25519, ecdsa-p256, ecdsa-p384 or ecdsa-p521
     #[arg(long, value_name = "NAME", default_value_t)]
     ssh_key_algorithm: Algorithm,
 }
 
 impl KeyArguments {
-    /// The plan for the key of a Secret.
+    /// The plan for the key in a Secret.
     pub(super) fn plan(&self, secret: &str) -> KeyPlan {
         KeyPlan {
             secret: secret.into(),
@@ -90,7 +88,7 @@ impl KeyArguments {
     }
 }
 
-/// The agent.
+/// The settings of the agent.
 #[derive(Args, Clone)]
 pub(super) struct InstallationArguments {
     /// The agent's namespace
@@ -99,10 +97,10 @@ pub(super) struct InstallationArguments {
     /// The agent's image
     #[arg(long, value_name = "REFERENCE", default_value = IMAGE)]
     image: String,
-    /// Without cluster-admin: every Kustomization names the ServiceAccount in whose name it is applied
+    /// Run without cluster-admin: every Kustomization has to name a ServiceAccount to impersonate
     #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true")]
     lockdown: bool,
-    /// Go on beside Flux's controllers, and change what another set-up left
+    /// Continue although Flux's controllers run, and take over another installation's objects
     #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true")]
     adopt: bool,
     #[command(flatten)]
@@ -110,7 +108,7 @@ pub(super) struct InstallationArguments {
 }
 
 impl InstallationArguments {
-    /// The installation, with the files that its flags name.
+    /// The installation, with the content of the files that its flags name.
     pub(super) fn installation(&self) -> Result<Installation, CommandError> {
         Ok(Installation {
             namespace: self.namespace.clone(),
@@ -122,7 +120,7 @@ impl InstallationArguments {
     }
 }
 
-/// The pair whose private key is in a file.
+/// The key pair whose private key is in a file.
 pub(super) fn key_pair(file: &Path) -> Result<KeyPair, CommandError> {
     let unreadable = |error: String| {
         CommandError::usage(format!("{}: {error}", file.display()))
@@ -134,12 +132,12 @@ pub(super) fn key_pair(file: &Path) -> Result<KeyPair, CommandError> {
     KeyPair::existing(&identity, None).map_err(|error| unreadable(error.to_string()))
 }
 
-/// Reads `90s`, `5m`.
+/// Parses a duration such as `90s` or `5m`.
 pub(super) fn duration(text: &str) -> Result<Duration, model::ParseDurationError> {
     text.parse::<model::Duration>().map(model::Duration::std)
 }
 
-/// Reads `30d`, or what [`duration`] reads.
+/// Parses a number of days such as `30d`, or a [`duration`].
 pub(super) fn days(text: &str) -> Result<Duration, String> {
     const DAY: u64 = 24 * 60 * 60;
     let number = text.strip_suffix('d').and_then(|number| number.parse::<u64>().ok());

@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::agent::rules_of;
-use super::output::{self, CommandError};
+use super::output::{self, CommandError, printable};
 use super::shared::ClusterArguments;
 use super::table::{TableForm, age, plain, trimmed};
 use crate::bootstrap::manifests;
@@ -25,22 +25,22 @@ mod kinds;
 #[cfg(test)]
 mod tests;
 
-/// Show how the platform stands: what is blocked first, and by what
+/// Show the state of the platform: failures first, with their root cause
 #[derive(Args)]
 #[command(
-    after_help = "Exit codes: 0 all ready, 1 something is not or nothing is there, 3 the cluster could not be asked. \
-                        Reading is all that it needs; the agent need not run."
+    after_help = "Exit codes: 0 all ready, 1 something is not ready or nothing exists, 3 the cluster could not be reached. \
+                        It needs only rights to read; the agent need not run."
 )]
 pub(super) struct Arguments {
     #[command(flatten)]
     cluster: ClusterArguments,
-    /// The namespace to look at
+    /// The namespace to show
     #[arg(short, long, value_name = "NAME", default_value = keys::DEFAULT_NAMESPACE)]
     namespace: String,
-    /// Look at all namespaces
+    /// Show all namespaces
     #[arg(short = 'A', long)]
     all_namespaces: bool,
-    /// Leave out what is ready
+    /// Leave out objects that are ready
     #[arg(long)]
     failing: bool,
     /// How to print
@@ -88,7 +88,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
         TableForm::Yaml => yaml::to_string(&value()),
         TableForm::Name => names(&overview, &view),
     };
-    // Standard output is for what was asked for.
+    // Standard output is for the requested data.
     for note in idle.iter().chain(&nothing) {
         let _ = writeln!(io::stderr(), "! {note}");
     }
@@ -96,8 +96,8 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
     Ok(ExitCode::from(u8::from(!is_ready)))
 }
 
-/// The agent that is installed and does not run, if it serves the namespace that is shown. What is shown then
-/// dates from when it last ran. A user who may not read Deployments is not told.
+/// The warning that the installed agent of the shown namespace does not run, so that the shown state may be out
+/// of date. `None` also for a user who may not read Deployments.
 async fn idle_agent(objects: &Objects, namespace: Option<&str>) -> Option<String> {
     let mut agents = objects.list("apps/v1", "Deployment", None, manifests::AGENT).await.ok()?;
     if let Some(namespace) = namespace {
@@ -109,7 +109,7 @@ async fn idle_agent(objects: &Objects, namespace: Option<&str>) -> Option<String
     let trouble = rollout::trouble(objects, idle, Some(idle)).await.ok().flatten();
     let cause = trouble.map_or_else(String::new, |trouble| format!(": {}", trouble.cause));
     Some(format!(
-        "the agent does not run ({} has no pod that is ready{cause}), so what follows may be out of date",
+        "the agent is not running ({} has no ready pod{cause}), so the following may be out of date",
         idle.id().subject()
     ))
 }
@@ -137,7 +137,7 @@ fn namespaces(overview: &Overview) -> BTreeSet<String> {
     sources.chain(overview.kustomizations.iter().map(|row| row.key.namespace.clone())).collect()
 }
 
-/// How to show it.
+/// How to print the status.
 struct View {
     colour: bool,
     now: Timestamp,
@@ -160,7 +160,8 @@ impl View {
         if self.with_namespace { key.path() } else { key.name.clone() }
     }
 
-    /// The name of what stands in a row, or ends a chain: a HelmRelease stands among Kustomizations.
+    /// The name of an object in a row, or at the end of a chain. It has its kind too if that is a
+    /// HelmRelease, among Kustomizations.
     fn title(&self, key: &Ref) -> String {
         let name = self.name(key);
         if key.kind == HelmRelease::ID { format!("{}/{name}", key.kind.kind) } else { name }
@@ -192,7 +193,8 @@ const fn glyph(state: &State) -> (&'static str, u8) {
     }
 }
 
-/// All objects of the kinds of a role that lockgate acts on; `None` where the cluster has none of the kinds.
+/// All objects of the kinds with a role that lockgate reconciles; `None` if the cluster has none of the
+/// kinds.
 async fn all_of(
     is_wanted: impl Fn(Role) -> bool,
     objects: &Objects,
@@ -204,8 +206,8 @@ async fn all_of(
     Ok((!served.is_empty()).then(|| served.concat()))
 }
 
-/// All objects of a kind, since what blocks one may be in another namespace; those of one namespace where the
-/// user may not look at all. `None` where the cluster does not have the kind.
+/// All objects of a kind in all namespaces, since the cause of a block may be in another one; only those of
+/// one namespace if the user may not list all. `None` if the cluster does not have the kind.
 async fn all(
     info: &KindInfo,
     objects: &Objects,
@@ -349,17 +351,17 @@ fn value(overview: &Overview, view: &View) -> Value {
     json!({"ready": overview.is_ready(), "rootCauses": causes, "sources": sources, "kustomizations": rows})
 }
 
-/// How a value names an object: by its kind too where that is not the usual one.
+/// The name of an object in JSON and YAML; with its kind, if that is not the usual one.
 fn named(key: &Ref) -> String {
     if key.kind == Kustomization::ID { key.path() } else { key.to_string() }
 }
 
 fn shown(message: &str, wide: bool) -> String {
     let mut lines = message.lines();
-    let first = lines.next().unwrap_or_default();
+    let first = printable(lines.next().unwrap_or_default());
     match (wide, lines.count()) {
-        (true, _) => message.replace('\n', "; "),
-        (false, 0) => first.into(),
+        (true, _) => printable(&message.replace('\n', "; ")),
+        (false, 0) => first,
         (false, more) => format!("{first} (and {more} more lines: -o wide)"),
     }
 }

@@ -5,23 +5,23 @@ use std::time::Duration;
 use clap::ValueEnum;
 use comfy_table::{Table, presets};
 
-/// How what a command found is printed.
+/// The output formats of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(super) enum TableForm {
     /// A table for people
     #[default]
     Table,
-    /// The table with all that is known
+    /// The table with all columns
     Wide,
     /// JSON
     Json,
     /// YAML
     Yaml,
-    /// Names alone, one a line
+    /// Only names, one per line
     Name,
 }
 
-/// A table of columns that only blanks part.
+/// A table whose columns are separated by blanks only.
 pub(super) fn plain(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(header);
@@ -31,13 +31,13 @@ pub(super) fn plain(header: &[&str]) -> Table {
     table
 }
 
-/// The table without the spaces that end its lines.
+/// The table without trailing blanks.
 pub(super) fn trimmed(table: &Table) -> String {
     let text = table.to_string();
     text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n") + "\n"
 }
 
-/// As kubectl prints an age: the largest unit, two below ten minutes.
+/// An age as kubectl prints it: in the largest unit, with two units below ten minutes.
 pub(super) fn age(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {

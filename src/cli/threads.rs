@@ -1,13 +1,13 @@
-//! The threads of commands: a runtime, and a thread with a deep stack for builds.
+//! The threads of commands: a runtime, and a thread with a large stack for builds.
 
 use super::output::CommandError;
 use lockgate_render::STACK_SIZE;
 
-/// Runs a build on a stack as large as the agent's builds have.
+/// Runs a build on a stack as large as that of the agent's builds.
 pub(in crate::cli) fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, CommandError> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK_SIZE).spawn_scoped(scope, work)?;
-        thread.join().map_err(|_| CommandError::failed("the build ended by a defect of lockgate"))
+        thread.join().map_err(|_| CommandError::failed("the build failed because of a bug in lockgate"))
     })
 }
 

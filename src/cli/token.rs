@@ -1,4 +1,4 @@
-//! Our identity at GitHub: the origin of the token, and the repository in question.
+//! The user's identity at GitHub: the origin of the token, and the repository.
 
 use std::io::{self, BufRead as _};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::bootstrap::hub::Hub;
 use crate::bootstrap::problem::{FailedStep, Problem};
 use lockgate_base::model::Secret;
 
-/// Where the token is looked for.
+/// The variable with the token.
 pub(super) const TOKEN_VARIABLE: &str = "GITHUB_TOKEN";
 
 #[derive(Args)]
@@ -33,50 +33,50 @@ struct TokenSource {
 pub(super) struct TokenArguments {
     #[command(flatten)]
     source: TokenSource,
-    /// The App's installation; without it the one at the repository's owner
+    /// The App's installation; by default that of the repository's owner
     #[arg(long, value_name = "ID", requires = "app_id")]
     app_installation_id: Option<u64>,
-    /// The App's private key, PEM
+    /// The App's private key in PEM form
     #[arg(long, value_name = "FILE", requires = "app_id")]
     app_private_key_file: Option<PathBuf>,
 }
 
 impl TokenArguments {
-    /// Whether there is anything to sign in with.
+    /// Whether any flag names credentials.
     fn is_given(&self) -> bool {
         let TokenSource { token_stdin, token_file, app_id } = &self.source;
         *token_stdin || token_file.is_some() || app_id.is_some() || std::env::var_os(TOKEN_VARIABLE).is_some()
     }
 }
 
-/// A client for a repository at GitHub.
+/// A GitHub client for one repository.
 pub(super) struct SignedIn {
     /// The client.
     pub(super) github: GitHub,
-    /// With what it asks.
+    /// The credentials of the client.
     pub(super) credentials: GithubCredentials,
-    /// From where that is, for people.
+    /// The origin of the credentials, in words.
     pub(super) origin: String,
 }
 
-/// GitHub or an Enterprise server, and how to sign in there.
+/// GitHub or a GitHub Enterprise server, and the credentials for it.
 #[derive(Args)]
 pub(super) struct HubArguments {
     #[command(flatten)]
     token: TokenArguments,
-    /// Where GitHub's API is; https://HOST/api/v3 for GitHub Enterprise
+    /// The address of GitHub's API; https://HOST/api/v3 for GitHub Enterprise
     #[arg(long, value_name = "URL", default_value = PUBLIC_API)]
     pub(super) api_url: String,
 }
 
 impl HubArguments {
-    /// A client for a repository. Nothing is asked yet.
+    /// A client for a repository, without a request yet.
     pub(super) fn sign_in(&self, repository: &str) -> Result<SignedIn, CommandError> {
         let (credentials, origin) = credentials(&self.token)?;
         Ok(SignedIn { github: self.client(&credentials, repository)?, credentials, origin })
     }
 
-    /// Where GitHub is, and who asks if that is known.
+    /// The address of GitHub, and the credentials if any are given.
     pub(super) fn as_far_as_known(&self) -> Result<Hub, CommandError> {
         let known = self.token.is_given().then(|| credentials(&self.token)).transpose()?;
         Ok(Hub { api: self.api_url.clone(), credentials: known.map(|(credentials, _)| credentials) })
@@ -90,12 +90,12 @@ impl HubArguments {
     }
 }
 
-/// `owner/name`, as the API and SSH take it.
+/// Checks `owner/name`.
 pub(super) fn repository(text: &str) -> Result<&str, CommandError> {
     let is_word =
         |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
     let is_owner = |name: &str| is_word(name) && !name.starts_with(['.', '-']);
-    // One of GitHub's own is called `.github`.
+    // One of GitHub's own repositories is called `.github`.
     let is_name = |name: &str| is_word(name) && !matches!(name, "." | "..");
     let address = text.strip_suffix(".git").unwrap_or(text);
     match address.split_once('/') {
@@ -104,7 +104,7 @@ pub(super) fn repository(text: &str) -> Result<&str, CommandError> {
     }
 }
 
-/// The credentials, and from where they are.
+/// The credentials, and their origin in words.
 pub(super) fn credentials(arguments: &TokenArguments) -> Result<(GithubCredentials, String), CommandError> {
     let source = &arguments.source;
     if let (Some(id), Some(file)) = (source.app_id, &arguments.app_private_key_file) {
@@ -118,7 +118,7 @@ pub(super) fn credentials(arguments: &TokenArguments) -> Result<(GithubCredentia
     }
 }
 
-/// A token from a file, standard input or a variable of the environment, and from which of them.
+/// A token from a file, standard input or an environment variable, and which of them it is.
 pub(super) fn given_token(
     file: Option<&Path>,
     is_stdin: bool,
@@ -138,7 +138,7 @@ pub(super) fn given_token(
     Ok(Some((token(text, &format!("{variable} is empty"))?, format!("${variable}"))))
 }
 
-/// The first line, wiped behind us.
+/// The first line of a text. The text is wiped.
 fn token(mut text: String, empty: &str) -> Result<Secret<String>, CommandError> {
     let secret = Secret::new(text.lines().next().unwrap_or_default().trim().to_owned());
     text.zeroize();
@@ -146,7 +146,7 @@ fn token(mut text: String, empty: &str) -> Result<Secret<String>, CommandError> 
         return Err(CommandError::usage(empty));
     }
     if !secret.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(CommandError::usage("the token holds characters that tokens do not have"));
+        return Err(CommandError::usage("the token contains invalid characters"));
     }
     Ok(secret)
 }

@@ -17,14 +17,14 @@ use lockgate_base::keys;
 const EXAMPLES: &str = "\
 Examples:
   lockgate uninstall
-      what was applied stays, and so do the namespace and its Secrets
+      the applied objects stay, and so do the namespace and its Secrets
   lockgate uninstall --purge --delete-key
-      nothing is left, neither on the cluster nor at GitHub, with the token in GITHUB_TOKEN
+      removes everything from the cluster and, with the token in GITHUB_TOKEN, from GitHub
 
-Running it again removes what is left. Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage, 3 the cluster or GitHub could not be asked,
-4 refused for safety.";
+Running it again completes an interrupted run. Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage, 3 the
+cluster or GitHub could not be reached, 4 refused for safety.";
 
-/// Remove the agent, its kinds and their objects; what it applied stays
+/// Remove the agent, its kinds and their objects; the applied objects stay
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
@@ -33,7 +33,7 @@ pub(super) struct Arguments {
     /// The agent's namespace
     #[arg(short, long, value_name = "NAME", default_value = keys::DEFAULT_NAMESPACE)]
     namespace: String,
-    /// Remove what was applied too, and the Secret with the key
+    /// Also remove the applied objects, and the Secret with the key
     #[arg(long)]
     purge: bool,
     /// Also delete the deploy key at GitHub, with the token in GITHUB_TOKEN unless a flag says otherwise
@@ -41,10 +41,10 @@ pub(super) struct Arguments {
     delete_key: bool,
     #[command(flatten)]
     hub: HubArguments,
-    /// Also remove the kinds and the objects that Flux's controllers act on
+    /// Also remove the kinds and objects that Flux's controllers reconcile
     #[arg(long)]
     adopt: bool,
-    /// How long to wait for the agent to end, and for the purge
+    /// How long to wait for the agent's end, and for the purge
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     timeout: Duration,
     /// How to print the progress

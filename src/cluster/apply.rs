@@ -49,7 +49,8 @@ impl Cluster {
     ) -> Result<(), RequestFailure> {
         let resource = self.shared.discovery.any(&self.shared.client, reference).await?;
         let url = resource.object(&reference.id.namespace, &reference.id.name).unwrap_or_default();
-        // The patch rewrites our own entry: until the apply that follows, what is seen is not drift.
+        // The patch changes lockgate's entry in managedFields, so sightings are no drift until the apply that
+        // follows.
         self.watched.index().release(&reference.id, None);
         let request = ApiRequest {
             method: Method::PATCH,
@@ -71,8 +72,7 @@ impl Cluster {
         let reference = ObjectReference::to(object);
         let left = self.until_gone(std::slice::from_ref(&reference), timeout).await;
         let left = left.map_err(|failure| {
-            let message =
-                format!("it was deleted to be made anew; whether it is gone is not known: {failure}");
+            let message = format!("it was deleted to be recreated; whether it is gone is unknown: {failure}");
             told(failure::unavailable(message))
         })?;
         if left.is_empty() {
@@ -81,11 +81,11 @@ impl Cluster {
         let held = self.held_by(&reference).await;
         let held = held.map(|finalizers| format!(", held by finalizers {finalizers}")).unwrap_or_default();
         let seconds = timeout.as_secs();
-        let message = format!("it was deleted to be made anew, and is still there after {seconds}s{held}");
+        let message = format!("it was deleted to be recreated, and still exists after {seconds}s{held}");
         Err(told(failure::answered(StatusCode::CONFLICT, "Conflict", message)))
     }
 
-    /// The finalizers of an object, where they are known and there are any.
+    /// The finalizers of an object, as a note for a message; `None` if they are unknown or there are none.
     async fn held_by(&self, reference: &ObjectReference) -> Option<String> {
         let live = self.read(reference, METADATA).await.ok()??;
         live.pointer("/metadata/finalizers").map(ToString::to_string)
@@ -99,7 +99,7 @@ impl Cluster {
     ) -> Result<Deleted, RequestFailure> {
         let resource = match self.shared.discovery.any(&self.shared.client, reference).await {
             Ok(resource) => resource,
-            // Without its kind there is no object.
+            // If its kind is gone, so is the object.
             Err(RequestFailure::UnknownKind { unreachable: false, .. }) => return Ok(Deleted::Gone),
             Err(failure) => return Err(failure),
         };
@@ -121,14 +121,14 @@ impl Cluster {
         match answer {
             Ok(Some(_)) => Ok(Deleted::Accepted),
             Ok(None) => Ok(Deleted::Gone),
-            // A precondition does not hold, or it is a namespace that is being deleted already.
+            // A precondition failed, or the object is a namespace that is terminating already.
             Err(RequestFailure::Answered(Answer { code: 409, .. })) => Ok(Deleted::Changed),
             Err(failure) => Err(failure),
         }
     }
 
-    /// Writes the Secret of a version of a release; returns what is stored. A conflict where there is one
-    /// already, or another one by now.
+    /// Writes the Secret of a version of a release, and returns the stored one. The result is a conflict if
+    /// the Secret exists or was changed.
     pub(super) async fn store_secret(
         &self,
         secret: &Object,
@@ -138,10 +138,10 @@ impl Cluster {
         Ok(self.send_write(request).await?.body)
     }
 
-    /// A server-side apply, or its dry run.
+    /// Sends a server-side apply, or its dry run.
     ///
-    /// Without `fieldValidation=Ignore` the API server parses the body a second time, to warn of keys given
-    /// twice, which what we send cannot have; a field that the schema lacks is refused either way
+    /// Without `fieldValidation=Ignore` the API server parses the body a second time to warn of duplicate
+    /// keys, which lockgate never sends. It refuses a field that the schema lacks in either case
     /// (`applyPatcher` in its handlers/patch.go).
     pub(super) async fn patch(
         &self,
@@ -179,13 +179,13 @@ impl Cluster {
         Err(RequestFailure::UnknownKind { gvk: object.gvk(), unreachable: false })
     }
 
-    /// Sends a request that changes something: all of them go this way.
+    /// Sends a write. Every write goes through this function.
     async fn send_write(&self, request: ApiRequest) -> Result<Reply, RequestFailure> {
         self.client.send_while(request, || (self.fence)().map_err(RequestFailure::Fenced)).await
     }
 }
 
-/// How the Secret of a version is written: a new one, or in the place of the one that was read.
+/// How the Secret of a version is written: created, or in place of the one that was read.
 fn storing(secret: &Object, resource: &ServedKind, manager: &str) -> ApiRequest {
     let namespace = secret.namespace().unwrap_or_default();
     let is_new = secret.pointer("/metadata/resourceVersion").is_none();
@@ -203,8 +203,8 @@ fn storing(secret: &Object, resource: &ServedKind, manager: &str) -> ApiRequest 
     }
 }
 
-/// A write under way. Dropped without an answer (it failed, or was cancelled), what was seen meanwhile is
-/// judged.
+/// A running write. If it is dropped without an answer (it failed or was cancelled), the sightings meanwhile
+/// are judged.
 struct Writing<'a> {
     cluster: &'a Cluster,
     id: Option<ObjectId>,

@@ -12,16 +12,16 @@ use super::path::ServedKind;
 use lockgate_core::health::Health;
 use lockgate_core::pipeline::ports::{ApiFailure, ObjectReference};
 
-/// The objects of a wait. The feeds end with the last wait for one of their objects.
+/// The objects of a wait. A feed ends with the last wait for one of its objects.
 pub(super) struct Awaited {
     groups: Vec<Group>,
-    /// In which group an object is; those of kinds that the cluster does not have are in none.
+    /// The group of each object. Objects of kinds that the cluster does not have are in none.
     places: HashMap<ObjectReference, usize>,
-    /// Told at each change.
+    /// Notified of each change.
     pub(super) changed: Arc<Notify>,
 }
 
-/// Those of one feed.
+/// The objects of one feed.
 struct Group {
     feed: Arc<Feed>,
     references: Vec<ObjectReference>,
@@ -35,7 +35,7 @@ impl Drop for Group {
 }
 
 impl Awaited {
-    /// These objects. Those of kinds that the cluster does not have are not there, and stay so.
+    /// Begins a wait for objects. Those of kinds that the cluster does not have count as missing.
     pub(super) async fn new(cluster: &Cluster, references: &[ObjectReference]) -> Result<Self, ApiFailure> {
         let mut kinds: BTreeMap<(ServedKind, String), Vec<ObjectReference>> = BTreeMap::new();
         for reference in references {
@@ -58,12 +58,12 @@ impl Awaited {
         Ok(Self { groups, places, changed })
     }
 
-    /// Whether all objects have been looked at since the wait began.
+    /// Whether all objects have been read since the wait began.
     pub(super) fn is_complete(&self) -> bool {
         self.groups.iter().all(|group| group.feed.state.covers(group.ticket))
     }
 
-    /// The health of an object; `None` when it is not there.
+    /// The health of an object; `None` if it does not exist.
     pub(super) fn health(&self, reference: &ObjectReference) -> Option<Health> {
         let group = self.groups.get(*self.places.get(reference)?)?;
         group.feed.state.health(reference)

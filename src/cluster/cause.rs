@@ -1,5 +1,5 @@
-//! Why an object is not well, where it does not say so itself: by its pods, and by the events about them and
-//! about it. What may not be read is left out.
+//! Finds the cause of an object's bad health if the object itself does not state it: in its pods, and in the
+//! events about the pods and the object. What the account may not read is left out.
 
 use serde_json::Value;
 
@@ -10,21 +10,21 @@ use lockgate_base::model::Object;
 use lockgate_core::health::{Health, newest_refusal, pod_trouble};
 use lockgate_core::pipeline::ports::{ObjectReference, Unhealthy};
 
-/// Kinds whose trouble is told by their pods.
+/// Kinds whose trouble shows in their pods.
 const WITH_PODS: [&str; 5] = ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"];
-/// Kinds that are looked into by themselves.
+/// Kinds whose trouble shows in their own status and events.
 const ALONE: [&str; 2] = ["Pod", "PersistentVolumeClaim"];
-/// How many pods of a workload are looked at.
+/// The most pods of a workload that are examined.
 const PODS: usize = 20;
 
-/// Whether there is more to find out about an object that is not well.
+/// Whether more can be found out about an unhealthy object.
 pub(super) fn has_cause(one: &Unhealthy) -> bool {
     let kind = one.id.kind.as_str();
     WITH_PODS.contains(&kind) || ALONE.contains(&kind)
 }
 
 impl Cluster {
-    /// Adds to an object that is not well what can be found out about it.
+    /// Adds the cause to an unhealthy object, as far as it can be found.
     pub(super) async fn explain(&self, reference: &ObjectReference, one: &mut Unhealthy) {
         let Some(object) = self.whole(reference).await else { return };
         if one.id.kind == "Pod" {
@@ -45,7 +45,7 @@ impl Cluster {
         self.live(&resource, reference, JSON).await.ok()?
     }
 
-    /// What the pods of a workload say: the one whose trouble explains most.
+    /// The trouble of a workload's pods: of the pod whose trouble explains most.
     async fn in_pods(&self, workload: &Object) -> Option<String> {
         let labels = workload.pointer("/spec/selector/matchLabels")?.as_object()?;
         let selector: Vec<String> =
@@ -67,7 +67,7 @@ impl Cluster {
         self.listed(object, "events", "Event", &query).await
     }
 
-    /// Objects of a kind of the core group, in the namespace of another.
+    /// Objects of a kind of the core group, in the namespace of another object.
     async fn listed(&self, beside: &Object, plural: &str, kind: &str, query: &str) -> Vec<Object> {
         let namespace = encode(beside.namespace().unwrap_or_default()).into_owned();
         let path = format!("/api/v1/namespaces/{namespace}/{plural}?{query}");
@@ -82,7 +82,7 @@ impl Cluster {
     }
 }
 
-/// The same health in other words.
+/// The same state of health with another text.
 fn told(health: &Health, text: String) -> Health {
     match health {
         Health::InProgress(_) => Health::InProgress(text),

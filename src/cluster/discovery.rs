@@ -18,23 +18,23 @@ use super::path::ServedKind;
 use lockgate_base::model::{Gvk, Object};
 use lockgate_core::pipeline::ports::ObjectReference;
 
-/// Version 2 since Kubernetes 1.30, 2beta1 of the same form since 1.26.
+/// The media types: version 2 since Kubernetes 1.30, and 2beta1 in the same form since 1.26.
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
                           application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
 
-/// How long what a look did not find is taken not to be there.
+/// How long a kind that discovery did not find counts as missing.
 const MISSING: Duration = Duration::from_secs(1);
-/// How long after its definition was accepted the server may not list a kind yet.
+/// How long after its definition was accepted a kind may be missing from discovery.
 const FRESH: Duration = Duration::from_secs(10);
 
 /// Group and kind.
 type GroupKind = (String, String);
 
-/// The kinds of one cluster.
+/// The served kinds of one cluster.
 #[derive(Debug, Default)]
 pub(super) struct Discovery {
     known: Mutex<Known>,
-    /// Held while asking, so that all who miss a kind share one look.
+    /// Held during discovery, so that all callers that miss a kind share one.
     asking: tokio::sync::Mutex<()>,
 }
 
@@ -42,18 +42,18 @@ pub(super) struct Discovery {
 struct Known {
     /// The served versions of each kind, the preferred one first.
     kinds: HashMap<GroupKind, Vec<ServedKind>>,
-    /// Groups of which a version did not answer.
+    /// The groups with a version that did not answer.
     stale: Vec<String>,
-    /// Kinds taken from definitions that the server accepted, and when.
+    /// The kinds of accepted definitions, and when each was learned.
     learned: HashMap<GroupKind, Instant>,
-    /// When the last complete look ended, unless something was learned or forgotten since it began.
+    /// When the last complete discovery ended, unless a kind was learned or forgotten since it began.
     asked: Option<Instant>,
-    /// Counts what was learned and forgotten.
+    /// The number of kinds that were learned and forgotten.
     news: u64,
 }
 
 impl Discovery {
-    /// The resource of exactly this version.
+    /// The resource in exactly this version.
     pub(super) async fn exact(&self, client: &Client, gvk: &Gvk) -> Result<ServedKind, RequestFailure> {
         let find = |known: &Known| {
             known
@@ -65,8 +65,8 @@ impl Discovery {
         self.find(client, gvk, find).await
     }
 
-    /// The resource of an object: in the version of the reference where it is served, else in the preferred
-    /// one.
+    /// The resource of an object: in the version of the reference if that is served, and otherwise in the
+    /// preferred one.
     pub(super) async fn any(
         &self,
         client: &Client,
@@ -83,13 +83,13 @@ impl Discovery {
         self.find(client, &reference.gvk(), find).await
     }
 
-    /// The resource of exactly this version, where it is known without asking.
+    /// The resource in exactly this version, if it is known without a request.
     pub(super) fn cached(&self, gvk: &Gvk) -> Option<ServedKind> {
         let known = self.known();
         known.versions(&gvk.group, &gvk.kind).iter().find(|resource| resource.version == gvk.version).cloned()
     }
 
-    /// All that is served, as charts see it: `apps/v1` and `apps/v1/Deployment`, in order.
+    /// All served kinds in the form that charts see: `apps/v1` and `apps/v1/Deployment`, in order.
     pub(super) async fn api_versions(&self, client: &Client) -> Result<Vec<String>, RequestFailure> {
         let is_asked = !self.known().kinds.is_empty();
         if !is_asked {
@@ -105,8 +105,8 @@ impl Discovery {
         Ok(versions.into_iter().collect())
     }
 
-    /// Takes in the kind of a CustomResourceDefinition that the server accepted: from then on these versions
-    /// of it are served.
+    /// Learns the kind of a CustomResourceDefinition that the server has accepted. From then on these
+    /// versions count as served.
     pub(super) fn learn(&self, crd: &Object) {
         let Some((kind, resources)) = kind_of_crd(crd) else { return };
         let mut known = self.known();
@@ -115,7 +115,7 @@ impl Discovery {
         known.kinds.insert(kind, resources);
     }
 
-    /// Drops a kind that turned out to be gone, so that the next one to need it looks again.
+    /// Forgets a kind that is gone, so that the next caller asks again.
     pub(super) fn forget(&self, group: &str, kind: &str) {
         let kind = (group.to_owned(), kind.to_owned());
         let mut known = self.known();
@@ -171,7 +171,7 @@ impl Known {
         self.kinds.get(&(group.to_owned(), kind.to_owned())).map_or(&[], Vec::as_slice)
     }
 
-    /// Takes in what a look found, which began at `news`.
+    /// Stores the result of a discovery that began at `news`.
     fn replace(&mut self, fresh: Self, news: u64) {
         let known = std::mem::replace(self, fresh);
         self.asked = (known.news == news).then(Instant::now);
@@ -182,7 +182,7 @@ impl Known {
             if self.learned.contains_key(&kind) {
                 self.kinds.insert(kind, versions);
             } else if self.stale.contains(&kind.0) {
-                // What a silent group served before, it most likely still serves.
+                // A silent group most likely still serves its earlier kinds.
                 let kinds = self.kinds.entry(kind).or_default();
                 for resource in versions {
                     if !kinds.iter().any(|known| known.version == resource.version) {
@@ -193,7 +193,7 @@ impl Known {
         }
     }
 
-    /// What was asked before says nothing of what is known now.
+    /// An earlier discovery says nothing about the present kinds.
     fn changed(&mut self) {
         self.news += 1;
         self.asked = None;
@@ -231,7 +231,7 @@ impl Known {
     }
 }
 
-/// The kind of a CustomResourceDefinition and the versions that are served; `None` when the object is none.
+/// The kind and the served versions of a CustomResourceDefinition; `None` for another object.
 fn kind_of_crd(crd: &Object) -> Option<(GroupKind, Vec<ServedKind>)> {
     if (crd.group(), crd.kind()) != ("apiextensions.k8s.io", "CustomResourceDefinition") {
         return None;
@@ -267,7 +267,7 @@ struct Group {
 
 #[derive(Default, Deserialize)]
 struct GroupMetadata {
-    /// Empty for the core group.
+    /// The group's name; empty for the core group.
     #[serde(default)]
     name: String,
 }
@@ -277,7 +277,7 @@ struct GroupVersion {
     version: String,
     #[serde(default)]
     resources: Vec<GroupResource>,
-    /// `Current`, or `Stale` where the server behind the group did not answer.
+    /// `Current`, or `Stale` if the server behind the group did not answer.
     #[serde(default)]
     freshness: String,
 }

@@ -233,6 +233,6 @@ mod tests {
     #[test]
     fn an_answer_in_plain_text_is_kept() {
         let failure = ApiFailure::from(of_answer(StatusCode::BAD_GATEWAY, b"upstream is gone\n", None));
-        assert_eq!(failure.to_string(), "the API server cannot be asked: upstream is gone");
+        assert_eq!(failure.to_string(), "the API server cannot be reached: upstream is gone");
     }
 }

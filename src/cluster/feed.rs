@@ -1,6 +1,6 @@
-//! What is known of objects that the shared watches do not show: those of others, those that only an
-//! impersonated account may see, and those that are on their way out. All waits of one account for objects of
-//! a kind in a namespace share a feed. It is without I/O: [`super::feeder`] keeps it up to date.
+//! The state of objects that the shared watches do not show: objects of others, objects that only an
+//! impersonated account may see, and objects that are being deleted. All waits of one account for objects of
+//! a kind in a namespace share a feed. This module does no I/O: [`super::feeder`] keeps a feed up to date.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -14,25 +14,25 @@ use lockgate_base::shares::Permits;
 use lockgate_core::health::{Health, HealthRules, completion, health};
 use lockgate_core::pipeline::ports::{ApiFailure, Expect, ObjectReference};
 
-/// Watches of feeds that are open at a time, shared among the namespaces for which they are: each holds a
-/// connection, as kube speaks HTTP/1.1, and some 40 KiB. What is beyond is looked at again and again.
+/// How many watches of feeds may be open at one time, shared among the namespaces. Each needs a connection,
+/// since kube speaks HTTP/1.1, and some 40 KiB. Further feeds read their objects at intervals.
 pub(super) const WATCHES: usize = 64;
 
-/// Whose feed it is, and of what.
+/// The account and the objects of a feed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct FeedKey {
-    /// Whom it is asked as, where that is not ourselves.
+    /// The impersonated account; `None` for the agent's own.
     pub(super) user: Option<String>,
     pub(super) resource: ServedKind,
-    /// Empty for objects of the cluster.
+    /// The namespace; empty for cluster-scoped objects.
     pub(super) namespace: String,
 }
 
-/// The feeds that are in use.
+/// The feeds in use.
 #[derive(Debug)]
 pub(super) struct Feeds {
     feeds: Mutex<BTreeMap<FeedKey, Weak<Feed>>>,
-    /// The watches that may be open.
+    /// The permits for watches.
     pub(super) watches: Permits,
 }
 
@@ -43,7 +43,7 @@ impl Default for Feeds {
 }
 
 impl Feeds {
-    /// The feed of this key, which `start` has kept up to date where it is new.
+    /// The feed with this key. If it is new, `start` begins to keep it up to date.
     pub(super) fn share(
         &self,
         key: &FeedKey,
@@ -61,7 +61,7 @@ impl Feeds {
         feed
     }
 
-    /// How many feeds of an account are in use.
+    /// The number of an account's feeds in use.
     pub(super) fn of_account(&self, user: Option<&str>) -> usize {
         let is_used =
             |(key, feed): &(&FeedKey, &Weak<Feed>)| key.user.as_deref() == user && feed.strong_count() > 0;
@@ -73,7 +73,7 @@ impl Feeds {
     }
 }
 
-/// A feed for as long as somebody waits for one of its objects: then what keeps it up to date is ended.
+/// A feed. When the last wait for one of its objects ends, it is no longer kept up to date.
 #[derive(Debug)]
 pub(super) struct Feed {
     pub(super) state: Arc<FeedState>,
@@ -86,22 +86,22 @@ impl Drop for Feed {
     }
 }
 
-/// What a feed knows.
+/// The state of a feed.
 #[derive(Debug, Default)]
 pub(super) struct FeedState {
     known: Mutex<Known>,
-    /// Told when a wait joins.
+    /// Notified when a wait joins.
     joined: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Known {
     wanted: BTreeMap<String, Wanted>,
-    /// What is there of it, or may not be looked at.
+    /// The objects that exist, or may not be read.
     objects: BTreeMap<String, Seen>,
-    /// The waits that have joined.
+    /// The number of waits that have joined.
     joins: u64,
-    /// The last of them that had joined before all that was wanted was looked at.
+    /// The last wait that had joined before all awaited objects were read.
     covered: u64,
 }
 
@@ -111,7 +111,7 @@ struct Wanted {
     waiting: Vec<(u64, Arc<Notify>)>,
 }
 
-/// What was seen of an object.
+/// What is known of an object.
 #[derive(Debug, Clone)]
 enum Seen {
     There { health: Health, completion: Health },
@@ -119,8 +119,8 @@ enum Seen {
 }
 
 impl FeedState {
-    /// A wait begins for these objects, and is to be woken at each change. Returns its ticket. All are looked
-    /// at from now on: what is known from before may be older than what the wait is about.
+    /// Begins a wait for these objects, which is notified of each change. Returns its ticket. All objects are
+    /// read again, since earlier states may be older than the subject of the wait.
     pub(super) fn join(&self, references: &[ObjectReference], notify: &Arc<Notify>) -> u64 {
         let mut known = self.known();
         known.joins += 1;
@@ -149,12 +149,12 @@ impl FeedState {
         }
     }
 
-    /// Whether all objects of a wait were looked at since it began.
+    /// Whether all objects of a wait have been read since it began.
     pub(super) fn covers(&self, ticket: u64) -> bool {
         self.known().covered >= ticket
     }
 
-    /// The health of an object; `None` when it is not there.
+    /// The health of an object; `None` if it does not exist.
     pub(super) fn health(&self, reference: &ObjectReference) -> Option<Health> {
         match self.known().objects.get(&reference.id.name)? {
             Seen::There { health, completion } => Some(match reference.expect {
@@ -165,7 +165,7 @@ impl FeedState {
         }
     }
 
-    /// Why an object may not be looked at.
+    /// Why an object may not be read.
     pub(super) fn refusal(&self, reference: &ObjectReference) -> Option<ApiFailure> {
         match self.known().objects.get(&reference.id.name)? {
             Seen::Refused(failure) => Some(failure.clone()),
@@ -173,44 +173,45 @@ impl FeedState {
         }
     }
 
-    /// What is wanted now, and the last wait that wants any of it.
+    /// The awaited objects, and the last wait that has joined.
     pub(super) fn begin(&self) -> (u64, Vec<ObjectReference>) {
         let known = self.known();
         (known.joins, known.wanted.values().map(|wanted| wanted.reference.clone()).collect())
     }
 
-    /// Waits until another wait joins than those up to `last`.
+    /// Waits until a wait after `last` joins.
     pub(super) async fn joined_after(&self, last: u64) {
         while self.known().joins == last {
             self.joined.notified().await;
         }
     }
 
-    /// An object was seen.
+    /// Records an object that exists.
     pub(super) fn there(&self, object: &Object) {
         let rules = &HealthRules::BUILT_IN;
         let seen = Seen::There { health: health(object, rules), completion: completion(object, rules) };
         self.known().see(object.name(), Some(seen));
     }
 
-    /// An object is not there.
+    /// Records that an object does not exist.
     pub(super) fn left(&self, name: &str) {
         self.known().see(name, None);
     }
 
-    /// An object may not be looked at.
+    /// Records that an object may not be read.
     pub(super) fn refused(&self, name: &str, failure: ApiFailure) {
         self.known().see(name, Some(Seen::Refused(failure)));
     }
 
-    /// All was looked at that was wanted when the wait `last` had joined, and of that only these are there.
+    /// Records that all objects were read that were awaited when the wait `last` had joined, and that only
+    /// these exist.
     pub(super) fn listed(&self, last: u64, there: &HashSet<String>) {
         let mut known = self.known();
         known.objects.retain(|name, _| there.contains(name));
         known.cover(last);
     }
 
-    /// All was looked at that was wanted when the wait `last` had joined.
+    /// Records that all objects were read that were awaited when the wait `last` had joined.
     pub(super) fn looked(&self, last: u64) {
         self.known().cover(last);
     }

@@ -1,5 +1,5 @@
-//! Keeps a feed up to date: by a watch, or by looks where the account may not watch or too many watches are
-//! open. Each wait that joins has all objects listed anew, so that none is judged by what was before it.
+//! Keeps a feed up to date by a watch, or by reads if the account may not watch or too many watches are open.
+//! Each wait that joins causes a new list, so that no wait ends by an earlier state.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -16,15 +16,15 @@ use super::judge;
 use super::path::{ServedKind, encode};
 use lockgate_core::pipeline::ports::{ApiFailure, ObjectReference};
 
-/// The pause between looks at objects that are not watched.
+/// The pause between two reads of objects without a watch.
 const LOOK: Duration = Duration::from_secs(5);
-/// What a look at one object adds to the pause: all feeds of an account together look at twenty a second.
+/// What each object adds to the pause: all feeds of an account together read twenty objects a second.
 const EACH: Duration = Duration::from_millis(50);
-/// Lists for waits that join begin at least so long after one another: those that join meanwhile share one.
+/// The shortest time between two lists for new waits; the waits that join meanwhile share one.
 const APART: Duration = Duration::from_millis(200);
 
 impl Cluster {
-    /// The feed of objects of a kind in a namespace, as this copy of the cluster may see them.
+    /// The feed for the objects of a kind in a namespace, as far as this copy of the cluster may see them.
     pub(super) fn feed(&self, resource: &ServedKind, namespace: &str) -> Arc<Feed> {
         let user = self.client.user().map(ToOwned::to_owned);
         let key = FeedKey { user, resource: resource.clone(), namespace: namespace.to_owned() };
@@ -36,12 +36,12 @@ impl Cluster {
     }
 }
 
-/// What keeps a feed up to date. It ends with the feed.
+/// Keeps a feed up to date. It ends together with the feed.
 struct Feeder {
     cluster: Cluster,
     feed: Arc<FeedState>,
     key: FeedKey,
-    /// The namespace whose share its watch is of.
+    /// The namespace whose share the watch counts against.
     tenant: Arc<str>,
 }
 
@@ -59,7 +59,7 @@ impl Feeder {
             if matches!(failure, ApiFailure::Forbidden(_)) {
                 match self.look().await {}
             }
-            // The kind has gone, and its objects with it.
+            // The kind is gone, and so are its objects.
             let (last, _) = self.feed.begin();
             self.feed.listed(last, &HashSet::new());
             tokio::select! {
@@ -70,7 +70,7 @@ impl Feeder {
         }
     }
 
-    /// Watches until it may not, or the kind has gone.
+    /// Watches until the right is missing, or the kind is gone.
     async fn watch(&self) -> ApiFailure {
         loop {
             let (last, wanted) = self.feed.begin();
@@ -112,7 +112,7 @@ impl Feeder {
         query.follow(&self.cluster.client, sink, |_| {}).await
     }
 
-    /// Reads the objects again and again.
+    /// Reads the objects at intervals.
     async fn look(&self) -> Infallible {
         loop {
             let (last, wanted) = self.feed.begin();
@@ -134,7 +134,7 @@ impl Feeder {
         }
     }
 
-    /// Whether the server has answered.
+    /// Reads one object. Returns whether the server has answered.
     async fn look_at(&self, reference: &ObjectReference) -> bool {
         let resource = &self.key.resource;
         let accept = if judge::is_stateless(&resource.group, &resource.kind) { METADATA } else { JSON };

@@ -17,7 +17,7 @@ use super::path::{ServedKind, encode};
 use lockgate_base::model::{Gvk, Object};
 use lockgate_core::pipeline::ports::ApiFailure;
 
-/// Objects in one page of a list: bounds the memory that a list takes.
+/// How many objects a page of a list has. This limits the memory that a list takes.
 const PAGE: usize = 100;
 /// The server ends a watch after this many seconds, so that none lives for ever.
 const LIFE: u64 = 290;
@@ -25,16 +25,16 @@ const LIFE: u64 = 290;
 const SILENCE: Duration = Duration::from_secs(150);
 /// The first and the longest pause before the next attempt.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-/// A watch that lived this long was no failure, whatever ended it.
+/// A watch that has lived this long counts as a success, whatever ended it.
 const LIVED: Duration = Duration::from_secs(5);
 
 /// What to list and watch.
 #[derive(Debug, Clone)]
 pub struct Query {
     resource: ServedKind,
-    /// The path with a selector, up to the parameters that differ between a list and a watch.
+    /// The path with a selector, without the parameters that differ between a list and a watch.
     path: String,
-    /// Whether type and metadata are all that is asked for.
+    /// Whether only type and metadata are requested.
     metadata: bool,
 }
 
@@ -43,33 +43,33 @@ pub struct Query {
 pub enum QueryEvent {
     /// A list begins.
     Listing,
-    /// An object is there; `listed` when a list says so.
+    /// An object exists.
     There {
         /// The object, or its type and metadata.
         object: Object,
-        /// Whether it comes from a list.
+        /// Whether a list contains it.
         listed: bool,
     },
-    /// An object has left.
+    /// An object was deleted, or no longer matches.
     Left {
         /// Its namespace.
         namespace: String,
         /// Its name.
         name: String,
-        /// The resourceVersion of its leaving.
+        /// The resourceVersion of the deletion.
         at: u64,
     },
-    /// The list that began last is complete, as of this resourceVersion.
+    /// The last list is complete, as of this resourceVersion.
     Listed(u64),
 }
 
-/// How a watch ended.
+/// The end of a watch.
 enum End {
-    /// In the ordinary way: go on from the last resourceVersion.
+    /// A normal end: the watch continues from the last resourceVersion.
     Resume,
-    /// The resourceVersion is too old: list again.
+    /// The resourceVersion is too old, so a new list is needed.
     Relist,
-    /// By a failure.
+    /// A failure.
     Failed(ApiFailure),
 }
 
@@ -83,8 +83,8 @@ impl From<ApiFailure> for End {
 }
 
 impl Query {
-    /// A query over a namespaced kind that need not be looked up, since it is Kubernetes' own or the agent's:
-    /// in one namespace, or in all; those that carry the label with that value, where one is given.
+    /// A query over a namespaced kind that needs no discovery, since it is Kubernetes' own or the agent's. It
+    /// covers one namespace or all, and only objects with the label, if one is given.
     pub fn of(gvk: &Gvk, plural: &str, namespace: Option<&str>, label: Option<(&str, &str)>) -> Self {
         let resource = ServedKind {
             group: gvk.group.clone(),
@@ -98,8 +98,8 @@ impl Query {
         Self::new(&resource, namespace.unwrap_or_default(), &selector.unwrap_or_default())
     }
 
-    /// A query over one namespace, or the whole cluster where it is empty. `selector` is a query parameter,
-    /// encoded.
+    /// A query over one namespace, or over the whole cluster if `namespace` is empty. `selector` is an
+    /// encoded query parameter.
     pub(super) fn new(resource: &ServedKind, namespace: &str, selector: &str) -> Self {
         Self {
             path: format!("{}?{selector}", resource.collection(namespace)),
@@ -108,8 +108,8 @@ impl Query {
         }
     }
 
-    /// Lists, then watches, for ever, listing anew where the watch has lost its place. Returns only with a
-    /// failure that no retry mends soon: the right is missing, or the kind is gone. Other failures are
+    /// Lists and then watches for ever, and lists again if the watch has lost its place. Returns only with a
+    /// failure that no early retry can cure: the right is missing, or the kind is gone. Other failures are
     /// reported to `standing`, and the watch is retried.
     pub(super) async fn follow(
         &self,
@@ -135,7 +135,7 @@ impl Query {
                 End::Resume => {}
                 End::Relist => place = None,
                 End::Failed(failure) if is_final(&failure) => return failure,
-                // The place is kept; should it be too old by then, the server says so.
+                // The watch continues from here; if the resourceVersion is too old, the server says so.
                 End::Failed(failure) => standing(Watching::Broken(failure)),
             }
             if began.elapsed() > LIVED {
@@ -171,7 +171,7 @@ impl Query {
         }
     }
 
-    /// Watches until the watch ends, moving `place` on with each event.
+    /// Watches until the watch ends. `place` follows the events.
     async fn watch(
         &self,
         client: &Client,
@@ -222,14 +222,14 @@ impl Query {
     }
 
     fn object(&self, mut value: Value) -> Option<Object> {
-        // Items of a list carry no type, and those of metadata lists carry another's.
+        // The items of a list have no type, and those of a metadata list have another one.
         value["apiVersion"] = self.resource.api_version().into();
         value["kind"] = self.resource.kind.clone().into();
         Object::parse(value).ok()
     }
 }
 
-/// Whether asking again soon is of no use.
+/// Whether an early retry is useless.
 const fn is_final(failure: &ApiFailure) -> bool {
     matches!(
         failure,
@@ -253,8 +253,7 @@ mod tests {
         json!({"metadata": {"name": "a", "namespace": "n", "uid": "u", "resourceVersion": at.to_string()}})
     }
 
-    /// The answer to a request: a list as of 5, and then a watch that shows one change and is closed, up to
-    /// the change of 9.
+    /// The answer to a request: a list as of 5, and then a watch that shows the change 9 and is closed.
     fn answer(uri: &http::Uri) -> Body {
         let query = uri.query().unwrap_or_default();
         if !query.contains("watch=true") {

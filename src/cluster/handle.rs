@@ -17,29 +17,29 @@ use lockgate_core::api::{self, Kustomization, Ownership};
 use lockgate_core::health::HealthRules;
 use lockgate_core::pipeline::ports::ApiFailure;
 
-/// Asked before each write; the error says why nothing may be written.
+/// Checked before each write; the error says why writing is not allowed.
 pub(crate) type WriteGuard = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
-/// A cluster, and whom this copy acts as there.
+/// A cluster, and the account that this copy uses there.
 #[derive(Clone)]
 pub struct Cluster {
     pub(super) shared: Arc<SharedHandle>,
     pub(super) client: Client,
     pub(super) owner: Option<Ref>,
-    /// What appliers of the owner's kind hold, and how it is marked; what Kustomizations hold where it acts
-    /// for nobody.
+    /// The managed objects of the owner's kind and their labels; those of Kustomizations if the copy acts for
+    /// no owner.
     pub(super) watched: Arc<Watched>,
     pub(super) fence: WriteGuard,
 }
 
 pub(super) struct SharedHandle {
-    /// Ourselves, whomever the copy acts as.
+    /// The client with lockgate's own account, whatever account the copy uses.
     pub(super) client: Client,
     pub(super) discovery: Arc<Discovery>,
     pub(super) watches: Watches,
-    /// What the watches do not show, for as long as somebody waits for it.
+    /// The feeds for objects that the watches do not show.
     pub(super) feeds: Feeds,
-    /// By which rules health counts; what is known of an object is kept as its status alone says.
+    /// The rules of health. An object's stored health follows its status alone.
     pub(super) rules: watch::Sender<Arc<HealthRules>>,
 }
 
@@ -53,8 +53,8 @@ impl fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    /// A cluster, and where changes of the objects that are held arrive. Must be called within a tokio
-    /// runtime; the watches end when the last copy is dropped.
+    /// A cluster, and the receiver of changes of managed objects. Must be called within a tokio runtime; the
+    /// watches end when the last copy is dropped.
     pub fn new(client: Client) -> (Self, mpsc::UnboundedReceiver<HeldChange>) {
         let (sender, changes) = mpsc::unbounded_channel();
         let discovery = Arc::new(Discovery::default());
@@ -66,14 +66,14 @@ impl Cluster {
         (Self { shared, client, owner: None, watched: of_nobody, fence: Arc::new(|| Ok(())) }, changes)
     }
 
-    /// This cluster, asking `fence` before each write.
+    /// This cluster with a check of `fence` before each write.
     #[must_use]
     pub fn fenced(self, fence: WriteGuard) -> Self {
         Self { fence, ..self }
     }
 
-    /// This cluster on behalf of an applier, with the marks of its kind: in the name of a ServiceAccount of
-    /// its namespace, where it names one.
+    /// This cluster for an owner, with the labels and the field manager of its kind, and with the account
+    /// that it names, if any.
     pub fn acting_for(&self, owner: Ref, account: Option<&str>) -> Result<Self, InvalidAccount> {
         let client = match account {
             Some(account) => self.shared.client.impersonating(&owner.namespace, account)?,
@@ -85,23 +85,23 @@ impl Cluster {
         Ok(Self { client, owner: Some(owner), watched, ..self.clone() })
     }
 
-    /// By which rules the health of objects counts.
+    /// The rules of health.
     pub fn rules(&self) -> Arc<HealthRules> {
         Arc::clone(&self.shared.rules.borrow())
     }
 
-    /// Has health count by other rules, in waits that are under way too.
+    /// Changes the rules of health, also for running waits.
     pub fn judge_by(&self, rules: HealthRules) {
         self.shared.rules.send_replace(Arc::new(rules));
     }
 
-    /// The client, acting as this copy does.
+    /// The client with the account of this copy.
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// Follows what a query asks for, as [`Query::follow`] does: `standing` is told each time that changes
-    /// are seen from now on, and each time that they may be missed.
+    /// Follows a query, as [`Query::follow`] does. `standing` is called each time that changes are seen from
+    /// now on, and each time that they may be missed.
     pub async fn follow(
         &self,
         query: &Query,
@@ -115,13 +115,13 @@ impl Cluster {
         query.follow(&self.client, sink, told).await
     }
 
-    /// The kinds whose drift is not watched, and why: it is looked for at the interval only.
+    /// The kinds whose drift is not watched, and why: it is only noticed at the interval.
     pub fn unwatched(&self) -> Vec<(Gvk, ApiFailure)> {
         self.shared.watches.all().iter().flat_map(|watched| watched.index().unwatched()).collect()
     }
 }
 
-/// How what an applier has applied is marked; `None` for what applies nothing.
+/// The labels and the field manager of an owner; `None` for a kind that applies no objects.
 pub(super) fn ownership(owner: &Ref) -> Option<&'static Ownership> {
     api::info(owner.kind)?.ownership()
 }

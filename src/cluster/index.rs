@@ -1,10 +1,11 @@
-//! The knowledge about watched objects: a state machine without I/O. It receives the sightings of watches and
-//! our own writes, and returns the changes that others need.
+//! The state of the watched objects, without I/O. It receives the sightings of watches and lockgate's own
+//! writes, and returns the changes that the owners need to know.
 //!
-//! Per object it keeps a uid, a resourceVersion and the fingerprint of our entry in managedFields. An object
-//! has drifted when that fingerprint is not the one that our last apply left, when a manager that is
-//! overridden has an entry, or when it names another owner than it did then. Who applied it hears of that,
-//! whomever its labels name: `commonMetadata` may set these, to another's name too.
+//! For each object it keeps a uid, a resourceVersion and the fingerprint of lockgate's entry in
+//! managedFields. An object has drifted if that fingerprint is not the one after the last apply, if a manager
+//! that lockgate overrides has an entry, or if its labels name another owner than then. The owner that
+//! applied the object is notified, whatever owner its labels name: `commonMetadata` may set these labels,
+//! even to another owner.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -21,35 +22,35 @@ pub(super) type GroupKind = (String, String);
 /// Namespace and name.
 type Key = (Box<str>, Box<str>);
 
-/// Someone who waits for an object: a ticket, and how to wake who holds it.
+/// A wait for an object: its ticket, and its notification.
 type Waiting = (u64, Arc<Notify>);
 
-/// A change of an object that we hold.
+/// A change of a managed object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HeldChange {
-    /// It is there, and no longer as we applied it.
+    /// The object exists, but differs from what was applied.
     Drifted {
-        /// Which object.
+        /// The object.
         id: ObjectId,
-        /// Whose it is.
+        /// Its owner.
         owner: Ref,
-        /// The manager that wrote last and is not ours, or the owner that took it.
+        /// The last foreign field manager, or the new owner.
         by: Option<String>,
-        /// What it says itself is to be done about it.
+        /// The object's own drift policy.
         policy: Option<DriftPolicy>,
     },
-    /// It was deleted, or has lost the label by which it is watched.
+    /// The object was deleted, or has lost its owner label.
     Gone {
-        /// Which object.
+        /// The object.
         id: ObjectId,
-        /// Whose it was.
+        /// Its owner.
         owner: Ref,
-        /// What it said itself was to be done about it.
+        /// The object's own drift policy.
         policy: Option<DriftPolicy>,
     },
 }
 
-/// An object as it was seen.
+/// The observed state of an object.
 #[derive(Debug, Clone)]
 pub(super) struct Sighting {
     pub(super) namespace: String,
@@ -57,25 +58,25 @@ pub(super) struct Sighting {
     pub(super) uid: String,
     pub(super) resource_version: u64,
     pub(super) owner: Option<Ref>,
-    /// Of our entry in managedFields; 0 without one.
+    /// The fingerprint of lockgate's entry in managedFields; 0 without one.
     pub(super) fingerprint: u64,
-    /// Whether a manager that we override has an entry.
+    /// Whether a manager that lockgate overrides has an entry.
     pub(super) overridden: bool,
-    /// The manager that wrote last and is not ours.
+    /// The last foreign field manager.
     pub(super) by: Option<String>,
-    /// What it says itself is to be done about its drift.
+    /// The object's own drift policy.
     pub(super) policy: Option<DriftPolicy>,
     pub(super) health: Health,
 }
 
-/// Whether the watch of a kind can be relied on.
+/// The state of a kind's watch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Watching {
-    /// It has not yet listed what is there.
+    /// The first list is not complete.
     Starting,
     /// All changes are seen.
     Live,
-    /// Changes may be missed until it is back.
+    /// Changes may be missed until the watch works again.
     Broken(ApiFailure),
 }
 
@@ -86,24 +87,25 @@ struct Entry {
     owner: Option<Arc<Ref>>,
     fingerprint: u64,
     overridden: bool,
-    /// What it says itself is to be done about its drift.
+    /// The object's own drift policy.
     policy: Option<DriftPolicy>,
     health: Health,
-    /// What our last apply left, and for whom. Without it the object is seen, not held.
+    /// The state after the last apply, and its owner. Without it the object is only observed, and not
+    /// managed.
     held: Option<Left>,
-    /// Writes of ours that are under way: what is seen meanwhile is judged when they are done.
+    /// The number of lockgate's running writes. Sightings meanwhile are judged afterwards.
     writing: u32,
-    /// Whether the drift was told already.
+    /// Whether the drift has been reported.
     told: bool,
 }
 
-/// What an apply of ours left.
+/// The state after an apply.
 #[derive(Debug, Clone)]
 struct Left {
     fingerprint: u64,
-    /// The owner that its labels name.
+    /// The owner in its labels.
     named: Arc<Ref>,
-    /// For whom it was applied.
+    /// The owner that applied it.
     holder: Arc<Ref>,
 }
 
@@ -123,7 +125,7 @@ struct Kind {
     objects: BTreeMap<Key, Entry>,
 }
 
-/// The objects under watch, by kind.
+/// The watched objects by kind.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     kinds: BTreeMap<GroupKind, Kind>,
@@ -134,7 +136,7 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Registers a kind. Returns true when it is new, so that its watch has to be started.
+    /// Registers a kind. Returns true if it is new, so that its watch has to be started.
     pub(super) fn open(&mut self, kind: &GroupKind) -> bool {
         if self.kinds.contains_key(kind) {
             return false;
@@ -143,7 +145,7 @@ impl Index {
         true
     }
 
-    /// How the watch of a kind stands; `None` when there is none.
+    /// The state of a kind's watch; `None` if there is none.
     pub(super) fn watching(&self, kind: &GroupKind) -> Option<&Watching> {
         self.kinds.get(kind).map(|kind| &kind.watching)
     }
@@ -160,8 +162,8 @@ impl Index {
         self.kinds.iter().filter_map(broken).collect()
     }
 
-    /// Says how the watch of a kind stands, and wakes all who wait for one of its objects. Returns whether
-    /// that is news.
+    /// Sets the state of a kind's watch, and notifies all waits for its objects. Returns whether the state is
+    /// new.
     pub(super) fn set_watching(&mut self, kind: &GroupKind, watching: Watching) -> bool {
         match self.kinds.get_mut(kind) {
             Some(known) if known.watching != watching => known.watching = watching,
@@ -173,13 +175,13 @@ impl Index {
         true
     }
 
-    /// The health and the owner of an object, where it was seen.
+    /// The health and the owner of an object, if it was seen.
     pub(super) fn health(&self, id: &ObjectId) -> Option<(&Health, Option<&Ref>)> {
         let entry = self.entry(id)?;
         Some((&entry.health, entry.owner.as_deref()))
     }
 
-    /// Whether an object is held, under a live watch, and as it was applied.
+    /// Whether an object is managed, watched without interruption, and as it was applied.
     pub(super) fn intact(&self, id: &ObjectId) -> bool {
         let live = self.watching(&group_kind(id)) == Some(&Watching::Live);
         live && self
@@ -187,22 +189,22 @@ impl Index {
             .is_some_and(|entry| entry.held.is_some() && entry.writing == 0 && !entry.drifted())
     }
 
-    /// A write of ours begins.
+    /// Records that a write begins.
     pub(super) fn begin(&mut self, id: &ObjectId) {
         if let Some(entry) = self.entry_mut(id) {
             entry.writing += 1;
         }
     }
 
-    /// A write of ours has ended without leaving anything.
+    /// Records that a write has ended without a result.
     pub(super) fn abandon(&mut self, id: &ObjectId) -> Option<HeldChange> {
         let entry = self.entry_mut(id)?;
         entry.writing = entry.writing.saturating_sub(1);
         tell(entry, id, None)
     }
 
-    /// A write of ours has left this object, or it was found as Git wants it: what differs from here on is
-    /// drift, and its holder's; where none is given, it is the owner that its labels name.
+    /// Records an object after a write, or after a check that found it as Git wants it: each difference from
+    /// here on is drift, and is reported to the holder; without one, to the owner in its labels.
     pub(super) fn hold(
         &mut self,
         kind: &GroupKind,
@@ -226,8 +228,7 @@ impl Index {
         tell(entry, &id, by)
     }
 
-    /// Lets an object go: what happens to it is no concern of `owner` any more. One that is held for another
-    /// stays so.
+    /// Forgets an object of `owner`, whose later changes do not concern it. An object of another owner stays.
     pub(super) fn release(&mut self, id: &ObjectId, owner: Option<&Ref>) {
         let holder = self.entry(id).and_then(|entry| entry.held.as_ref()).map(|left| &*left.holder);
         if owner.is_some() && holder.is_some() && holder != owner {
@@ -238,12 +239,12 @@ impl Index {
                 entry.held = None;
             }
         } else if let Some(kind) = self.kinds.get_mut(&group_kind(id)) {
-            // No watch will tell when it leaves.
+            // No watch will report its deletion.
             kind.objects.remove(&key(&id.namespace, &id.name));
         }
     }
 
-    /// A watch has seen an object.
+    /// Records a sighting of a watch.
     pub(super) fn seen(&mut self, kind: &GroupKind, sighting: Sighting) -> Option<HeldChange> {
         let id = identify(kind, &sighting.namespace, &sighting.name);
         let by = sighting.by.clone();
@@ -254,7 +255,7 @@ impl Index {
         tell(self.entry_mut(&id)?, &id, by)
     }
 
-    /// A watch has seen an object leave.
+    /// Records a deletion that a watch has seen.
     pub(super) fn left(
         &mut self,
         kind: &GroupKind,
@@ -265,7 +266,7 @@ impl Index {
         let id = identify(kind, namespace, name);
         let objects = &mut self.kinds.get_mut(kind)?.objects;
         let key = key(namespace, name);
-        // An event from before our last write says nothing about what we wrote.
+        // An event from before the last write says nothing about its result.
         if objects.get(&key)?.resource_version > at {
             return None;
         }
@@ -280,14 +281,14 @@ impl Index {
         })
     }
 
-    /// A watch has listed all that is there: whatever else is known from before the list has left.
+    /// Records that a list is complete: an object that is only known from before the list has been deleted.
     pub(super) fn listed(&mut self, kind: &GroupKind, there: &HashSet<Key>, at: u64) -> Vec<HeldChange> {
         let Some(known) = self.kinds.get(kind) else { return Vec::new() };
         let left: Vec<Key> = known.objects.keys().filter(|key| !there.contains(*key)).cloned().collect();
         left.iter().filter_map(|(namespace, name)| self.left(kind, namespace, name, at)).collect()
     }
 
-    /// The kind is no longer served: all its objects have left, and its watch with them.
+    /// Records that the kind is no longer served: its objects are gone, and so is its watch.
     pub(super) fn close(&mut self, kind: &GroupKind) -> Vec<HeldChange> {
         let Some(known) = self.kinds.get(kind) else { return Vec::new() };
         let all: Vec<Key> = known.objects.keys().cloned().collect();
@@ -297,7 +298,7 @@ impl Index {
         changes
     }
 
-    /// Asks to be woken when one of the objects changes. Give the ticket back to [`Index::leave`].
+    /// Registers a wait for changes of the objects. Its ticket has to be returned to [`Index::leave`].
     pub(super) fn wait(&mut self, ids: &[ObjectId], notify: &Arc<Notify>) -> u64 {
         self.next_ticket += 1;
         for id in ids {
@@ -310,7 +311,7 @@ impl Index {
         self.next_ticket
     }
 
-    /// Ends a [`Index::wait`].
+    /// Ends a wait that [`Index::wait`] began.
     pub(super) fn leave(&mut self, ids: &[ObjectId], ticket: u64) {
         for id in ids {
             let Some(tickets) = self.waiting.get_mut(&group_kind(id)) else { continue };
@@ -348,8 +349,7 @@ impl Index {
         }
     }
 
-    /// Takes in a sighting unless a later one is known. An object of another uid has replaced the one that
-    /// was held.
+    /// Stores a sighting unless a later one is known. An object with another uid replaces the managed one.
     fn store(&mut self, kind: &GroupKind, sighting: Sighting) -> bool {
         let owner = sighting.owner.map(|owner| self.intern(owner));
         let Some(known) = self.kinds.get_mut(kind) else { return false };
@@ -381,14 +381,14 @@ impl Index {
     }
 }
 
-/// A change, when the object has drifted and no one has been told.
+/// The change to report if the object has drifted and nothing was reported yet.
 fn tell(entry: &mut Entry, id: &ObjectId, by: Option<String>) -> Option<HeldChange> {
     let Left { named, holder, .. } = entry.held.clone()?;
     if entry.writing > 0 || entry.told || !entry.drifted() {
         return None;
     }
     entry.told = true;
-    // Another owner writes under the same manager's name as we do.
+    // Another owner writes under the same field manager.
     let by = by.or_else(|| {
         let other = entry.owner.as_ref().filter(|other| **other != named)?;
         Some(format!("{} {}", other.kind.kind, other.path()))
@@ -396,9 +396,8 @@ fn tell(entry: &mut Entry, id: &ObjectId, by: Option<String>) -> Option<HeldChan
     Some(HeldChange::Drifted { id: id.clone(), owner: (*holder).clone(), by, policy: entry.policy })
 }
 
-/// Whether an object has done what it was made for. The server deletes a Job some time after it has ended,
-/// where it is told so, and to put that back at once would run it again and again: it is made anew when all
-/// objects are next looked at, as in Flux.
+/// Whether an object is finished. The server deletes a Job some time after its end if the Job says so; to
+/// recreate it at once would run it again and again. As in Flux, the next run over all objects recreates it.
 fn is_done_for_good(id: &ObjectId, health: &Health) -> bool {
     (id.group.as_str(), id.kind.as_str()) == ("batch", "Job")
         && matches!(health, Health::Current | Health::Failed(_))

@@ -11,7 +11,7 @@ use lockgate_core::api::Ownership;
 use lockgate_core::health::{self, Health, HealthRules};
 use lockgate_core::plan;
 
-/// Built-in groups of which no kind says in its status how it fares.
+/// Built-in groups whose kinds have no health in their status.
 const STATELESS_GROUPS: [&str; 7] = [
     "rbac.authorization.k8s.io",
     "admissionregistration.k8s.io",
@@ -22,7 +22,7 @@ const STATELESS_GROUPS: [&str; 7] = [
     "discovery.k8s.io",
 ];
 
-/// Kinds of other built-in groups of the same sort.
+/// Kinds without health of other built-in groups.
 const STATELESS_KINDS: [(&str, &str); 9] = [
     ("", "ConfigMap"),
     ("", "Secret"),
@@ -35,15 +35,15 @@ const STATELESS_KINDS: [(&str, &str); 9] = [
     ("networking.k8s.io", "Ingress"),
 ];
 
-/// The part of an object by which an autoscaler sets its replica count.
+/// The subresource through which an autoscaler sets the replica count.
 const SCALE: &str = "scale";
 
-/// Whether type and metadata tell all that is to be known of the objects of a kind.
+/// Whether type and metadata suffice to judge the objects of a kind.
 pub(super) fn is_stateless(group: &str, kind: &str) -> bool {
     STATELESS_GROUPS.contains(&group) || STATELESS_KINDS.contains(&(group, kind))
 }
 
-/// What is kept of an object, be it whole or its metadata.
+/// The stored state of an object, from the whole object or from its metadata.
 pub(super) fn sight(object: &Object, ownership: &Ownership) -> Sighting {
     let entries =
         object.pointer("/metadata/managedFields").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
@@ -66,13 +66,13 @@ pub(super) fn sight(object: &Object, ownership: &Ownership) -> Sighting {
     }
 }
 
-/// Whether an entry of managedFields is of what Git may set as well: the object itself, or its replica count.
+/// Whether an entry of managedFields is about fields that Git may set too: the object itself, or its replica
+/// count.
 fn is_of_content(entry: &Value) -> bool {
     matches!(entry["subresource"].as_str(), None | Some("" | SCALE))
 }
 
-/// The manager of an entry, for people: who sets the replica count by itself is an autoscaler, or acts like
-/// one.
+/// The manager of an entry in words. A manager of the scale subresource is an autoscaler, or acts like one.
 fn named(entry: &Value) -> Option<String> {
     let manager = entry["manager"].as_str()?;
     Some(match entry["subresource"].as_str() {
@@ -81,14 +81,14 @@ fn named(entry: &Value) -> Option<String> {
     })
 }
 
-/// A resourceVersion as a number. All API servers over etcd count; 0 stands for one that does not, which then
-/// is never taken for later than another.
+/// A resourceVersion as a number. All API servers over etcd count. For one that does not, the result is 0,
+/// which is never later than another.
 pub(crate) fn version_number(resource_version: &str) -> u64 {
     resource_version.parse().unwrap_or(0)
 }
 
-/// A hash of an entry of managedFields, its time included: the time moves when the manager's own write
-/// changed anything.
+/// A hash of an entry of managedFields with its time, which changes when a write of the manager has changed
+/// something.
 fn fingerprint(entry: &Value) -> u64 {
     struct Sink(DefaultHasher);
     impl io::Write for Sink {
@@ -101,13 +101,13 @@ fn fingerprint(entry: &Value) -> u64 {
         }
     }
     let mut sink = Sink(DefaultHasher::new());
-    // Writing to a hasher does not fail, and a `Value` can always be written.
+    // Writing to a hasher cannot fail, and neither can writing a `Value`.
     let _ = serde_json::to_writer(&mut sink, entry);
-    // 0 means that there is no entry.
+    // 0 stands for no entry.
     sink.0.finish().max(1)
 }
 
-/// Whether waiting on may still make the object healthy.
+/// Whether more waiting cannot make the object healthy.
 pub(super) fn has_failed(health: &Health) -> bool {
     matches!(health, Health::Failed(_))
 }
@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(by(&[edit.clone(), status.clone()]).as_deref(), Some("dashboard"));
         let autoscaler = "kube-controller-manager (an autoscaler, by scale)";
         assert_eq!(by(&[edit.clone(), status, scale]).as_deref(), Some(autoscaler));
-        // A count that we let go of is nobody's.
+        // Nobody manages a replica count that lockgate has given up.
         assert_eq!(by(&[edit, entry("kustomize-controller", "scale", "4")]).as_deref(), Some("dashboard"));
     }
 }

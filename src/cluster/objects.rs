@@ -17,7 +17,7 @@ use lockgate_core::api::KindInfo;
 use lockgate_core::pipeline::ports::{ApiFailure, Denied};
 use lockgate_core::plan::Answer;
 
-/// The field manager of what commands write.
+/// The field manager of the objects that commands write.
 pub(crate) const MANAGER: &str = "lockgate";
 
 /// The objects of a cluster.
@@ -25,19 +25,19 @@ pub(crate) const MANAGER: &str = "lockgate";
 pub(crate) struct Objects {
     client: Client,
     discovery: Arc<Discovery>,
-    /// The time in which a read must be answered.
+    /// The time limit of a read.
     read: Duration,
-    /// The time in which a write or a dry run must be answered.
+    /// The time limit of a write or a dry run.
     write: Duration,
 }
 
 impl Objects {
-    /// Over a connection.
+    /// Uses the connections of a client.
     pub(crate) fn new(client: &Client) -> Self {
         Self { client: client.clone(), discovery: Arc::default(), read: READ_LIMIT, write: WRITE_LIMIT }
     }
 
-    /// An object as it is; `None` where there is none, or not even its kind.
+    /// The current object; `None` if there is none, or its kind does not exist.
     pub(crate) async fn get(&self, object: &Object) -> Result<Option<Object>, ApiFailure> {
         let Some(resource) = self.served(&object.gvk()).await? else { return Ok(None) };
         let request = ApiRequest::get(path(&resource, object)?, JSON);
@@ -46,7 +46,7 @@ impl Objects {
         answer.map(|reply| read(reply, &resource)).transpose()
     }
 
-    /// Applies an object by force; the object as it is afterwards.
+    /// Applies an object with force, and returns the result.
     pub(crate) async fn apply(&self, object: &Object) -> Result<Object, ApiFailure> {
         let resource = self.known(object).await?;
         let reply = self.patch(&resource, object, "&force=true", APPLY, object.value()).await;
@@ -55,14 +55,14 @@ impl Objects {
         Ok(applied)
     }
 
-    /// Whether the server would take an object, as far as it can tell without it.
+    /// Checks by a dry run whether the server would accept an object.
     pub(crate) async fn rehearse(&self, object: &Object) -> Result<(), ApiFailure> {
         let resource = self.known(object).await?;
         let parameters = "&force=true&dryRun=All";
         self.patch(&resource, object, parameters, APPLY, object.value()).await.map(drop).map_err(told)
     }
 
-    /// Creates an object; `false` where there is one of its name already.
+    /// Creates an object; `false` if it exists already.
     pub(crate) async fn create(&self, object: &Object) -> Result<bool, ApiFailure> {
         let resource = self.known(object).await?;
         let collection = resource.collection(object.namespace().unwrap_or_default());
@@ -80,14 +80,14 @@ impl Objects {
         }
     }
 
-    /// Lays a merge patch over an object. `false` where there is none.
+    /// Applies a merge patch to an object; `false` if it does not exist.
     pub(crate) async fn merge(&self, object: &Object, patch: &Value) -> Result<bool, ApiFailure> {
         let Some(resource) = self.served(&object.gvk()).await? else { return Ok(false) };
         let reply = self.patch(&resource, object, "", MERGE_PATCH, patch).await;
         found(reply).map(|reply| reply.is_some()).map_err(told)
     }
 
-    /// Deletes an object, its dependents in the background. `false` where there is none.
+    /// Deletes an object, and its dependents in the background; `false` if it does not exist.
     pub(crate) async fn delete(&self, object: &Object) -> Result<bool, ApiFailure> {
         let Some(resource) = self.served(&object.gvk()).await? else { return Ok(false) };
         let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"});
@@ -101,7 +101,7 @@ impl Objects {
         found(self.send(request).await).map(|reply| reply.is_some()).map_err(told)
     }
 
-    /// All objects of a kind, in one namespace or in all; none where the cluster does not have the kind.
+    /// All objects of a kind, in one namespace or in all; none if the cluster does not have the kind.
     pub(crate) async fn list(
         &self,
         api_version: &str,
@@ -112,7 +112,7 @@ impl Objects {
         Ok(self.list_served(api_version, kind, namespace, selector).await?.unwrap_or_default())
     }
 
-    /// All objects of a kind, in one namespace or in all; `None` where the cluster does not have the kind.
+    /// All objects of a kind, in one namespace or in all; `None` if the cluster does not have the kind.
     pub(crate) async fn list_served(
         &self,
         api_version: &str,
@@ -123,7 +123,7 @@ impl Objects {
         self.list_by(api_version, kind, namespace, &format!("labelSelector={}", encode(selector))).await
     }
 
-    /// The objects of a kind that a query selects; `None` where the cluster does not have the kind.
+    /// The objects of a kind that a query selects; `None` if the cluster does not have the kind.
     async fn list_by(
         &self,
         api_version: &str,
@@ -147,7 +147,7 @@ impl Objects {
             .map(Some)
     }
 
-    /// The events about an object; none where they may not be read, since they only add to what is told.
+    /// The events about an object; none if they may not be read, since they are only additional information.
     pub(crate) async fn events(&self, object: &Object) -> Vec<Object> {
         let Some(uid) = object.text("/metadata/uid") else { return Vec::new() };
         let query = format!("fieldSelector={}", encode(&format!("involvedObject.uid={uid}")));
@@ -155,7 +155,7 @@ impl Objects {
         listed.ok().flatten().unwrap_or_default()
     }
 
-    /// All objects of a kind, or those of one namespace where the user may not look at all. `None` where the
+    /// All objects of a kind, or only those of one namespace if the user may not list all. `None` if the
     /// cluster does not have the kind.
     pub(crate) async fn list_all_or_near(
         &self,
@@ -170,7 +170,7 @@ impl Objects {
         listed
     }
 
-    /// Where the objects of a kind are; `None` where the cluster does not have it.
+    /// The path of the objects of a kind; `None` if the cluster does not have it.
     async fn served(&self, gvk: &Gvk) -> Result<Option<ServedKind>, ApiFailure> {
         match self.discovery.exact(&self.client, gvk).await {
             Ok(resource) => Ok(Some(resource)),
@@ -179,7 +179,7 @@ impl Objects {
         }
     }
 
-    /// Where an object is to be, whose kind the cluster must have.
+    /// The path of an object whose kind the cluster has to have.
     async fn known(&self, object: &Object) -> Result<ServedKind, ApiFailure> {
         self.discovery.exact(&self.client, &object.gvk()).await.map_err(told)
     }
@@ -216,7 +216,7 @@ fn path(resource: &ServedKind, object: &Object) -> Result<String, RequestFailure
     })
 }
 
-/// An answer about an object that need not be there.
+/// The answer about an object that need not exist.
 fn found(answer: Result<Reply, RequestFailure>) -> Result<Option<Reply>, RequestFailure> {
     match answer {
         Ok(reply) => Ok(Some(reply)),
@@ -225,7 +225,7 @@ fn found(answer: Result<Reply, RequestFailure>) -> Result<Option<Reply>, Request
     }
 }
 
-/// What a failure means to a command: a server that gave an answer of its own could be asked, whatever it
+/// The failure from a command's view: a server that gave an answer of its own was reachable, whatever it
 /// said.
 fn told(failure: RequestFailure) -> ApiFailure {
     match failure {
@@ -237,8 +237,8 @@ fn told(failure: RequestFailure) -> ApiFailure {
     }
 }
 
-/// What a failure of a read means. No admission plugin sees reads, so a 403 is always a missing right, though
-/// a proxy before the server may say so in words of its own.
+/// The failure of a read. No admission plugin sees reads, so a 403 is always a missing right, even if a proxy
+/// before the server answers in its own words.
 fn told_of_read(failure: RequestFailure, denied: impl Fn() -> Denied) -> ApiFailure {
     match told(failure) {
         ApiFailure::Answered { code: 403, .. } => ApiFailure::Forbidden(denied()),
@@ -246,7 +246,7 @@ fn told_of_read(failure: RequestFailure, denied: impl Fn() -> Denied) -> ApiFail
     }
 }
 
-/// The right to read that is missing, where the server does not name the user.
+/// The missing right to read, if the server does not name the user.
 fn denied(verb: &str, resource: &ServedKind, namespace: Option<&str>) -> Denied {
     let ServedKind { group, plural, namespaced, .. } = resource;
     Denied {

@@ -42,7 +42,7 @@ impl Cluster {
                 Ok(Reply { status: StatusCode::CREATED, warnings, .. }) => {
                     return Observation { warnings, ..Observation::new(None, Ok(object.clone())) };
                 }
-                // It is there, and the whole of both sides is needed to compare them.
+                // The object exists, and a comparison needs both sides whole.
                 Ok(_) => {}
                 Err(failure) => return self.refused(object, &resource, failure).await,
             }
@@ -65,9 +65,9 @@ impl Cluster {
         Observation { live, dry_run, warnings }
     }
 
-    /// The observation of an object whose dry run failed. Whether it is there decides what can be done about
-    /// it, so that is asked when the answer can come of what is there: an immutable field, or one that
-    /// another version has.
+    /// The observation of an object whose dry run failed. The cure depends on whether the object exists, so
+    /// it is read if its existence can be the cause: for an immutable field, or a field that another version
+    /// has.
     async fn refused(&self, object: &Object, resource: &ServedKind, failure: RequestFailure) -> Observation {
         let about_the_live_one =
             matches!(failure, RequestFailure::Answered(Answer { code: 400 | 409 | 422 | 500, .. }));

@@ -1,4 +1,4 @@
-//! The ports of the chain, as the cluster implements them.
+//! The ports of the pipeline, implemented by the cluster.
 
 use std::collections::HashSet;
 use std::time::Duration;

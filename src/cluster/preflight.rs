@@ -9,14 +9,14 @@ use super::failure::RequestFailure;
 use lockgate_core::pipeline::ports::{ApiFailure, Denied};
 use lockgate_core::plan::Answer;
 
-/// A right that is needed. An empty namespace stands for the cluster scope.
+/// A needed right. An empty namespace stands for the cluster scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Right {
     /// `create`, `patch`, ...
     pub verb: String,
     /// API group, empty for core.
     pub group: String,
-    /// Plural, with the subresource behind a slash where there is one.
+    /// The plural, with a subresource after a slash, if any.
     pub resource: String,
     /// Namespace.
     pub namespace: String,
@@ -28,7 +28,7 @@ pub async fn version(client: &Client) -> Result<String, ApiFailure> {
     Ok(answer.body["gitVersion"].as_str().unwrap_or_default().to_owned())
 }
 
-/// Who the client is to the server: a user name, empty where the server cannot say.
+/// The user name of the client; empty if the server cannot tell it.
 pub(crate) async fn who_am_i(client: &Client) -> Result<String, ApiFailure> {
     let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
     match client.send(post("/apis/authentication.k8s.io/v1/selfsubjectreviews", &body)).await {
@@ -40,7 +40,7 @@ pub(crate) async fn who_am_i(client: &Client) -> Result<String, ApiFailure> {
     }
 }
 
-/// The rights that the client's user lacks, in the order asked.
+/// The missing rights of the client's user, in the order of `rights`.
 pub async fn missing_rights(client: &Client, rights: &[Right]) -> Result<Vec<Denied>, ApiFailure> {
     let account = who_am_i(client).await?;
     let answers: Vec<_> = stream::iter(rights.to_vec())

@@ -11,7 +11,7 @@ use lockgate_core::api::KindInfo;
 use lockgate_core::pipeline::ports::{ApiFailure, Data, DataKind, Lookup, ObjectReference, Reads, Scope};
 use lockgate_core::plan::Observation;
 
-/// Reads a cluster, dry runs included, and cannot write to it.
+/// Reads a cluster, including dry runs, and cannot write to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Reader {
     cluster: Cluster,
@@ -19,7 +19,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Over a connection. Must be called within a tokio runtime.
+    /// Uses the connections of a client. Must be called within a tokio runtime.
     pub(crate) fn new(client: &Client) -> Self {
         Self::of(Cluster::new(client.clone()).0)
     }
@@ -30,12 +30,12 @@ impl Reader {
         Self { cluster, objects }
     }
 
-    /// The same on behalf of an applier, as [`Cluster::acting_for`] has it.
+    /// The same reader for an owner, as in [`Cluster::acting_for`].
     pub(crate) fn acting_for(&self, owner: Ref, account: Option<&str>) -> Result<Self, InvalidAccount> {
         Ok(Self { cluster: self.cluster.acting_for(owner, account)?, objects: self.objects.clone() })
     }
 
-    /// All objects of a kind, or those of one namespace where the user may not look at all. `None` where the
+    /// All objects of a kind, or only those of one namespace if the user may not list all. `None` if the
     /// cluster does not have the kind.
     pub(crate) async fn list(
         &self,
@@ -50,7 +50,7 @@ impl Reader {
         self.objects.list(&info.api_version(), info.id.kind, Some(namespace), "").await
     }
 
-    /// All objects of a kind that a selector of labels chooses.
+    /// All objects of a kind that a label selector chooses.
     pub(crate) async fn labelled(
         &self,
         api_version: &str,

@@ -1,4 +1,4 @@
-//! The storage of releases, and what charts see of the cluster.
+//! The stored releases, and the facts about the cluster that charts see.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use lockgate_core::plan::Answer;
 use lockgate_render::helm::chart::capabilities::{Capabilities, KubeVersion};
 use lockgate_render::helm::context::LookupQuery;
 
-/// Where the server tells its version.
+/// The path of the server's version.
 const VERSION: &str = "/version";
 
 impl ReleaseStores for Cluster {
@@ -53,7 +53,7 @@ impl ReleaseStores for Cluster {
     }
 }
 
-/// The objects of a list, whose type stands in the list alone.
+/// The objects of a list, whose type only the list states.
 fn items(mut body: Value, resource: &ServedKind) -> Vec<Object> {
     let items = body["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
     let typed = |mut item: Value| {

@@ -19,7 +19,7 @@ const RUNNERS: [(&str, &str, &str, &str); 8] = [
     ("batch", "v1", "Job", "jobs"),
 ];
 
-/// The objects of a namespace that run pods, or will, and the pods themselves.
+/// The objects of a namespace that run or will run pods, and the pods themselves.
 pub(super) async fn runners(client: &Client, namespace: &str) -> Result<Vec<Object>, ApiFailure> {
     let mut objects = Vec::new();
     for (group, version, kind, plural) in RUNNERS {
@@ -32,7 +32,7 @@ pub(super) async fn runners(client: &Client, namespace: &str) -> Result<Vec<Obje
         };
         let mut reply = client.send(ApiRequest::get(resource.collection(namespace), JSON)).await?;
         let items = reply.body["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
-        // A list names the type of its items only once.
+        // A list states the type of its items only once.
         let typed = |mut item: Value| {
             item["apiVersion"] = resource.api_version().into();
             item["kind"] = kind.into();

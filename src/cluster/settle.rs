@@ -1,5 +1,5 @@
-//! Waiting: until objects are healthy, or gone. The shared watches wake who waits, and what they do not show
-//! is in a feed.
+//! Waits until objects are healthy, or gone. The shared watches notify the waits; objects that they do not
+//! show are in feeds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,15 +17,15 @@ use lockgate_base::model::ObjectId;
 use lockgate_core::health::Health;
 use lockgate_core::pipeline::ports::{ApiFailure, Expect, ObjectReference, Settled, Unhealthy};
 
-/// How many unhealthy objects are looked into for a cause.
+/// For how many unhealthy objects a cause is searched.
 const CAUSES: usize = 5;
-/// How much longer than the time given the first look at all objects may take, without which nothing can be
-/// said of them.
+/// How much longer than the wait's timeout the first read of all objects may take. Without it nothing is
+/// known of them.
 const FIRST_LOOK: Duration = Duration::from_secs(10);
 
 impl Cluster {
     pub(super) async fn settle_all(&self, references: &[ObjectReference], limit: Duration) -> Settled {
-        // The end of time is out of reach of a timer, and a year is as good.
+        // A timer cannot represent the end of time, and a year suffices.
         let deadline = Instant::now() + limit.min(Duration::from_hours(365 * 24));
         loop {
             let (shared, private): (Vec<_>, Vec<_>) =
@@ -34,7 +34,7 @@ impl Cluster {
                 Ok(awaited) => self.settle_with(&awaited, &shared, &private, deadline).await,
                 Err(failure) => Some(Settled::Unknown(failure)),
             };
-            // Without a verdict, a shared watch has been lost meanwhile, so feeds have to show its objects.
+            // Without a result, a shared watch was lost meanwhile, so feeds have to show its objects.
             if let Some(settled) = settled {
                 return self.with_causes(references, settled).await;
             }
@@ -77,7 +77,7 @@ impl Cluster {
         }
     }
 
-    /// Waits until the objects are gone; returns those that are not. An error where that cannot be seen.
+    /// Waits until the objects are gone, and returns those that are not. An error if they cannot be read.
     pub(super) async fn until_gone(
         &self,
         references: &[ObjectReference],
@@ -105,9 +105,9 @@ impl Cluster {
         }
     }
 
-    /// Whether the shared watches show an object to whom we act as: all of them when we are ourselves; as
-    /// another account, only those of the Kustomization that we act for. They show how it fares, and not
-    /// whether its work is done.
+    /// Whether the shared watches show an object to the account of this copy: with lockgate's own account all
+    /// objects, with another account only those of the owner. The watches show the health of an object, but
+    /// not whether its work is done.
     fn is_shown(&self, reference: &ObjectReference) -> bool {
         let id = &reference.id;
         let index = self.watched.index();
@@ -122,7 +122,7 @@ impl Cluster {
             })
     }
 
-    /// As [`Cluster::is_shown`], for an object that was shown: it may have been deleted since.
+    /// Whether the shared watches show an object that they have shown before and that may have been deleted.
     fn is_shown_or_gone(&self, id: &ObjectId) -> bool {
         let index = self.watched.index();
         !matches!(index.watching(&group_kind(id)), None | Some(Watching::Broken(ApiFailure::Forbidden(_))))
@@ -163,7 +163,7 @@ impl Cluster {
     }
 }
 
-/// A place among those who wait for objects of the shared watches, given up when dropped.
+/// The registration of a wait for objects of the shared watches. Dropping it ends the wait.
 struct Ticket<'a> {
     watched: &'a Watched,
     ids: Vec<ObjectId>,

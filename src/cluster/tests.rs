@@ -207,7 +207,7 @@ fn uneven_server() -> (Client, Arc<AtomicUsize>) {
     (Client::of_service(service, "http://test"), sent)
 }
 
-/// Sends many requests for each of these namespaces, none of which ends soon.
+/// Sends many slow requests for each of these namespaces.
 fn hogs(client: &Client, namespaces: &[&str], path: &str) -> tokio::task::JoinSet<()> {
     let mut hogs = tokio::task::JoinSet::new();
     for namespace in namespaces.iter().cycle().take(60) {

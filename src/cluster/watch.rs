@@ -33,7 +33,7 @@ pub(super) struct Watches {
     tasks: Mutex<JoinSet<()>>,
 }
 
-/// The objects that the appliers of one kind hold, as the watches of their owner label show them.
+/// The objects that owners of one kind manage, as the watches of their owner label show them.
 #[derive(Debug)]
 pub(super) struct Watched {
     pub(super) ownership: &'static Ownership,
@@ -41,7 +41,7 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    /// The index. Not to be held across an await.
+    /// The index. The guard must not be held across an await.
     pub(super) fn index(&self) -> MutexGuard<'_, Index> {
         lock(&self.index)
     }
@@ -56,27 +56,27 @@ impl Watches {
         Self { client, discovery, changes, watched: Mutex::default(), tasks: Mutex::new(JoinSet::new()) }
     }
 
-    /// What the appliers of one kind hold.
+    /// The managed objects of the owners of one kind.
     pub(super) fn watched(&self, ownership: &'static Ownership) -> Arc<Watched> {
         let new = || Arc::new(Watched { ownership, index: Mutex::default() });
         Arc::clone(lock(&self.watched).entry(ownership.kind).or_insert_with(new))
     }
 
-    /// What appliers hold, whatever their kind.
+    /// The managed objects of all kinds of owners.
     pub(super) fn all(&self) -> Vec<Arc<Watched>> {
         lock(&self.watched).values().cloned().collect()
     }
 
-    /// Hands changes on to who listens.
+    /// Sends changes to the receiver.
     pub(super) fn report(&self, changes: impl IntoIterator<Item = HeldChange>) {
         for change in changes {
-            // No one listening is no error: a command line has no use for changes.
+            // A missing receiver is no error: a command does not need changes.
             let _ = self.changes.send(change);
         }
     }
 
-    /// Holds an object, and sees to it that its kind is watched; for the owner that its labels name where no
-    /// holder is given.
+    /// Registers an object as managed, and starts the watch of its kind. Without a holder the owner in its
+    /// labels counts.
     pub(super) fn hold(
         &self,
         watched: &Arc<Watched>,
@@ -115,7 +115,7 @@ impl Watches {
     }
 }
 
-/// What is watched of a kind: the objects with an owner label.
+/// The query of a kind: the objects with an owner label.
 fn query(resource: &ServedKind, ownership: &Ownership) -> Query {
     Query::new(resource, "", &format!("labelSelector={}", encode(ownership.name_label)))
 }
@@ -155,7 +155,7 @@ impl Task {
                 self.report(gone);
                 return;
             }
-            // Asked each minute, and told when it becomes so.
+            // Retried each minute, and reported when it becomes true.
             if self.watched.index().set_watching(&self.kind, Watching::Broken(failure.clone())) {
                 tracing::warn!(%failure, "drift is detected at the interval only");
             }
@@ -207,8 +207,8 @@ mod tests {
         Object::parse(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})).unwrap()
     }
 
-    /// Each kind of appliers has a watch for its own label, and hears of drift from what it has applied
-    /// itself.
+    /// The owners of each kind have watches for their own label, and are notified of drift of their own
+    /// objects only.
     #[tokio::test]
     async fn what_one_kind_of_appliers_holds_is_no_concern_of_another() {
         let config = kube::Config::new("http://127.0.0.1:9".parse().unwrap());

@@ -1,16 +1,16 @@
-//! What the agents of a cluster hold Kustomizations to, by the flags that they run with.
+//! The rules of a cluster's agents, from the flags of their Deployments.
 
 use lockgate_core::pipeline::Tenancy;
 use lockgate_core::plan::DriftPolicy;
 
-/// What one agent does, by its flags.
+/// The rules of one agent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct AgentRules {
-    /// The one namespace whose objects it serves; `None` for all.
+    /// The only namespace whose objects it reconciles; `None` for all.
     pub(crate) watch_namespace: Option<String>,
-    /// In whose name it applies Kustomizations, and what they may refer to.
+    /// The accounts that it impersonates, and the references that it allows.
     pub(crate) tenancy: Tenancy,
-    /// What it does about drift, where nobody says otherwise.
+    /// The drift policy, unless a Kustomization or an object sets another.
     pub(crate) drift: DriftPolicy,
     /// Whether `spec.insecure` reaches registries on other machines.
     pub(crate) allows_insecure_registries: bool,
@@ -33,15 +33,15 @@ impl Agents {
         Self(known)
     }
 
-    /// What the agent does that serves a namespace: the one that serves nothing else, or the one that serves
-    /// all; one without flags where neither is known.
+    /// The rules of the agent that reconciles a namespace: of the agent for this namespace only, or of the
+    /// one for all; without a known agent, the rules of one without flags.
     pub(crate) fn serving(&self, namespace: &str) -> AgentRules {
         let own = self.0.iter().find(|rules| rules.watch_namespace.as_deref() == Some(namespace));
         let found = own.or_else(|| self.0.iter().find(|rules| rules.watch_namespace.is_none()));
         found.cloned().unwrap_or_default()
     }
 
-    /// Whether any of them reaches registries on other machines by `spec.insecure`.
+    /// Whether any of the agents reaches registries on other machines by `spec.insecure`.
     pub(crate) fn allow_insecure_registries(&self) -> bool {
         self.0.iter().any(|rules| rules.allows_insecure_registries)
     }

@@ -13,36 +13,36 @@ use lockgate_core::verdict::{
 };
 use lockgate_render::RenderedObject;
 
-/// What was seen of a Kustomization.
+/// The preview of a Kustomization.
 pub(crate) struct Look {
-    /// What would change, or why the run would end before.
+    /// The changes, or why the run would end before them.
     pub(crate) end: Result<Preview, LookStop>,
-    /// What people should know.
+    /// Notes for the user.
     pub(crate) notes: Vec<String>,
     /// The secret values that were handled.
     pub(crate) redactor: Redactor,
 }
 
-/// Why nothing can be said of the changes of a Kustomization.
+/// Why the changes of a Kustomization cannot be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LookStop {
-    /// The server could not be asked.
+    /// The server could not be reached.
     Unreachable(String),
-    /// It does not build.
+    /// The build failed.
     Unbuilt(String),
     /// The agent would refuse it.
     Refused(String),
 }
 
-/// Where the objects of a Kustomization come from.
+/// The origin of a Kustomization's objects.
 pub(crate) enum BuiltFor {
-    /// They are to be built from these files.
+    /// To be built from these files.
     From(Snapshot),
-    /// They are built already, with this digest.
+    /// Built already, with this digest.
     Already(Vec<RenderedObject>, Option<Digest>),
 }
 
-/// Looks at a Kustomization. What it brings is foreseen for those that come after it.
+/// Previews a Kustomization. Its changes are assumed by the previews of those that come after it.
 pub(crate) async fn look(
     platform: &ClusterPlatform,
     kustomization: &Kustomization,
@@ -52,7 +52,7 @@ pub(crate) async fn look(
     let mut redactor = Redactor::default();
     let mut notes = Vec::new();
     if kustomization.spec.suspend {
-        notes.push("it is suspended: the agent does this once it is resumed".to_owned());
+        notes.push("it is suspended: the agent will do this after it is resumed".to_owned());
     }
     let end = looked(platform, kustomization, built, foreseen, (&mut redactor, &mut notes)).await;
     Look { end: end.map_err(|outcome| stop(&outcome, kustomization, &redactor)), notes, redactor }
@@ -89,14 +89,15 @@ async fn looked(
         return Ok(preview);
     };
     notes.push(format!(
-        "looked at as you, who may not impersonate the ServiceAccount {}: what that one lacks in rights does not show",
+        "compared with your own rights, since you may not impersonate the ServiceAccount {}: a right that \
+         it lacks does not show",
         account.unwrap_or_default()
     ));
     *foreseen = before;
     pipeline::preview(&acting_as(None)?, supported, input, &others, foreseen).await
 }
 
-/// What the agent asks before it looks at files, one after the other.
+/// The checks that the agent makes before it reads files.
 fn admitted<'k>(tenancy: &Tenancy, kustomization: &'k Kustomization) -> Result<Supported<'k>, Common> {
     tenancy.account(kustomization).map_err(|message| Common::AccessDenied { message })?;
     let supported = pipeline::supported(kustomization)?;
@@ -105,7 +106,7 @@ fn admitted<'k>(tenancy: &Tenancy, kustomization: &'k Kustomization) -> Result<S
     Ok(supported)
 }
 
-/// Why the agent would not even look at the files of a Kustomization.
+/// Why the agent would refuse a Kustomization before it reads files.
 pub(crate) fn turned_away(platform: &ClusterPlatform, kustomization: &Kustomization) -> Option<LookStop> {
     let outcome = admitted(&platform.tenancy_of(kustomization), kustomization).err()?;
     Some(stop(&outcome.into(), kustomization, &Redactor::default()))
@@ -118,7 +119,7 @@ fn may_not_impersonate(preview: &Preview) -> bool {
         .any(|refusal| matches!(&refusal.cause, Cause::Forbidden(denied) if denied.verb == "impersonate"))
 }
 
-/// What the agent would say.
+/// The message with which the agent would end.
 fn stop(outcome: &Outcome<Applied>, kustomization: &Kustomization, redactor: &Redactor) -> LookStop {
     let message = message(outcome, kustomization, redactor);
     match outcome {

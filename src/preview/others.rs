@@ -16,7 +16,7 @@ use lockgate_core::pipeline::{self, Candidate, Claim, Claims, Holdings, Tenancy,
 /// The Kustomizations of a cluster, as they are or as they will be.
 pub(crate) type KnownKustomizations = BTreeMap<Ref, Kustomization>;
 
-/// All that is known while several Kustomizations are looked at.
+/// The state that is shared by the previews of several Kustomizations.
 pub(crate) struct ClusterPlatform {
     pub(crate) reader: Reader,
     pub(crate) known: KnownKustomizations,
@@ -35,12 +35,13 @@ impl ClusterPlatform {
         Self { reader, known, snapshots, agents, held: Mutex::default() }
     }
 
-    /// In whose name the agent of a Kustomization's namespace applies it, and what it may refer to.
+    /// The account that the agent impersonates for a Kustomization, and the references that it allows.
     pub(super) fn tenancy_of(&self, kustomization: &Kustomization) -> Tenancy {
         self.agents.serving(&kustomization.metadata.namespace).tenancy
     }
 
-    /// What a Kustomization holds, or will. It is built only where somebody asks.
+    /// The objects that a Kustomization manages, or will manage. It is built only if its objects are asked
+    /// for.
     async fn held(&self, kustomization: &Kustomization) -> Arc<HashSet<ObjectId>> {
         let key = kustomization.reference();
         let mut known = self.held.lock().await;
@@ -57,7 +58,7 @@ impl ClusterPlatform {
     }
 }
 
-/// The claims of all others than one.
+/// The claims of all Kustomizations but one.
 pub(super) struct OtherOwners<'p> {
     pub(super) platform: &'p ClusterPlatform,
     pub(super) own: &'p Kustomization,
@@ -82,12 +83,12 @@ impl Claims for OtherOwners<'_> {
     }
 
     fn dependents(&self, _: &ObjectId) -> Vec<ObjectId> {
-        // A preview tells what goes, and not in which order.
+        // A preview shows which objects are deleted, but not in which order.
         Vec::new()
     }
 }
 
-/// Builds on the thread that asks, which has a large stack.
+/// Builds in the calling thread, which has a large stack.
 #[derive(Debug)]
 struct Here;
 

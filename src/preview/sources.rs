@@ -69,7 +69,7 @@ impl Snapshots {
         if let Some(message) = unsupported(&source.unserved) {
             return Err(format!("{key}: {message}"));
         }
-        let adapter = sources.of(source.kind).ok_or_else(|| format!("nothing fetches {key}"))?;
+        let adapter = sources.of(source.kind).ok_or_else(|| format!("no controller fetches {key}"))?;
         let inputs = SourceInputs::of(self.reader.clone(), &source.metadata.namespace);
         let fetched =
             adapter.fetch(&Ask { source: &source, held: None, upstream: None, inputs: &inputs }).await;
@@ -79,8 +79,11 @@ impl Snapshots {
                 .held
                 .into_files()
                 .ok_or_else(|| format!("{key} has no files that a Kustomization can build")),
-            // The request names no revision that is held, so no answer can be that it is unchanged.
-            Ok(FetchAnswer::Unchanged { revision, .. }) => Err(format!("{key}: {revision} was not sent")),
+            // The request names no known revision, so the answer cannot be that it is unchanged.
+            Ok(FetchAnswer::Unchanged { revision, .. }) => Err(format!(
+                "{key}: the host did not send \
+                {revision}"
+            )),
             Ok(FetchAnswer::Static { .. }) => Err(format!("{key} has no artifact of its own")),
             Err(verdict::Fetched::Failed { message, .. }) => {
                 Err(redactor.redact(&format!("{key} cannot be fetched: {message}")))

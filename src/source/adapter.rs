@@ -14,51 +14,50 @@ use lockgate_git::{FailureClass, FetchFinding, SourceError, Update};
 
 /// Flux's default of `spec.timeout`.
 const TIMEOUT: Duration = Duration::from_mins(1);
-/// The most that counts of `spec.timeout`: for so long a host that does not answer may hold one of the
-/// threads.
+/// The longest `spec.timeout` that counts: a silent host may occupy a thread for this long.
 const CEILING: Duration = Duration::from_mins(10);
 
-/// What a fetch will have found, or why it found nothing: what the verdict is told.
+/// The future result of a fetch, for the verdict.
 pub(crate) type VerdictFuture<'f> =
     Pin<Box<dyn Future<Output = Result<FetchAnswer, verdict::Fetched>> + Send + 'f>>;
 
-/// What an earlier process will have been found to have left.
+/// The future result of a search for the files of an earlier process.
 pub(crate) type ResumeFuture<'f> = Pin<Box<dyn Future<Output = Option<Held>> + Send + 'f>>;
 
-/// What a fetch found.
+/// The result of a fetch.
 pub(crate) enum FetchAnswer {
-    /// What is held is still what is wanted.
+    /// The fetched revision is still the wanted one.
     Unchanged {
-        /// Its revision.
+        /// The revision.
         revision: Revision,
-        /// What it is.
+        /// The content of the revision.
         content: Content,
     },
-    /// Something else.
+    /// A new revision.
     Updated(Box<FetchedNews>),
-    /// Nothing is to be fetched of the object, which says where others are to be fetched from.
+    /// The object is not fetched; it tells other sources where to fetch.
     Static {
-        /// What they are made from: others are told where it changes.
+        /// The text on which dependents depend: they are notified when it changes.
         says: String,
     },
 }
 
-/// What was not held before.
+/// A newly fetched revision.
 pub(crate) struct FetchedNews {
     pub(crate) held: Held,
     pub(crate) content: Content,
-    /// The commit's subject, where known.
+    /// The subject of the commit, if it is known.
     pub(crate) subject: Option<String>,
-    /// What its maker says of it.
+    /// The maker's metadata.
     pub(crate) metadata: BTreeMap<String, String>,
-    /// The commit that was held before, when the new one does not descend from it.
+    /// The previous commit, if the new one does not descend from it.
     pub(crate) rewritten: Option<String>,
     /// What was left out, and why.
     pub(crate) warnings: Vec<String>,
 }
 
 impl FetchedNews {
-    /// What nothing more is known of.
+    /// A fetched revision without further information.
     pub(super) fn of(held: Held, content: Content) -> Self {
         let metadata = BTreeMap::new();
         Self { held, content, subject: None, metadata, rewritten: None, warnings: Vec::new() }
@@ -77,48 +76,48 @@ impl From<FetchFinding> for FetchAnswer {
     }
 }
 
-/// A kind of source, as the agent fetches it.
+/// The adapter of a kind of source.
 pub(crate) trait Adapter: Send + Sync {
-    /// Which kind.
+    /// The kind.
     fn kind(&self) -> KindId;
 
-    /// Fetches what an object asks for. Dropping the future ends the fetch.
+    /// Fetches the wanted revision of an object. Dropping the future ends the fetch.
     fn fetch<'f>(&'f self, ask: &'f Ask<'f>) -> VerdictFuture<'f>;
 
-    /// What the status says to be held, where an earlier process has left it. Nobody is asked for it.
+    /// The revision in the status, if the files of an earlier process are still there. No host is contacted.
     fn resume<'f>(&'f self, _ask: &'f Ask<'f>) -> ResumeFuture<'f> {
         Box::pin(std::future::ready(None))
     }
 }
 
-/// What is fetched, and with what.
+/// The input of a fetch.
 pub(crate) struct Ask<'a> {
-    /// The object.
+    /// The source.
     pub source: &'a Source,
-    /// What this process holds of it.
+    /// The fetched files of the source, if any.
     pub held: Option<&'a Held>,
-    /// The source that it is made from, where there is one.
+    /// The source that it is made from, if any.
     pub upstream: Option<&'a Upstream>,
     /// The Secrets that it names.
     pub inputs: &'a SourceInputs<'a>,
 }
 
-/// The source that another one is made from.
+/// The source from which another one is made.
 pub(crate) struct Upstream {
-    /// Which.
+    /// The name of the source.
     pub(crate) key: Ref,
-    /// The object, where it can be read.
+    /// The source, if it can be read.
     pub(crate) source: Result<Arc<Source>, NoUpstream>,
-    /// What this process holds of it.
+    /// The fetched files of the source, if any.
     pub(crate) held: Option<Held>,
 }
 
-/// Why there is nothing to read of a source.
+/// Why a source cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NoUpstream {
-    /// It is not there.
+    /// It does not exist.
     Missing,
-    /// It is not of its kind's form: what is wrong with it.
+    /// It is malformed; the text says how.
     Malformed(String),
 }
 
@@ -129,9 +128,9 @@ impl<'a> Ask<'a> {
         self.source.spec().ok_or_else(|| failed(&foreign()))
     }
 
-    /// The revision that need not be fetched again: what is held, of the same part of it, and as the status
-    /// says. A status that could not be written asks for it anew, and so does an object that was changed and
-    /// wants signatures: it may not have wanted them before, or by other keys.
+    /// The revision that need not be fetched again: the fetched one, if it has the wanted part and the status
+    /// names it. It is fetched again if the status could not be written, and if the object was changed and
+    /// demands signatures, since it may not have demanded them before, or by other keys.
     pub(super) fn known(&self) -> Option<Revision> {
         let (spec, status) = (&self.source.spec, &self.source.status);
         if spec.is_verified() && status.observed_generation != Some(self.source.metadata.generation) {
@@ -145,15 +144,15 @@ impl<'a> Ask<'a> {
         self.held.map(Held::revision).filter(is_told).cloned()
     }
 
-    /// The revision at which a paused source stays that this process has not fetched yet: the one that its
-    /// status names, so that pausing holds over a restart.
+    /// The revision at which a suspended source stays that this process has not fetched yet: the one in its
+    /// status, so that a suspension survives a restart.
     pub(super) fn paused_at(&self) -> Option<Revision> {
         let is_paused = self.source.spec.suspended() && self.held.is_none();
         self.source.status.artifact.as_ref().filter(|_| is_paused)?.revision.parse().ok()
     }
 
-    /// The revision and the digest of what an earlier process held, where the status still tells of the same
-    /// part of it. A paused source is fetched at its revision.
+    /// The revision and the digest of an earlier process's files, if the status names the same part. A
+    /// suspended source is fetched at its revision.
     pub(super) fn left(&self) -> Option<(Revision, &str)> {
         let (spec, status) = (&self.source.spec, &self.source.status);
         let is_same = status.selection() == spec.selection() && !spec.suspended() && self.held.is_none();
@@ -161,35 +160,38 @@ impl<'a> Ask<'a> {
         Some((artifact.revision.parse().ok()?, artifact.digest.as_deref()?))
     }
 
-    /// The wall-clock limit of the whole fetch: that of the source that it is made from, where there is one.
+    /// The time limit of the whole fetch: that of the source that it is made from, if there is one.
     pub(super) fn timeout(&self) -> Duration {
         let upstream = self.upstream.and_then(|upstream| upstream.source.as_ref().ok());
         let spec = upstream.map_or(&self.source.spec, |upstream| &upstream.spec);
         spec.timeout().map_or(TIMEOUT, Time::std).min(CEILING)
     }
 
-    /// What became of the fetch, with the ceiling of its time where it ended there.
+    /// The outcome of a failed fetch. If it has reached the agent's time limit, the message says so.
     pub(super) fn failed(&self, error: &SourceError) -> verdict::Fetched {
         at_most(self.source.spec.timeout(), error.class(), failed(error))
     }
 }
 
-/// What became of a fetch that was to have so much time, with the ceiling of that where it ended there.
+/// The outcome of a failed fetch with this wished timeout. If it has reached the agent's time limit, the
+/// message says so.
 fn at_most(wished: Option<Time>, class: FailureClass, failed: verdict::Fetched) -> verdict::Fetched {
     match (wished.filter(|wished| wished.std() > CEILING), failed) {
         (Some(wished), verdict::Fetched::Failed { cause, message, terminal })
             if class == FailureClass::Timeout =>
         {
             let ceiling = Time::from(CEILING);
-            let message =
-                format!("{message}; a fetch may take at most {ceiling}, not the {wished} of spec.timeout");
+            let message = format!(
+                "{message}; the agent limits a fetch to {ceiling}, less than the {wished} of \
+                 spec.timeout"
+            );
             verdict::Fetched::Failed { cause, message, terminal }
         }
         (_, failed) => failed,
     }
 }
 
-/// A failure of an adapter, as the verdict is told of it.
+/// The verdict's view of an adapter's failure.
 pub(super) fn failed(error: &SourceError) -> verdict::Fetched {
     let cause = match error.class() {
         FailureClass::AuthenticationFailed => FetchCause::Authentication,
@@ -225,7 +227,7 @@ mod tests {
             }
         };
         let day = Some(Duration::from_hours(24));
-        let ceiling = "it failed; a fetch may take at most 10m0s, not the 24h0m0s of spec.timeout";
+        let ceiling = "it failed; the agent limits a fetch to 10m0s, less than the 24h0m0s of spec.timeout";
         assert_eq!(told(day, FailureClass::Timeout), ceiling);
         assert_eq!(told(day, FailureClass::AuthenticationFailed), "it failed");
         assert_eq!(told(Some(CEILING), FailureClass::Timeout), "it failed");

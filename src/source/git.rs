@@ -9,7 +9,7 @@ use lockgate_core::api::{GitRepository, GitRepositorySpec, PROVIDER_GITHUB};
 use lockgate_core::verdict;
 use lockgate_git::{App, AppTokens, Credentials, FailureClass, Fetcher, GitRequest, GitUrl, RefRequest};
 
-/// The kind, where its repositories are, and the tokens of GitHub Apps that read them.
+/// The adapter of GitRepositories: the Git fetcher, and the tokens of GitHub Apps.
 pub(super) struct Git {
     host: Arc<dyn Fetcher>,
     tokens: AppTokens,
@@ -37,7 +37,7 @@ impl Adapter for Git {
         Box::pin(async {
             let (revision, digest) = ask.left()?;
             let (request, app) = self.request(ask).await.ok()?;
-            // A token of an App is asked for at its host, and each has a store of its own.
+            // A token of an App is requested from its host, and each App has a store of its own.
             if app.is_some() {
                 return None;
             }
@@ -52,7 +52,7 @@ impl Git {
         Self { host, tokens: AppTokens::default() }
     }
 
-    /// What is asked of the host, and the App in whose name.
+    /// The request to the host, and the App whose tokens it uses.
     async fn request(&self, ask: &Ask<'_>) -> Result<(GitRequest, Option<App>), verdict::Fetched> {
         let spec: &GitRepositorySpec = ask.spec()?;
         let url = GitUrl::parse(&spec.url).map_err(|error| failed(&error))?;
@@ -63,7 +63,7 @@ impl Git {
         let named = secret.as_ref().map(|(name, data)| (name.as_str(), data));
         let (credentials, app) = if spec.provider.as_deref() == Some(PROVIDER_GITHUB) {
             let app = App::read(&url, named).map_err(|error| match failed(&error) {
-                // No Secret can come that the object does not name.
+                // A Secret that the object does not name cannot arrive here.
                 verdict::Fetched::Failed { cause, message, .. } if secret.is_none() => {
                     verdict::Fetched::Failed { cause, message, terminal: true }
                 }
@@ -90,7 +90,7 @@ impl Git {
     }
 }
 
-/// What to check out.
+/// The reference to check out.
 fn reference(spec: &GitRepositorySpec, paused_at: Option<Revision>) -> RefRequest {
     let wanted = spec.reference.clone().unwrap_or_default();
     RefRequest {

@@ -1,4 +1,4 @@
-//! The content of a source that this process holds.
+//! The fetched content of a source.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -7,14 +7,14 @@ use lockgate_base::model::{Digest, Revision};
 use lockgate_base::tree::{Snapshot, TreeEntry};
 use lockgate_git::helm::Indexed;
 
-/// What this process holds of a source.
+/// The fetched content of a source.
 #[derive(Debug, Clone)]
 pub(crate) enum Held {
     /// Files.
     Files(Snapshot),
-    /// The index of a repository of charts.
+    /// The index of a Helm repository.
     Index {
-        /// What `status.artifact.revision` says.
+        /// The value of `status.artifact.revision`.
         revision: Revision,
         /// The index.
         index: Arc<Indexed>,
@@ -22,7 +22,7 @@ pub(crate) enum Held {
 }
 
 impl Held {
-    /// What `status.artifact.revision` says.
+    /// The value of `status.artifact.revision`.
     pub(crate) const fn revision(&self) -> &Revision {
         match self {
             Self::Files(snapshot) => &snapshot.revision,
@@ -30,7 +30,7 @@ impl Held {
         }
     }
 
-    /// The files, where it is files.
+    /// The files, if the content is files.
     pub(crate) const fn files(&self) -> Option<&Snapshot> {
         match self {
             Self::Files(snapshot) => Some(snapshot),
@@ -38,7 +38,7 @@ impl Held {
         }
     }
 
-    /// The same, to be kept.
+    /// Takes the files, if the content is files.
     pub(crate) fn into_files(self) -> Option<Snapshot> {
         match self {
             Self::Files(snapshot) => Some(snapshot),
@@ -46,11 +46,12 @@ impl Held {
         }
     }
 
-    /// A digest of what is held: of files, their paths and the identities of what is in them.
+    /// A digest of the content; for files, of their paths and the identities of their contents.
     pub(crate) fn digest(&self) -> Digest {
         match self {
             Self::Files(snapshot) => digest_of(snapshot),
-            // Of the index at which a paused repository stays, though another one is held in its place.
+            // The digest of the index at which a suspended repository stays, even if another one is kept in
+            // its place.
             Self::Index { revision, index } => revision.to_string().parse().unwrap_or(index.digest),
         }
     }

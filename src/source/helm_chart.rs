@@ -1,4 +1,4 @@
-//! HelmCharts: which chart is meant, of which source, and what is made of it.
+//! HelmCharts: finds the chart in its source, and makes the artifact of it.
 
 mod making;
 mod pull;
@@ -19,7 +19,7 @@ use lockgate_git::oci::OciRequest;
 use making::{not_of, told};
 use pull::ChartPuller;
 
-/// The kind, and where its charts are.
+/// The adapter of HelmCharts.
 pub(super) struct HelmCharts(ChartPuller);
 
 impl HelmCharts {
@@ -58,7 +58,7 @@ impl Adapter for HelmCharts {
     }
 }
 
-/// The source that a chart is made from, where it is there.
+/// The source that a chart is made from, if it exists.
 fn there<'a>(ask: &Ask<'a>) -> Result<(&'a Upstream, &'a Arc<Source>), Failed> {
     let upstream = ask.upstream.ok_or_else(|| not_of("a chart without a source"))?;
     let source = upstream.source.as_ref().map_err(|why| {
@@ -66,7 +66,7 @@ fn there<'a>(ask: &Ask<'a>) -> Result<(&'a Upstream, &'a Arc<Source>), Failed> {
         let named = format!("{}.{} \"{}\"", key.kind.kind, key.kind.group, key.name);
         let problem = match why {
             NoUpstream::Missing => format!(
-                "{named} not found: create it, or correct spec.sourceRef; it is picked up as soon as it is there"
+                "{named} not found: create it, or correct spec.sourceRef; it is used as soon as it exists"
             ),
             NoUpstream::Malformed(problem) => format!("{named} cannot be read: {problem}"),
         };

@@ -1,5 +1,5 @@
-//! HelmRepositories: turns the address, the held index and the Secrets into a request to the adapter of
-//! repositories.
+//! HelmRepositories: turns the address, the fetched index and the Secrets into a request to the adapter of
+//! Helm repositories.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use lockgate_core::verdict::{self, Content};
 use lockgate_git::helm::{Access, HelmHost, IndexRequest, Indexed, Listed, Site, SiteLogin};
 use lockgate_git::{SourceError, Tls};
 
-/// The kind, and where its indexes are.
+/// The adapter of HelmRepositories.
 pub(super) struct HelmRepositories(pub(super) Arc<dyn HelmHost>);
 
 impl Adapter for HelmRepositories {
@@ -42,7 +42,7 @@ impl HelmRepositories {
             (Listed::Updated(index), _) => (index, false),
             (Listed::Unchanged, Some(held)) => (Arc::clone(held), true),
             (Listed::Unchanged, None) => {
-                let problem = "the repository says that an index is unchanged that nobody has".to_owned();
+                let problem = "the repository reports an unchanged index, but the agent has none".to_owned();
                 return Err(ask.failed(&SourceError::Listing(problem)));
             }
         };
@@ -55,7 +55,7 @@ impl HelmRepositories {
             return Ok(FetchAnswer::Unchanged { revision, content });
         }
         let left_out = index.index.left_out();
-        let warning = format!("{left_out} entries of the index have no version that can be read");
+        let warning = format!("{left_out} entries of the index have no valid version");
         let warnings = (left_out > 0).then_some(warning).into_iter().collect();
         let news = FetchedNews::of(Held::Index { revision, index }, content);
         Ok(FetchAnswer::Updated(Box::new(FetchedNews { warnings, ..news })))
@@ -66,19 +66,19 @@ fn revision(index: &Indexed) -> Revision {
     Revision::oci(None, &index.digest.to_string())
 }
 
-/// The revision at which a paused repository stays, and the size of its index. What the charts have that are
-/// made from it is to be had by another index as well, which is held in its place.
+/// The revision at which a suspended repository stays, and the size of its index. A newer index may be kept
+/// in its place, since it also contains the charts of the older one.
 fn stays_at(ask: &Ask<'_>) -> Option<(Revision, u64)> {
     let size = ask.source.status.artifact.as_ref()?.size.and_then(|size| u64::try_from(size).ok());
     Some((ask.paused_at()?, size.unwrap_or_default()))
 }
 
-/// Whether a revision is of an index, or of another one in whose place that is held.
+/// Whether a revision is that of an index, or of an earlier one in whose place the index is kept.
 pub(super) fn is_of(revision: &Revision, index: &Indexed) -> bool {
     *revision == self::revision(index)
 }
 
-/// Who asks the repository of an object for its index or a chart, and with which Secrets.
+/// The credentials and certificates for the requests to an object's repository.
 pub(super) async fn access(ask: &Ask<'_>, spec: &HelmRepositorySpec) -> Result<Access, verdict::Fetched> {
     let site = Site::parse(&spec.url).map_err(|error| failed(&error))?;
     let (mut login, mut tls) = (None, None);
@@ -96,7 +96,7 @@ pub(super) async fn access(ask: &Ask<'_>, spec: &HelmRepositorySpec) -> Result<A
     Ok(access)
 }
 
-/// A failure with what Flux says first of one where the host or the network is to blame.
+/// A failure with Flux's opening words, if the host or the network is the cause.
 fn within(error: SourceError) -> SourceError {
     const FIRST: &str = "failed to fetch Helm repository index";
     match error {

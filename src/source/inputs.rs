@@ -12,7 +12,7 @@ use lockgate_core::pipeline::offline::data_in;
 use lockgate_core::pipeline::ports::{ApiFailure, Data, DataKind, Lookup as _, ObjectReference, Reads as _};
 use lockgate_core::verdict::{self, FetchCause, Redactor};
 
-/// The keys of Secrets whose values nobody needs to hide.
+/// The keys of Secrets whose values are not secret.
 const PUBLIC: [&str; 10] = [
     "known_hosts",
     "identity.pub",
@@ -26,7 +26,7 @@ const PUBLIC: [&str; 10] = [
     "githubAppBaseURL",
 ];
 
-/// Reads Secrets, and remembers their values, so that no message shows one.
+/// Reads Secrets, and records their values, so that messages do not show them.
 pub(crate) struct SourceInputs<'a> {
     shelf: Shelf<'a>,
     namespace: &'a str,
@@ -69,7 +69,7 @@ impl<'a> SourceInputs<'a> {
         Self { shelf: Shelf::Objects(objects), namespace, redactor: Mutex::default() }
     }
 
-    /// A Secret, with its name as messages have it. `field` is where the object names it: `spec.secretRef`.
+    /// A Secret, and its name in messages. `field` is the field that names it, such as `spec.secretRef`.
     pub(super) async fn secret(&self, field: &str, name: &str) -> Result<(String, Data), verdict::Fetched> {
         let namespace = self.namespace;
         let subject = format!("Secret {namespace}/{name}");
@@ -131,7 +131,7 @@ impl<'a> SourceInputs<'a> {
     }
 }
 
-/// A failure for want of credentials, which another try may cure.
+/// A failure because of missing credentials. A later attempt may find them.
 pub(super) const fn unauthenticated(message: String) -> verdict::Fetched {
     verdict::Fetched::Failed { cause: FetchCause::Authentication, message, terminal: false }
 }

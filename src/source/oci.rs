@@ -10,7 +10,7 @@ use lockgate_core::verdict;
 use lockgate_git::oci::{ArtifactRequest, OciRequest, PullSecret, Repository, SignatureKeys};
 use lockgate_git::{Fetcher, Proxy, Tls};
 
-/// The kind, and where its artifacts are.
+/// The adapter of OCIRepositories.
 pub(super) struct Oci(pub(super) Arc<dyn Fetcher<OciRequest>>);
 
 impl Adapter for Oci {
@@ -66,7 +66,7 @@ async fn request(ask: &Ask<'_>) -> Result<OciRequest, verdict::Fetched> {
     })
 }
 
-/// The keys by one of which what is fetched must be signed.
+/// The keys one of which must have signed the fetched artifact.
 pub(super) async fn signature_keys(
     ask: &Ask<'_>,
     verify: Option<&Verification>,

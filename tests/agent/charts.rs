@@ -158,8 +158,8 @@ async fn secrets_of_repositories_are_read_and_shown_to_nobody() {
     assert_eq!(told, "spec.provider is not supported yet; remove it");
 }
 
-/// What is paused stays at its index also for an agent that has not read it yet: its charts are to be had
-/// from the index that is there now, and no others are.
+/// A suspended repository keeps its index even for an agent that has not read it yet: its charts come from
+/// the present index, and no others are offered.
 #[tokio::test]
 async fn a_paused_index_stays_over_a_restart() {
     let charts = ChartServer::start(ChartServerOptions::default()).unwrap();

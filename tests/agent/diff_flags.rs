@@ -25,7 +25,7 @@ async fn deployment(stage: &Stage<'_>, flags: &[&str]) {
     stage.apply(object).await.unwrap();
 }
 
-/// Compares a Kustomization: the exit code and what is printed.
+/// Compares a Kustomization. Returns the exit code and the output.
 fn compared(stage: &Stage<'_>, name: &str, more: &[&str]) -> (i32, String) {
     let arguments = ["--kustomization", name, "-n", &stage.namespace];
     let output = diff(&stage.plane.admin_kubeconfig(), &[&arguments[..], more].concat());
@@ -63,11 +63,11 @@ async fn a_comparison_goes_by_the_flags_of_the_agent() {
     assert_eq!(stage.data("a").await.unwrap()["value"], "edited", "the agent leaves it so");
     drop(agent);
 
-    // Drift, by the Deployment, by a flag, and where there is nothing to go by.
+    // Drift, by the Deployment, by a flag, and without either.
     let (code, told) = compared(&stage, "apps", &[]);
     assert!(code == 1 && told.contains("apps: 1 configured"), "{told}");
     let (code, told) = compared(&stage, "apps", &["--drift=report"]);
-    assert!(code == 0 && told.contains("has drifted, and is left so: ConfigMap/"), "{told}");
+    assert!(code == 0 && told.contains("has drifted, and is not corrected: ConfigMap/"), "{told}");
     deployment(&stage, &["--drift=report"]).await;
     assert_eq!(compared(&stage, "apps", &[]), (code, told));
     let (code, _) = compared(&stage, "apps", &["--drift=watch"]);
@@ -93,7 +93,7 @@ async fn a_comparison_goes_by_the_flags_of_the_agent() {
     assert!(code == 4 && told.contains(&account), "{code} {told}");
 
     // An agent that does not run matters to the namespace that it serves, and to no other.
-    let idle = format!("the agent does not run (Deployment/{namespace}/lockgate");
+    let idle = format!("the agent is not running (Deployment/{namespace}/lockgate");
     assert!(status(&stage, &namespace).contains(&idle));
     assert!(!status(&stage, "default").contains(&idle));
 

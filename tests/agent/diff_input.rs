@@ -83,7 +83,7 @@ async fn whoever_may_read_may_compare_and_writes_nothing() {
     assert!(stdout.contains(&format!("! Secret/{namespace}/s: refused: ")), "{stdout}");
     assert!(stdout.contains("patch") && stdout.contains("secrets") && stdout.contains("grant"), "{stdout}");
     assert!(
-        stdout.contains(&format!("+ ConfigMap/{namespace}/a (not before what is refused is mended)")),
+        stdout.contains(&format!("+ ConfigMap/{namespace}/a (only after the refusals are corrected)")),
         "{stdout}"
     );
     let none = stage.plane.user_kubeconfig("nobody", &[]).unwrap();
@@ -204,7 +204,7 @@ async fn a_platform_folder_is_compared_whole() {
     let heading = |name: &str| format!("Kustomization/{namespace}/{name}  working tree\n");
     let expected = format!(
         "{}+ Kustomization/{namespace}/apps\n+ Kustomization/{namespace}/base\n\
-         - Kustomization/{namespace}/old (pruned, and its 2 objects with it)\ncluster: 2 created, 1 pruned\n\
+         - Kustomization/{namespace}/old (pruned, with its 2 objects)\ncluster: 2 created, 1 pruned\n\
          {}+ Namespace/{extra}\nbase: 1 created\n{}+ ConfigMap/{extra}/c\napps: 1 created\n",
         heading("cluster"),
         heading("base"),
@@ -241,7 +241,7 @@ async fn the_account_of_a_kustomization_decides() {
     harness::eventually(super::stage::PATIENCE, async || {
         let (code, stdout, stderr) = run(&people, &one);
         anyhow::ensure!(code == 1, "the new role is not known yet: {code} {stdout} {stderr}");
-        assert!(stdout.contains("who may not impersonate the ServiceAccount tenant"), "{stdout}");
+        assert!(stdout.contains("since you may not impersonate the ServiceAccount tenant"), "{stdout}");
         assert!(stdout.contains(&format!("+ ConfigMap/{namespace}/a\n")), "{stdout}");
         Ok(())
     })

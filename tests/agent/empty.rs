@@ -111,7 +111,7 @@ async fn rules_that_the_control_plane_gathers_stay() {
     .await
     .unwrap();
     let version = roles.get(&name).await.unwrap().metadata.resource_version;
-    // Another pass over all objects finds nothing to put back.
+    // Another pass over all objects finds nothing to correct.
     let mut note = one.clone();
     note["metadata"]["annotations"] = json!({"a": "b"});
     stage.push(&[("apps/one.yaml", &note.to_string())]);

@@ -67,8 +67,8 @@ async fn a_fight_is_told_with_the_manager_and_the_fields() {
     }
     let event = stage.event("of the fight", |message| message.contains("keeps changing")).await;
     let told = format!(
-        "ConfigMap/{}/a: autoscaler keeps changing data.value, which Git sets otherwise; from now on it is put back less \
-         often, at the latest every 10m0s.",
+        "ConfigMap/{}/a: autoscaler keeps changing data.value, which Git sets to other values; from now on \
+         the drift is corrected less often, at least every 10m0s.",
         stage.namespace
     );
     let message = event.data["message"].as_str().unwrap();
@@ -129,7 +129,7 @@ async fn killed_at_any_moment_it_orphans_nothing() {
     assert_eq!(status["inventory"]["entries"].as_array().unwrap().len(), expected.len());
 }
 
-/// F21: an agent that is told to shut down does so cleanly, and the next one need not wait for the lease.
+/// F21: an agent that is asked to shut down does so cleanly, and the next one need not wait for the lease.
 #[tokio::test]
 async fn told_to_end_it_hands_the_lease_over() {
     let stage = stage("term", &[("apps/a.yaml", &config_map("a", "1"))]).await;

@@ -1,4 +1,4 @@
-//! The real flux CLI: what it lists of sources, and that it waits for what it asks.
+//! The real flux CLI: its lists of sources, and its waits for requested reconciles.
 
 use harness::flux::FluxCli;
 use harness::{ChartServer, ChartServerOptions, Registry, RegistryOptions};
@@ -87,7 +87,7 @@ async fn the_flux_cli_lists_pauses_resumes_and_asks_for_sources() {
         assert!(told.contains(&format!("fetched revision {revision}")), "{told}");
     }
 
-    // What is asked for is fetched by the time the CLI returns.
+    // The request is completed when the CLI returns.
     let digest = sources.push("2");
     let told = flux(&["reconcile", "source", "oci", "app"]);
     assert!(told.contains(&format!("fetched revision latest@{digest}")), "{told}");

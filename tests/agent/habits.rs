@@ -27,7 +27,7 @@ fn deployment(policy: &str, name: &str, replicas: Option<u32>) -> Value {
     object
 }
 
-/// A child Kustomization that builds nothing anybody looks at.
+/// A child Kustomization whose build is not checked.
 fn child(stage: &Stage<'_>, policy: &str) -> Value {
     json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
            "metadata": {"name": format!("child-{policy}"), "namespace": stage.namespace},
@@ -55,11 +55,12 @@ struct People<'s> {
 }
 
 impl People<'_> {
-    /// Each habit, on what a Kustomization holds.
+    /// Each habit, on the objects of a Kustomization.
     async fn work(&self, policy: &str) {
         let maps = self.stage.config_maps();
         let of = |name: &str| format!("{name}-{policy}");
-        // Requests first: what holds an object is to be there before anything is put back.
+        // Requests come first: the annotations that protect an object must be set before anything is
+        // corrected.
         let annotate = |key: &str, value: &str| json!({"metadata": {"annotations": {format!("kustomize.toolkit.fluxcd.io/{key}"): value}}});
         patch(&maps, &of("kept"), "kubectl-annotate", annotate("prune", "disabled")).await;
         patch(&maps, &of("left"), "kubectl-annotate", annotate("reconcile", "disabled")).await;
@@ -83,7 +84,7 @@ impl People<'_> {
         self.deployments.patch_scale(name, &params, &count).await.unwrap();
     }
 
-    /// Whether what is drift is as Git has it: the edit, the deletion, and the count that Git sets.
+    /// Whether drift is corrected: the edit, the deletion, and the count that Git sets.
     async fn drift(&self, policy: &str) -> [bool; 3] {
         let of = |name: &str| format!("{name}-{policy}");
         let value = self.stage.data(&of("edited")).await.map(|data| data["value"].clone());
@@ -102,7 +103,7 @@ impl People<'_> {
         .unwrap();
     }
 
-    /// What is a request, or somebody else's own, stands whatever the policy.
+    /// A request, and a field of somebody else, stay under every policy.
     async fn stands(&self, policy: &str) {
         let of = |name: &str| format!("{name}-{policy}");
         let data = async |name: &str| self.stage.data(&of(name)).await.unwrap();
@@ -174,7 +175,7 @@ async fn each_habit_comes_to_what_the_table_says() {
     };
     stage.until("report", "said to have drifted", drifted).await;
     assert_eq!(people.drift("report").await, [false; 3]);
-    // A commit is a new revision for all of them, and what was kept from being pruned stays.
+    // A commit is a new revision for all of them, and objects that are protected from pruning stay.
     let dropped: Vec<(String, Option<&str>)> =
         POLICIES.iter().map(|policy| (format!("{policy}/kept-{policy}.yaml"), None)).collect();
     let dropped: Vec<(&str, Option<&str>)> =

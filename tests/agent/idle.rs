@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::stage::{HOME, Stage, api, apply, condition, config_map, stage, stage_on};
 
-const TOLD: &str = "nothing acts on ";
+const TOLD: &str = "no controller on this cluster acts on ";
 
 fn alert() -> String {
     json!({"apiVersion": "notification.toolkit.fluxcd.io/v1beta3", "kind": "Alert", "metadata": {"name": "all"},
@@ -28,7 +28,7 @@ fn automations(stage: &Stage<'_>) -> kube::Api<DynamicObject> {
     api(&stage.client, &stage.namespace, version, kind, "imageupdateautomations")
 }
 
-/// What has been told of objects that nothing acts on, the oldest first.
+/// The events about objects without a controller, the oldest first.
 async fn told(stage: &Stage<'_>) -> Vec<DynamicObject> {
     let events = api(&stage.client, &stage.namespace, "v1", "Event", "events");
     let mut told = events.list(&ListParams::default()).await.unwrap().items;
@@ -77,7 +77,7 @@ async fn objects_of_kinds_that_nothing_acts_on_are_applied_and_count_as_healthy(
     }
     assert_eq!((&event.data["type"], &event.data["involvedObject"]["name"]), (&json!("Normal"), &json!("a")));
 
-    // Whatever it says, and however often it is looked at.
+    // Whatever its status says, and however often it is checked.
     let failed = json!({"status": {"observedGeneration": 1, "conditions": [
         {"type": "Ready", "status": "False", "reason": "GitOperationFailed", "message": "no",
          "lastTransitionTime": "2026-01-01T00:00:00Z"}]}});
@@ -90,10 +90,10 @@ async fn objects_of_kinds_that_nothing_acts_on_are_applied_and_count_as_healthy(
     stage.ready("a").await;
     assert_eq!(told(&stage).await.len(), 1, "the set is the same");
     let text = status(&stage, &[]).await;
-    assert_eq!(line(&text, "Alert"), ["Alert", "1", "nothing acts on them yet"]);
+    assert_eq!(line(&text, "Alert"), ["Alert", "1", "no controller acts on them"]);
     assert_eq!(
         line(&text, "ImageUpdateAutomation"),
-        ["ImageUpdateAutomation", "1", "nothing acts on them yet"]
+        ["ImageUpdateAutomation", "1", "no controller acts on them"]
     );
     assert!(!text.contains("Bucket"), "{text}");
 
@@ -116,7 +116,7 @@ async fn a_kind_is_left_to_the_controller_of_flux_for_as_long_as_that_runs() {
     let text = automation("podinfo");
     let stage = stage_on(plane, "left", &[("a/automation.yaml", &*text)]).await;
     let flux = |replicas: u8| controller(HOME, "image-automation-controller", replicas);
-    // Whoever may create a Deployment takes no kind away with it.
+    // A user who may create a Deployment cannot claim a kind with it.
     apply(&stage.client, controller(&stage.namespace, "image-automation-controller", 1)).await.unwrap();
     apply(&stage.client, binding(&["image-automation-controller"])).await.unwrap();
     apply(&stage.client, flux(1)).await.unwrap();
@@ -147,7 +147,7 @@ async fn a_kind_is_left_to_the_controller_of_flux_for_as_long_as_that_runs() {
     stage.push(&[("a/more.yaml", &*more)]);
     stage.until("a", "unhealthy", |status| condition(status, "Ready")["reason"] == "HealthCheckFailed").await;
     apply(&stage.client, flux(0)).await.unwrap();
-    // Nothing but the controllers is another: it is told all the same.
+    // Only the controllers have changed, and the event is repeated all the same.
     let podinfo = format!("ImageUpdateAutomation/{}/podinfo", stage.namespace);
     stage
         .event("that nothing acts on it now", |message| {
@@ -157,6 +157,6 @@ async fn a_kind_is_left_to_the_controller_of_flux_for_as_long_as_that_runs() {
     stage.ready("a").await;
     assert_eq!(
         line(&status(&stage, &[]).await, "ImageUpdateAutomation"),
-        ["ImageUpdateAutomation", "1", "nothing acts on them yet"]
+        ["ImageUpdateAutomation", "1", "no controller acts on them"]
     );
 }

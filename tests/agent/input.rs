@@ -131,10 +131,7 @@ async fn a_claim_outlives_the_force_of_its_kustomization() {
     let before = claims.get("data").await.unwrap().metadata.uid;
     stage.push(&[("apps/a.yaml", &claim("ReadWriteMany", json!({})))]);
     let message = stage.reason("apps", "ReconciliationFailed").await;
-    assert!(
-        message.contains("undo the change") && message.contains("its data would go with it"),
-        "{message}"
-    );
+    assert!(message.contains("undo the change") && message.contains("its data would be lost"), "{message}");
     assert!(!message.contains("force"), "{message}");
     assert_eq!(claims.get("data").await.unwrap().metadata.uid, before);
     // An annotation on the object itself is explicit.
@@ -143,7 +140,9 @@ async fn a_claim_outlives_the_force_of_its_kustomization() {
     stage.ready("apps").await;
     assert_ne!(claims.get("data").await.unwrap().metadata.uid, before);
     let event = stage
-        .event("about the deletion", |message| message.contains("is deleted, and its data with it"))
+        .event("about the deletion", |message| {
+            message.contains("is deleted and recreated, and loses its data")
+        })
         .await;
     assert_eq!(
         (event.data["type"].as_str(), event.data["reason"].as_str()),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::stage::{PATIENCE, Stage, api, condition, config_map, gone, stage};
 
-/// The manifest of a Kustomization of the stage's source, as it stands in a repository.
+/// The manifest of a Kustomization of the stage's source, for a repository.
 pub(super) fn manifest(stage: &Stage<'_>, name: &str, path: &str) -> String {
     json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
            "metadata": {"name": name, "namespace": stage.namespace},
@@ -20,7 +20,7 @@ pub(super) fn namespaced(stage: &Stage<'_>, name: &str) -> String {
     object.to_string()
 }
 
-/// A Kustomization whose own manifest leaves the folder that it applies goes on, and says so.
+/// A Kustomization whose own manifest leaves the folder that it applies continues, and says so.
 #[tokio::test]
 async fn a_kustomization_does_not_prune_itself() {
     let stage = stage("itself", &[]).await;
@@ -34,13 +34,14 @@ async fn a_kustomization_does_not_prune_itself() {
     let uid = stage.kustomizations().get("cluster").await.unwrap().metadata.uid;
     stage.repo.commit::<&str>("main", "drop the sync", &[("cluster/sync.yaml", None)]).unwrap();
     stage.ready("cluster").await;
-    stage.event("about what stays", |message| message.contains("cannot do without it")).await;
+    stage.event("about what stays", |message| message.contains("its owner needs it")).await;
     let live = stage.kustomizations().get("cluster").await.unwrap().metadata;
     assert!(live.uid == uid && live.deletion_timestamp.is_none());
     assert!(stage.data("a").await.is_some());
 }
 
-/// What the API server itself keeps is let go with a word: the Kustomization stays Ready, and can be deleted.
+/// An object that the API server itself keeps is given up with a note: the Kustomization stays Ready, and can
+/// be deleted.
 #[tokio::test]
 async fn a_namespace_that_the_server_keeps_is_let_go() {
     let namespace =
@@ -106,7 +107,7 @@ async fn what_two_hold_outlives_the_first_of_its_owners() {
     }
     stage.repo.commit::<&str>("main", "drop the namespace", &[("a/ns.yaml", None)]).unwrap();
     stage.ready("a").await;
-    stage.event("about what stays", |message| message.contains("/b holds it")).await;
+    stage.event("about what stays", |message| message.contains("/b manages it")).await;
     let maps = api(&stage.client, &shared, "v1", "ConfigMap", "configmaps");
     assert!(maps.get("b").await.is_ok());
     // The other puts its labels on it, so that it is not orphaned.
@@ -212,9 +213,15 @@ async fn a_definition_outlives_its_owner_while_another_holds_objects_of_its_kind
     stage.repo.commit::<&str>("main", "drop the definition", &[("crds/crd.yaml", None)]).unwrap();
     stage.ready("crds").await;
     stage
-        .event("of who drops it", |message| message.contains("/apps holds it, or what would go with it"))
+        .event("of who drops it", |message| {
+            message.contains("/apps manages it, or objects that would be deleted with it")
+        })
         .await;
-    stage.event("of who needs it", |message| message.contains("objects of its kind are held here")).await;
+    stage
+        .event("of who needs it", |message| {
+            message.contains("this Kustomization manages objects of its kind")
+        })
+        .await;
     let things = api(&stage.client, &stage.namespace, &format!("{group}/v1"), "Thing", "things");
     assert!(things.get("t").await.is_ok());
     // It is nobody's now, and in nobody's way.
@@ -228,8 +235,8 @@ async fn a_definition_outlives_its_owner_while_another_holds_objects_of_its_kind
     assert!(things.get("t").await.is_ok());
 }
 
-/// Of children that depend on each other the operator goes last, so that it can clean up; the status says
-/// what it waits for.
+/// Of children that depend on each other the operator is deleted last, so that it can clean up. The status
+/// says what it waits for.
 #[tokio::test]
 async fn a_parent_takes_its_children_away_against_the_order_of_their_dependencies() {
     let stage = stage("order", &[]).await;
@@ -262,7 +269,7 @@ async fn a_parent_takes_its_children_away_against_the_order_of_their_dependencie
         .until("z-operator", "waiting", |status| {
             let ready = condition(status, "Ready");
             let message = ready["message"].as_str().unwrap_or_default();
-            message.contains("deletion waits for what depends on it") && message.contains("a-resource")
+            message.contains("deletion waits for its dependents") && message.contains("a-resource")
         })
         .await;
     let leaving = async |map: &str| {

@@ -19,7 +19,7 @@ async fn a_kustomization_that_depends_on_a_source_starts_when_that_is_fetched() 
     let source = format!("GitRepository/{}/other", stage.namespace);
     let missing = stage.reason("a", "DependencyNotReady").await;
     assert!(missing.contains(&format!("dependency '{source}' not found")), "{missing}");
-    // It is there and cannot be fetched: what it says of itself is at the root of both.
+    // It exists and cannot be fetched: its message is the root cause of both.
     stage.source("other", json!({"ref": {"branch": "none"}, "interval": "1h"})).await.unwrap();
     let says = |status: &Value, texts: &[&str]| {
         let message = condition(status, "Ready")["message"].to_string();

@@ -201,7 +201,7 @@ async fn a_custom_resource_moves_to_a_version_with_more_fields() {
     let _agent = stage.agent().await;
     stage.kustomization("apps", json!({"targetNamespace": null})).await;
     stage.ready("apps").await;
-    // Another manager's entry stands in the old version, too.
+    // Another manager's entry is in the old version, too.
     let servers = api(&stage.client, &stage.namespace, &format!("{group}/v1beta1"), "Server", "servers");
     let params = PatchParams { field_manager: Some("other".into()), ..PatchParams::default() };
     let note = json!({"metadata": {"annotations": {"x": "y"}}});
@@ -290,7 +290,7 @@ async fn an_object_whose_managers_were_lost_keeps_what_git_does_not_set() {
     }
 }
 
-/// The count stays where Git sets it no longer, whoever has set it last.
+/// The count stays if Git no longer sets it, whoever has set it last.
 #[tokio::test]
 async fn a_replica_count_that_git_drops_stays() {
     let with = |replicas: Option<u32>| {
@@ -365,7 +365,7 @@ async fn a_finalizer_and_an_owner_that_git_adds_or_drops_are_applied() {
     stage.config_maps().patch("a", &operator, &Patch::Merge(release)).await.unwrap();
 }
 
-/// What Helm made is taken over, and what it set beside what Git sets stays with a word.
+/// An object of Helm is taken over, and the fields that Helm set and Git does not set stay, with a note.
 #[tokio::test]
 async fn what_helm_has_left_is_told_once() {
     let made = |containers: Value| deployment(&json!({"containers": containers}));

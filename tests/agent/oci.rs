@@ -1,4 +1,4 @@
-//! OCIRepositories of a real registry, from their status to what a Kustomization builds from them.
+//! OCIRepositories of a real registry, from their status to the objects of a Kustomization.
 
 use std::path::Path;
 
@@ -107,7 +107,7 @@ async fn a_kustomization_is_built_from_an_artifact_and_follows_it() {
     until(&stage, "app", "answered", answered).await;
 }
 
-/// What is paused stays at its artifact also for an agent that has not fetched it yet, and so does a
+/// A suspended source keeps its artifact even for an agent that has not fetched it yet, and so does a
 /// comparison.
 #[tokio::test]
 async fn a_paused_artifact_stays_over_a_restart() {
@@ -212,7 +212,7 @@ async fn what_is_not_served_or_can_never_work_stalls_by_its_name() {
     reason(&stage, "range", "ReadOperationFailed").await;
 }
 
-/// What is not signed by the key of the object is not taken, and what was taken before stays.
+/// An artifact without a signature of the object's key is refused, and the earlier one stays.
 #[tokio::test]
 async fn an_artifact_that_must_be_signed_is_taken_only_where_it_is() {
     let registry = Registry::start(RegistryOptions::default()).await.unwrap();
@@ -250,7 +250,7 @@ async fn an_artifact_that_must_be_signed_is_taken_only_where_it_is() {
     let status = sources(&stage).get("app").await.unwrap().data["status"].clone();
     assert_eq!(condition(&status, "SourceVerified")["status"], "False");
     assert_eq!(status["artifact"]["revision"], format!("latest@{first}").as_str(), "what is held stays");
-    // Another key in the Secret is looked at, at once.
+    // A new key in the Secret is used at once.
     stage.apply(keys(&other)).await.unwrap();
     at(&second).await;
 }

@@ -19,8 +19,8 @@ fn inside(namespace: &str, name: &str) -> String {
         .to_string()
 }
 
-/// A namespace stays while another owner has objects in it, and values while another owner takes them; both
-/// are told.
+/// A namespace stays while another owner has objects in it, and values stay while another owner uses them.
+/// Both owners are notified.
 #[tokio::test]
 async fn what_others_live_in_or_need_stays() {
     let stage = stage("inside", &[]).await;
@@ -41,10 +41,10 @@ async fn what_others_live_in_or_need_stays() {
     stage.repo.commit("main", "drop both", &dropped).unwrap();
     stage.ready("base").await;
     for told in [
-        "/apps holds it, or what would go with it",
-        "objects in it are held here",
-        "/apps cannot do without it",
-        "it is needed here",
+        "/apps manages it, or objects that would be deleted with it",
+        "this Kustomization manages objects in it",
+        "/apps needs it",
+        "this Kustomization needs it",
     ] {
         stage.event(told, |message| message.contains(told)).await;
     }
@@ -55,7 +55,7 @@ async fn what_others_live_in_or_need_stays() {
     spaces.delete(&space_name, &DeleteParams::default()).await.unwrap();
 }
 
-/// What is in a namespace is in nobody's way where its owner goes in the same commit.
+/// Objects in a namespace do not block its deletion if their owner is deleted in the same commit.
 #[tokio::test]
 async fn a_namespace_goes_with_the_kustomization_of_what_is_in_it() {
     let stage = stage("along", &[]).await;
@@ -79,7 +79,8 @@ async fn a_namespace_goes_with_the_kustomization_of_what_is_in_it() {
     gone(&stage.kustomizations(), "apps").await;
 }
 
-/// What a webhook does not let go stays managed, and goes as soon as it does; all else goes meanwhile.
+/// An object whose deletion a webhook refuses stays managed, and is deleted as soon as the webhook allows it.
+/// All others are deleted meanwhile.
 #[tokio::test]
 async fn a_deletion_that_a_webhook_refuses_is_tried_again() {
     let files = ["a", "b", "c"].map(|name| (format!("apps/{name}.yaml"), config_map(name, "1")));

@@ -42,7 +42,7 @@ async fn a_restart_is_let_run() {
     assert_eq!(annotations["kubectl.kubernetes.io/restartedAt"], at);
 }
 
-/// What `kubectl annotate` says of an object holds until it is taken off.
+/// An annotation that was set with `kubectl annotate` is obeyed until it is removed.
 #[tokio::test]
 async fn an_annotation_that_keeps_an_object_is_heeded_whoever_set_it() {
     let map = |name: &str| super::stage::config_map(name, "1");
@@ -52,7 +52,7 @@ async fn an_annotation_that_keeps_an_object_is_heeded_whoever_set_it() {
     stage.ready("apps").await;
     let keep = json!({"metadata": {"annotations": {"kustomize.toolkit.fluxcd.io/prune": "disabled"}}});
     patch(&stage.config_maps(), "a", "kubectl-annotate", keep).await;
-    // Its drift is put back, and the annotation stays.
+    // Its drift is corrected, and the annotation stays.
     patch(&stage.config_maps(), "a", "kubectl-edit", json!({"data": {"value": "edited"}})).await;
     harness::eventually(PATIENCE, async || {
         anyhow::ensure!(stage.data("a").await.is_some_and(|data| data["value"] == "1"), "the edit stands");
@@ -66,7 +66,7 @@ async fn an_annotation_that_keeps_an_object_is_heeded_whoever_set_it() {
     assert!(stage.data("a").await.is_some() && stage.data("b").await.is_none());
 }
 
-/// What `spec.ignore` names is left to whoever sets it, and everything else is put back.
+/// The fields in `spec.ignore` are left to whoever sets them, and all others are corrected.
 #[tokio::test]
 async fn what_a_kustomization_ignores_is_left_as_it_is() {
     let deployment = |image: &str| {
@@ -98,7 +98,7 @@ async fn what_a_kustomization_ignores_is_left_as_it_is() {
         (&spec["replicas"], &spec["template"]["spec"]["containers"][0]["image"]),
         (&json!(5), &json!("example.org/d"))
     );
-    // A rule that cannot be read is told.
+    // An invalid rule is reported.
     stage.kustomization("apps", json!({"ignore": [{"paths": ["spec.replicas"]}]})).await;
     let message = stage.reason("apps", "InvalidSpec").await;
     assert!(message.contains("spec.ignore[0].paths: 'spec.replicas' is no JSON pointer"), "{message}");
@@ -159,7 +159,7 @@ async fn drift_is_put_back_at_once_at_the_interval_or_never() {
     let labels = format!(r#"{{kind="Kustomization",name="apps",namespace="{}"}} 1"#, stage.namespace);
     let metrics = super::outage::body(&agent, "/metrics").await;
     assert!(metrics.contains(&format!("lockgate_drifted_objects{labels}")), "{metrics}");
-    // A commit changes what it changes, and leaves what has drifted.
+    // A commit applies its own changes, and leaves what has drifted.
     let mut changed: Value = serde_json::from_str(&said("kept", "report")).unwrap();
     changed["data"]["other"] = "2".into();
     stage.push(&[("apps/kept.yaml", &changed.to_string())]);
@@ -174,7 +174,7 @@ async fn drift_is_put_back_at_once_at_the_interval_or_never() {
         })
         .await;
     assert_eq!(stage.data("kept").await, None);
-    // Once somebody asks, or the interval is over, what waited for it is put back.
+    // After a request, or when the interval is over, the waiting drift is corrected.
     let request = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "now"}}});
     patch(&stage.kustomizations(), "late", "test", request).await;
     put_back(&stage, "late").await;

@@ -31,7 +31,7 @@ async fn repository(stage: &Stage<'_>, name: &str, spec: Value) {
     object(stage, "HelmRepository", name, all).await;
 }
 
-/// A chart `demo` that is looked at each hour, and whenever what it is made from changes.
+/// A chart `demo` that is checked each hour, and whenever its source changes.
 async fn chart(stage: &Stage<'_>, name: &str, source: (&str, &str), spec: Value) {
     let mut all =
         json!({"chart": "demo", "interval": "1h", "sourceRef": {"kind": source.0, "name": source.1}});
@@ -63,7 +63,7 @@ async fn edit(stage: &Stage<'_>, name: &str, patch: Value) {
 }
 
 const LOST: &str = "failed to get source: HelmRepository.source.toolkit.fluxcd.io \"gone\" not found: create it, or correct \
-                    spec.sourceRef; it is picked up as soon as it is there";
+                    spec.sourceRef; it is used as soon as it exists";
 const MISSING: &str = "invalid chart reference: failed to get chart version for remote reference";
 
 #[tokio::test]
@@ -197,8 +197,8 @@ async fn a_chart_that_cannot_be_pulled_says_why() {
             "other",
             "ChartPullError",
             format!(
-                "{download}: the chart at {url}/demo.tgz is not the one that the index names: that has the digest \
-                 sha256:{zeros}, and what came has {digest}"
+                "{download}: the chart at {url}/demo.tgz does not have the digest sha256:{zeros} of the \
+                 index, but {digest}"
             ),
         ),
         (

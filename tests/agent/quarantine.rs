@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use super::stage::{HOME, PATIENCE, Running, Stage, condition, config_map, program, stage};
 
 /// The data that the agent may map, in KiB: the stacks of the two threads for builds, which are reserved
-/// whole, and what is enough for an agent that builds little.
+/// whole, and enough for an agent with small builds.
 const DATA_LIMIT: u64 = (2 * 256 + 96) * 1024;
 
-/// An agent that is given no more memory than that, and aborts where it asks for it.
+/// An agent with a memory limit, which aborts when it needs more.
 fn starved() -> AgentBuilder {
     let script = format!("ulimit -d {DATA_LIMIT}; exec \"$0\" \"$@\"");
     Agent::new("bash").args(["-c", &script]).args([program()])
@@ -34,7 +34,7 @@ fn bomb() -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: bomb}}\nx: [{}]\n", "{a: b},".repeat(300_000))
 }
 
-/// What the agent had under way.
+/// The agent's unfinished runs.
 fn marks(state: &Path) -> Vec<String> {
     let marks = std::fs::read_dir(state.join("lockgate-underway")).into_iter().flatten().flatten();
     marks.filter_map(|mark| std::fs::read_to_string(mark.path()).ok()).collect()
@@ -67,7 +67,7 @@ async fn takes_nothing_else_down(name: &str, small: impl Fn() -> AgentBuilder) {
         stalled["message"].as_str().map(ToOwned::to_owned).context("no message")
     });
     let message = message.await.unwrap();
-    assert!(message.starts_with("the agent ended while building this"), "{message}");
+    assert!(message.contains("while it was building this object"), "{message}");
     assert_eq!(ends, 3, "one among others, and two alone");
     // Others go on as ever.
     stage.ready("good").await;
@@ -92,7 +92,7 @@ async fn a_build_for_which_the_kernel_kills_the_agent_takes_nothing_else_down() 
     assert_eq!(cage.kills(), if cage.is_group() { 3 } else { 0 });
 }
 
-/// An agent that is told to end leaves no mark, so the next one suspects nobody.
+/// An agent that is asked to shut down leaves no mark, so the next one suspects nobody.
 #[tokio::test]
 async fn an_orderly_end_makes_nobody_a_suspect() {
     let stage = stage("orderly", &[("apps/a.yaml", &config_map("a", "1"))]).await;

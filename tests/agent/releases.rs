@@ -93,7 +93,7 @@ async fn a_release_is_installed_upgraded_with_its_hook_and_uninstalled() {
     assert_eq!(map.data["data"], json!({"message": "one", "revision": "1"}));
     assert_eq!(stored(&stage).await, [("1".into(), "deployed".into())]);
 
-    // The agent ends in the middle of a hook; the next one goes on with the same version.
+    // The agent ends in the middle of a hook; the next one continues with the same version.
     edit(&stage, json!({"values": {"message": "two", "extra": null}})).await;
     until(&stage, "upgrading", |status| {
         condition(status, "Reconciling")["message"]

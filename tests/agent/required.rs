@@ -127,7 +127,7 @@ async fn what_a_chart_in_git_depends_on_is_fetched_with_it() {
     told(&charts).await;
 }
 
-/// What cannot be had is told.
+/// A dependency that cannot be fetched is reported.
 async fn told(charts: &Api<DynamicObject>) {
     let first = "dependency build error: ";
     for (name, message) in [

@@ -82,7 +82,7 @@ fn refused_builds() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// S01, S10: a Secret's value shows in no log, event, status, metric or file, whatever fails and whoever
+/// S01, S10: a Secret's value appears in no log, event, status, metric or file, whatever fails and whoever
 /// quotes it.
 #[tokio::test]
 async fn no_secret_is_seen_in_any_failure() {
@@ -116,7 +116,7 @@ async fn no_secret_is_seen_in_any_failure() {
     nothing_is_seen(&stage, &agent).await;
 }
 
-/// The build is refused for what is wrong with it, without its values.
+/// The build is refused because of its mistake, without its values.
 async fn is_refused(stage: &Stage<'_>, name: &str, content: &str) {
     let revision = stage.push(&[("apps/a.yaml", content)]);
     let status = stage
@@ -133,7 +133,7 @@ async fn is_refused(stage: &Stage<'_>, name: &str, content: &str) {
     );
 }
 
-/// A webhook that denies a Secret and tells everybody what is in it.
+/// A webhook that denies a Secret and quotes its content.
 async fn quoted_by_a_webhook(stage: &Stage<'_>) {
     let webhook = Webhook::start().unwrap();
     webhook.answer(|request| {
@@ -187,15 +187,15 @@ async fn wrong_credentials(stage: &Stage<'_>) {
         let message = stage.source_reason(name, "AuthenticationFailed").await;
         println!("{name}: {message}");
     }
-    // The address stands in the object, where its owner wrote it, and nowhere else.
+    // The address is in the object, where its owner wrote it, and nowhere else.
     stage.source("userinfo", json!({"url": format!("https://user:{CANARY}@host/r")})).await.unwrap();
     let message = stage.source_reason("userinfo", "URLInvalid").await;
     assert!(!message.contains(CANARY), "{message}");
     stage.sources().delete("userinfo", &kube::api::DeleteParams::default()).await.unwrap();
 }
 
-/// Nothing of any Secret is in what people can read, or on the disk; and what is there is nobody else's to
-/// read.
+/// No value of a Secret is in any text that people can read, or on the disk, and the agent's files are
+/// readable for nobody else.
 async fn nothing_is_seen(stage: &Stage<'_>, agent: &Running) {
     let key = stage.key.openssh.lines().nth(1).unwrap().to_owned();
     let (encoded, built) = (STANDARD.encode(CANARY), STANDARD.encode(BUILT));
@@ -247,5 +247,5 @@ async fn no_core_file_is_written_of_the_agent() {
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", agent.pid())).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().skip(4).collect::<Vec<_>>(), ["0", "0", "bytes"], "{core}");
-    assert!(!agent.output().contains("may be written into a core file"));
+    assert!(!agent.output().contains("cannot disable core dumps"));
 }

@@ -23,7 +23,7 @@ pub(crate) const LISTEN: &[&str] = &["--health-addr", "127.0.0.1:0", "--metrics-
 /// How long anything in these tests may take that is not itself about time.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A namespace, a repository, and whoever asks for them.
+/// A namespace and a repository, with their users.
 pub(crate) struct Stage<'p> {
     pub(crate) plane: &'p ControlPlane,
     shared: harness::Stage,
@@ -127,7 +127,7 @@ async fn install(client: &kube::Client) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is installed.
+/// The installation of the tests.
 pub(crate) fn installation() -> Installation {
     Installation { image: "lockgate:test".into(), ..Installation::in_namespace(HOME) }
 }
@@ -174,7 +174,7 @@ impl Stage<'_> {
         self.apply(configuration).await.expect("the webhook was not taken away");
     }
 
-    /// The Secret of a source; `data` overrides what it holds.
+    /// The Secret of a source; `data` overrides its content.
     pub(crate) async fn secret(&self, name: &str, data: Value) -> anyhow::Result<()> {
         let mut all = json!({"identity": self.key.openssh.as_str(), "identity.pub": self.key.public.as_str(),
                              "known_hosts": self.git.known_hosts_file()?});
@@ -185,7 +185,7 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// A GitRepository; `spec` overrides what it says.
+    /// A GitRepository; `spec` overrides its fields.
     pub(crate) async fn source(&self, name: &str, spec: Value) -> anyhow::Result<()> {
         let mut all = json!({"url": self.git.url(&self.repo), "interval": "1s", "secretRef": {"name": "repo"},
                              "ref": {"branch": "main"}});
@@ -196,7 +196,7 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// A Kustomization of the folder of its own name; `spec` overrides what it says.
+    /// A Kustomization of the folder with its name; `spec` overrides its fields.
     pub(crate) async fn kustomization(&self, name: &str, spec: Value) -> DynamicObject {
         let mut all = json!({"interval": "10m", "retryInterval": "2s", "prune": true, "path": format!("./{name}"),
                              "sourceRef": {"kind": "GitRepository", "name": "repo"},
@@ -256,7 +256,7 @@ impl Stage<'_> {
         format!("main@sha1:{}", commit(&self.repo, "change", files).expect("the push failed"))
     }
 
-    /// Waits until a Kustomization's status passes a test; what it last was is in the panic otherwise.
+    /// Waits until a Kustomization's status passes a test. The panic otherwise contains its last status.
     pub(crate) async fn until(&self, name: &str, what: &str, test: impl Fn(&Value) -> bool) -> Value {
         until(&self.kustomizations(), name, what, test).await
     }
@@ -301,7 +301,7 @@ impl Stage<'_> {
         condition(&status, "Ready")["message"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// The data of a ConfigMap; `None` where there is none.
+    /// The data of a ConfigMap; `None` if it does not exist.
     pub(crate) async fn data(&self, name: &str) -> Option<BTreeMap<String, String>> {
         let object = self.config_maps().get_opt(name).await.expect("the ConfigMap could not be read")?;
         Some(serde_json::from_value(object.data["data"].clone()).unwrap_or_default())

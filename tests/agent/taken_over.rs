@@ -29,8 +29,8 @@ fn deployment() -> String {
     .to_string()
 }
 
-/// Nothing is written or deleted that is as Git says, no pod is started anew, what Git has dropped goes, and
-/// what is applied is marked as before, so that Flux could go on with it.
+/// Objects that are as in Git are neither written nor deleted, no pod restarts, dropped objects are deleted,
+/// and applied ones keep their marks, so that Flux could continue with them.
 #[tokio::test]
 async fn what_flux_has_applied_is_taken_over_as_it_is() {
     let kept = config_map("kept", "1");

@@ -83,7 +83,7 @@ async fn what_is_in_the_way_of_a_new_object_goes_first() {
     assert!(services.get_opt("new").await.unwrap().is_some());
 }
 
-/// A webhook that lets each host be in one Ingress only.
+/// A webhook that allows each host in one Ingress only.
 fn each_host_once(webhook: &Webhook) {
     let owners: Mutex<BTreeMap<String, String>> = Mutex::default();
     webhook.answer(move |request| {

@@ -155,12 +155,16 @@ async fn any_ssh_server_will_do_and_the_way_back_leaves_the_workloads() {
         text()
     );
     assert_eq!(events.last().unwrap()["event"], "done");
-    assert!(text().contains("compare with what the server's owner publishes: ed25519 SHA256:"), "{}", text());
+    assert!(
+        text().contains("compare with the keys that the server's owner publishes: ed25519 SHA256:"),
+        "{}",
+        text()
+    );
     drop(agent);
 
     let elsewhere = [&arguments[..], &["--branch", "gone", "--replace-sync"]].concat();
     let run = ended(site.lockgate(&elsewhere)).await;
-    let told = "the branch 'gone' does not exist; among those that do are 'main'";
+    let told = "the branch 'gone' does not exist; existing branches include 'main'";
     assert!(run.code == 1 && run.stdout.contains(told), "{}{}", run.stdout, run.stderr);
 
     let leases = async || {
@@ -236,7 +240,7 @@ async fn a_purge_finds_the_key_without_its_source_and_leaves_other_secrets() {
     let key = &site.hub.keys()[0].title;
     let told = format!("the deploy key \"{key}\" (ed25519 SHA256:");
     assert!(run.stderr.contains(&told), "{told}: {}", run.stderr);
-    assert!(run.stderr.contains("stays registered where it was let in until"), "{}", run.stderr);
+    assert!(run.stderr.contains("stays registered at the hosts that accept it until"), "{}", run.stderr);
     assert!(run.stderr.contains("workloads that an earlier removal left stay"), "{}", run.stderr);
     assert!(!run.stderr.contains("nothing was changed"), "{}", run.stderr);
     let left = site.secrets().await;
@@ -303,7 +307,7 @@ async fn what_is_still_on_its_way_out_is_waited_for() {
     let (mut told, mut waits) = (Vec::new(), 0);
     while let Some(line) = lines.next_line().await.unwrap() {
         for leaving in &leaving {
-            if line.contains("waiting") && line.contains(&format!("/{} is being deleted", leaving.1)) {
+            if line.contains("waiting") && line.contains(&format!("/{} is terminating", leaving.1)) {
                 hold(leaving, json!([])).await;
                 waits += 1;
             }
@@ -335,8 +339,8 @@ async fn a_namespace_that_is_held_for_ever_is_named_with_its_cure() {
     namespaces.delete("flux-system", &kube::api::DeleteParams::default()).await.unwrap();
     let run = ended(site.lockgate(&["install"])).await;
     assert_eq!(run.code, 1, "{}", run.stderr);
-    let told = "Namespace/flux-system is being deleted and held by finalizers.fluxcd.io on \
-                Kustomization/flux-system/apps; no agent runs to drop it: run lockgate uninstall";
+    let told = "Namespace/flux-system is terminating, and the finalizer finalizers.fluxcd.io on \
+        Kustomization/flux-system/apps blocks it; no agent runs to remove it: run lockgate uninstall";
     assert!(run.stderr.contains(told), "{}", run.stderr);
     done(site.lockgate(&["uninstall"])).await;
     done(site.lockgate(&["install"])).await;

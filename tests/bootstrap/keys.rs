@@ -36,7 +36,7 @@ fn ago(minutes: u64) -> SystemTime {
     SystemTime::now() - Duration::from_mins(minutes)
 }
 
-/// A cluster that is created anew under its name leaves no key of the last one behind, once its agent has
+/// A cluster that is created again under its name leaves no key of the earlier one, once its agent has
 /// fetched.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recreated_cluster_deletes_the_key_of_the_last() {
@@ -67,14 +67,14 @@ async fn a_recreated_cluster_deletes_the_key_of_the_last() {
     assert_eq!(site.hub.keys().len(), kept.len() + 2, "nothing is deleted unless it is asked for");
     let asked = site.hub.requests().len();
     let (run, _agent) = site.with_agent(site.bootstrap(&PRUNING), &[]).await;
-    // A look at the key that goes, and its end.
+    // The key is read before it is deleted.
     let requests = site.hub.requests().split_off(asked);
     assert_eq!(requests.len(), 6 + 2, "{requests:#?}");
     let deleted = format!("deleted \"{}\" ed25519 SHA256:", old.title);
     assert!(run.stderr.contains(&deleted), "{}", run.stderr);
     for (title, reason) in [
-        (title("eu-west9", "gitops"), "it is of an installation in another namespace"),
-        (title("eu-west9", "flux-system"), "it may write"),
+        (title("eu-west9", "gitops"), "it belongs to an installation in another namespace"),
+        (title("eu-west9", "flux-system"), "it has write access"),
     ] {
         let told = format!("the deploy key \"{title}\" is kept: {reason}");
         assert!(run.stderr.contains(&told), "{told}: {}", run.stderr);
@@ -88,15 +88,15 @@ async fn a_recreated_cluster_deletes_the_key_of_the_last() {
     assert!(again.stderr.contains("nothing was changed"), "{}", again.stderr);
 }
 
-/// What is left is told where it is not to be deleted, and of a living cluster of the same name nothing is
-/// touched.
+/// Leftovers are reported if they are not to be deleted, and keys of a living cluster with the same name are
+/// left alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_cluster_of_the_name_is_told_of_and_left_alone() {
     let site = Site::new().await;
     let id = register(&site, "lockgate eu-west9 0badcafe flux-system", true);
     site.hub.pretend(id, ago(600), None).unwrap();
     let (run, _agent) = site.with_agent(site.bootstrap(&NAMED), &[]).await;
-    let told = "deploy keys of earlier clusters called eu-west9 are left, and --prune-keys deletes them: \
+    let told = "there are deploy keys of earlier clusters called eu-west9; --prune-keys deletes them: \
                 \"lockgate eu-west9 0badcafe flux-system\" (no use known)";
     assert!(run.stderr.contains(told), "{}", run.stderr);
 
@@ -148,7 +148,12 @@ async fn keys_are_listed_and_deleted_without_a_cluster() {
     site.hub.pretend(3, ago(900), Some(ago(3))).unwrap();
     let twins = ended(keys(&site, "delete", &NAMED)).await;
     assert_eq!(twins.code, 4, "{}", twins.stderr);
-    assert!(twins.stderr.contains("was used 3 min ago, after another cluster called eu-west9 had its own"));
+    assert!(twins.stderr.contains("two clusters are called eu-west9: the key "), "{}", twins.stderr);
+    assert!(
+        twins.stderr.contains("was used 3 min ago, after the other cluster got its key"),
+        "{}",
+        twins.stderr
+    );
     assert!(twins.stderr.contains("fix: add --uid 33333333 or --uid 44444444"), "{}", twins.stderr);
     done(keys(&site, "delete", &[&NAMED[..], &["--uid", "33333333"]].concat())).await;
     done(keys(&site, "delete", &NAMED)).await;
@@ -172,7 +177,7 @@ async fn keys_are_listed_and_deleted_without_a_cluster() {
     assert!(made.read_only && key.public.starts_with(&made.key), "{made:?}");
 }
 
-/// `uninstall` names its key, and deletes it where that is asked for.
+/// `uninstall` names its key, and deletes it on request.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_removal_deletes_the_key_with_a_token_and_says_how_without() {
     let site = Site::new().await;
@@ -187,22 +192,26 @@ async fn a_removal_deletes_the_key_with_a_token_and_says_how_without() {
         key.title
     );
     assert!(run.stderr.contains(&told), "{told}: {}", run.stderr);
-    let (_, command) = run.stderr.split_once("run lockgate ").unwrap();
-    let arguments: Vec<&str> = command.split_whitespace().collect();
-    let mut delete = site.lockgate(&arguments);
-    delete.env("GITHUB_TOKEN", TOKEN);
-    done(delete).await;
+    // The same command again knows where the key is.
+    let with_token = |arguments: &[&str]| {
+        let mut command = site.lockgate(arguments);
+        command.env("GITHUB_TOKEN", TOKEN);
+        command
+    };
+    done(with_token(&flags)).await;
     assert!(site.hub.keys().is_empty());
 
     let (_, _agent) = site.with_agent(site.bootstrap(&NAMED), &[]).await;
     assert_eq!(site.hub.keys().len(), 1);
-    let mut command = site.lockgate(&[&flags[..], &["--purge"]].concat());
-    command.env("GITHUB_TOKEN", TOKEN);
-    let run = done(command).await;
+    let run = ended(site.lockgate(&flags)).await;
+    let (_, command) = run.stderr.split_once("run lockgate ").unwrap();
+    done(with_token(&command.split_whitespace().collect::<Vec<_>>())).await;
+    assert!(site.hub.keys().is_empty());
+    let run = done(with_token(&[&flags[..], &["--purge"]].concat())).await;
     assert!(site.hub.keys().is_empty() && site.secrets().await.is_empty(), "{}", run.stderr);
 }
 
-/// Each mistake is told before anything is changed, in these words and with this code.
+/// Each mistake is reported before any change, in these words and with this code.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_names_and_tokens_is_told() {
     let site = Site::new().await;
@@ -212,7 +221,7 @@ async fn what_is_wrong_with_names_and_tokens_is_told() {
     let alone =
         format!("--prune-keys needs --cluster-name: the context '{context}' may be another cluster's too");
     let named = "'EU West' is no cluster name: use a-z, 0-9 and '-'";
-    let lags = "GitHub's last use lags; give at least 7d";
+    let lags = "GitHub's date of last use lags by up to a week; give at least 7d";
     for (command, told) in [
         (site.bootstrap(&["--prune-keys"]), alone.as_str()),
         (site.bootstrap(&["--cluster-name", "EU West"]), named),

@@ -26,7 +26,7 @@ async fn source(site: &Site, name: &str) -> Value {
     all.into_iter().find(|source| source["metadata"]["name"] == name).unwrap()
 }
 
-/// Waits until the agent has applied what a commit says.
+/// Waits until the agent has applied a commit.
 async fn is_applied(site: &Site, text: &str) {
     site.repo.commit("main", "change", &[("base/cm.yaml", Some(config_map("base", text)))]).unwrap();
     harness::eventually(LIMIT, async || {
@@ -56,8 +56,8 @@ async fn no_trace_of_tokens(site: &Site, texts: &[&str]) {
     }
 }
 
-/// Where the owner forbids deploy keys both ways on are told, and an App goes the second: it is found where
-/// it is installed, and its tokens are renewed before they end.
+/// If the owner forbids deploy keys, both alternatives are named, and an App uses the second: its
+/// installation is found, and its tokens are renewed before they expire.
 #[tokio::test(flavor = "multi_thread")]
 async fn where_deploy_keys_are_forbidden_an_app_reads() {
     let site = Site::new().await;
@@ -107,7 +107,7 @@ async fn where_deploy_keys_are_forbidden_an_app_reads() {
     assert!(calls.iter().filter_map(|call| call.token.as_ref()).collect::<BTreeSet<_>>().len() > 2);
     no_trace_of_tokens(&site, &[&run.stderr, &agent.log()]).await;
 
-    // The flags are remembered; whoever signs in, the Secret is used as it is.
+    // The flags are remembered. The Secret is used as it is, whatever credentials bootstrap itself has.
     let again = done(site.login_at_github(&[])).await;
     assert!(again.stderr.contains("nothing was changed"), "{}", again.stderr);
     assert!(site.hub.keys().is_empty());
@@ -125,7 +125,7 @@ async fn where_deploy_keys_are_forbidden_an_app_reads() {
     assert!(site.secrets().await.is_empty(), "a purge leaves the token");
 }
 
-/// A token that ends within the hour is not stored, and flags that do not go together are told.
+/// A token that expires within the hour is not stored, and contradicting flags are reported.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_go_with_a_way_in_is_told() {
     let site = Site::new().await;
@@ -150,7 +150,7 @@ async fn what_does_not_go_with_a_way_in_is_told() {
     assert_eq!(run.code, 2, "{}", run.stderr);
     assert!(run.stderr.contains("ends within the hour") && run.stderr.contains("fix: use --auth app"));
     for (url, told) in [
-        ("http://git.example.com/o/r", "is read in the clear"),
+        ("http://git.example.com/o/r", "is not encrypted"),
         ("git.example.com/o/r", "write ssh:// or https://"),
     ] {
         let run = ended(site.lockgate(&["bootstrap", "git", url])).await;
@@ -163,8 +163,8 @@ async fn what_does_not_go_with_a_way_in_is_told() {
     assert!(site.secrets().await.is_empty() && site.hub.keys().is_empty());
 }
 
-/// Any server over https: what it refuses is told before anything is made, and what anybody may read needs no
-/// password.
+/// Any server over https: its refusal is reported before anything is created, and a public repository needs
+/// no password.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_of_any_kind_is_read_over_https() {
     let site = Site::new().await;
@@ -186,7 +186,7 @@ async fn a_server_of_any_kind_is_read_over_https() {
         (
             bootstrap("hunter2", Some(&authority), &[&named[..], &["--branch", "gone"]].concat()),
             1,
-            "the branch 'gone' does not exist; among those that do are 'main'",
+            "the branch 'gone' does not exist; existing branches include 'main'",
         ),
     ] {
         let run = ended(run).await;
@@ -237,12 +237,8 @@ async fn a_key_that_is_kept_elsewhere_is_used_by_each_cluster() {
     let (_, other) = pair("other", KeyAlgorithm::Ed25519);
     let run = ended(site.bootstrap(&["--key-file", &other])).await;
     assert_eq!(run.code, 4, "{}", run.stderr);
-    assert!(
-        run.stderr.contains("holds another key than the one that was given: rsa SHA256:"),
-        "{}",
-        run.stderr
-    );
-    // By itself a key is not replaced, or what is left of it would be deleted.
+    assert!(run.stderr.contains("contains another key than the given one: rsa SHA256:"), "{}", run.stderr);
+    // A key is replaced only on request; otherwise the rest of the old one would be deleted.
     assert!(killed_at(site.bootstrap(&["--key-file", &file, "--replace-secret"]), "✔ deploy key ").await);
     assert_eq!(site.hub.keys().len(), 1);
     assert!(killed_at(site.bootstrap(&["--key-file", &other, "--replace-secret"]), "✔ rotation ").await);

@@ -1,4 +1,4 @@
-//! Each command of README is run as it stands there, by a shell, against real parts.
+//! Runs each command of README unchanged, by a shell, against real parts.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -25,7 +25,7 @@ enum Run {
     Fetches,
 }
 
-/// The commands in the blocks that show some; what they print is left out.
+/// The commands in the blocks that show some, without their output.
 fn commands(text: &str) -> Vec<&str> {
     let mut commands = Vec::new();
     for block in text.split("```console\n").skip(1).filter_map(|rest| rest.split("```").next()) {
@@ -36,7 +36,7 @@ fn commands(text: &str) -> Vec<&str> {
     commands
 }
 
-/// How a command is run; `None` where nobody knows.
+/// How a command is run; `None` if it is unknown.
 fn run_of(line: &str) -> Option<Run> {
     let line =
         line.split_once(" | ").filter(|(first, _)| first.starts_with("pass ")).map_or(line, |(_, rest)| rest);
@@ -139,7 +139,7 @@ async fn each_command_of_readme_is_run() {
             .replace("git@git.example.com", &format!("{}@{}", site.git.user(), site.git.address()))
     };
     let mut lines = commands(README);
-    // Nothing is left to be looked at afterwards.
+    // Uninstalls run last, since nothing is left afterwards.
     lines.sort_by_key(|line| line.contains(" uninstall"));
     let mut agent = None;
     for (number, line) in lines.iter().enumerate() {

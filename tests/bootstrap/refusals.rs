@@ -13,7 +13,7 @@ const REPO: (&str, &str) = ("GET", "/repos/barolab/foobar-infra");
 const LIST: (&str, &str) = ("GET", "/repos/barolab/foobar-infra/keys");
 const POST: (&str, &str) = ("POST", "/repos/barolab/foobar-infra/keys");
 
-/// What is told where the owner's policy forbids deploy keys.
+/// The message if the owner's policy forbids deploy keys.
 const POLICY: &str = "deploy keys are disabled by policy; an owner allows them at ";
 
 /// B04: each refusal of GitHub has its cause in one line, what to do about it, and an exit code.
@@ -86,7 +86,7 @@ async fn every_refusal_of_github_is_told_with_its_fix() {
     assert!(run.code == 1 && run.stderr.contains("the repository is empty"), "{}", run.stderr);
 }
 
-/// A GitHub App signs in with its key, which is nowhere else afterwards.
+/// A GitHub App authenticates with its key, which is stored nowhere.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_stands_in_for_a_token() {
     let site = Site::new().await;
@@ -103,7 +103,7 @@ async fn an_app_stands_in_for_a_token() {
     assert_eq!(unknown.code, 1, "{}", unknown.stderr);
     assert!(unknown.stderr.contains("the App cannot sign in: Not Found"), "{}", unknown.stderr);
     assert!(unknown.stderr.contains("under --app-installation-id"), "{}", unknown.stderr);
-    // The installation is found by the repository where its number is not given.
+    // The installation is found by the repository if its id is not given.
     let nowhere = ended(app(&[])).await;
     assert!(
         nowhere.code == 1 && nowhere.stderr.contains("that the App is installed for"),
@@ -120,7 +120,7 @@ async fn an_app_stands_in_for_a_token() {
     assert!(alone.code == 2 && alone.stderr.contains("--app-private-key-file"), "{}", alone.stderr);
 }
 
-/// B08, B09: what is missing on the cluster is told at once, before anything is changed.
+/// B08, B09: everything that is missing on the cluster is reported at once, before any change.
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_rights_and_folders_are_told_together() {
     let site = Site::new().await;
@@ -141,7 +141,7 @@ async fn missing_rights_and_folders_are_told_together() {
     assert!(namespaces.iter().all(|namespace| namespace["metadata"]["name"] != "flux-system"));
 }
 
-/// Whoever leaves an argument out the second time must not turn the platform elsewhere.
+/// An argument that is left out the second time must not change the sync.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sync_that_exists_is_turned_elsewhere_only_when_asked() {
     let site = Site::new().await;
@@ -163,8 +163,7 @@ async fn a_sync_that_exists_is_turned_elsewhere_only_when_asked() {
     assert!(killed_at(site.bootstrap(&["--replace-sync"]), "✔ secret ").await);
 }
 
-/// Whoever has each right that is asked for, and yet not those that the agent is to get, may not hand those
-/// out.
+/// A user with all checked rights, but without those of the agent, may not grant these.
 #[tokio::test(flavor = "multi_thread")]
 async fn rights_that_may_not_be_handed_out_are_told_before_anything_is_written() {
     let site = Site::new().await;
@@ -242,7 +241,7 @@ async fn what_others_left_is_not_run_over() {
     what_flux_needs_is_left_to_it(&site).await;
 }
 
-/// Flux and lockgate have the same kinds: whoever goes back to Flux keeps them and their objects.
+/// Flux and lockgate have the same kinds: a user who returns to Flux keeps them and their objects.
 async fn what_flux_needs_is_left_to_it(site: &Site) {
     done(site.lockgate(&["install", "--adopt"])).await;
     let mut value: Value = serde_json::from_str(&kustomization("kept", &[])).unwrap();
@@ -282,11 +281,11 @@ async fn beside_another_controller_of_flux_its_kinds_are_left_to_it() {
     site.create(binding(&["image-automation-controller"])).await;
     let (theirs, alerts) =
         ("imageupdateautomations.image.toolkit.fluxcd.io", "alerts.notification.toolkit.fluxcd.io");
-    let left_as_is = format!("left as they are: {theirs} (flux-system/image-automation-controller)\n");
+    let left_as_is = format!("stay unchanged: {theirs} (flux-system/image-automation-controller)\n");
     let run = done(site.lockgate(&["install"])).await;
     assert!(run.stderr.contains(&left_as_is), "{}", run.stderr);
     let run = done(site.lockgate(&["install", "--adopt"])).await;
-    assert!(!run.stderr.contains("left as they are"), "{}", run.stderr);
+    assert!(!run.stderr.contains("stay unchanged"), "{}", run.stderr);
 
     let definitions = async || {
         let all = site
@@ -317,9 +316,9 @@ async fn the_token_is_taken_from_where_it_is_safe() {
     })
     .await;
     assert_eq!(plain.code, 2, "{}", plain.stderr);
-    assert!(plain.stderr.contains("not sent over plain HTTP"), "{}", plain.stderr);
+    assert!(plain.stderr.contains("is sent over plain HTTP only to a loopback address"), "{}", plain.stderr);
 
-    // Who is told of the branch has been let in.
+    // If the host lists the branch, it has accepted the agent.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
     std::fs::write(&file, format!("{TOKEN}\n")).unwrap();

@@ -107,13 +107,13 @@ async fn host_keys_are_renewed() {
     site.git.rotate_host_key(HostKeyType::EcdsaP256).unwrap();
     let run = ended(git(&[])).await;
     assert_eq!(run.code, 4, "{}", run.stderr);
-    assert!(run.stderr.contains("then take it with --accept-host-key FINGERPRINT"), "{}", run.stderr);
+    assert!(run.stderr.contains("then accept one with --accept-host-key FINGERPRINT"), "{}", run.stderr);
     let shown = site.git.host_keys().unwrap().remove(0).1;
     let print = harness::git::fingerprint(&shown).unwrap();
     let other = print.chars().rev().collect::<String>();
     let run = ended(git(&["--accept-host-key", &other])).await;
     assert_eq!(run.code, 4, "{}", run.stderr);
-    let told = format!("does not show the host key {other}, but ecdsa {print}");
+    let told = format!("presents the host key ecdsa {print}, and not {other}");
     assert!(run.stderr.contains(&told), "{told}: {}", run.stderr);
     let run = done(git(&["--accept-host-key", &print])).await;
     assert!(run.stderr.contains("renewed: ecdsa  (configured)"), "{}", run.stderr);

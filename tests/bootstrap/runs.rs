@@ -81,7 +81,7 @@ async fn a_cluster_is_set_up_by_one_command_and_again_by_none() {
     a_commit_is_applied(&site).await;
 }
 
-/// S10: what the agent keeps is for its eyes only, and the private key is not among it.
+/// S10: only the agent can read its files, and the private key is not in them.
 fn no_trace_of_the_key(agent: &Agent, secret: &Value) {
     let identity = data(secret, "identity");
     let line = identity.lines().nth(2).unwrap();
@@ -206,7 +206,7 @@ async fn under_lockdown_the_shipped_rights_suffice() {
         .skip_while(|request| request["responseStatus"]["code"] == 403)
         .filter(|request| request["responseStatus"]["code"] == 403)
         .map(|request| json!([request["verb"], request["requestURI"]]))
-        // Under lockdown the agent may not watch what was applied; it then looks at the interval.
+        // Under lockdown the agent may not watch the applied objects; it then reads them at the interval.
         .filter(|request| !["list", "watch"].contains(&request[0].as_str().unwrap()))
         .collect();
     assert!(refused.is_empty(), "{refused:?}");
@@ -262,8 +262,7 @@ async fn two_clusters_keep_a_key_each() {
     let [one, two] = keys.as_slice() else { panic!("{keys:?}") };
     assert!(one.key != two.key && one.title != two.title, "{keys:?}");
 }
-/// Flags are remembered: whoever leaves them out changes nothing, and what is given goes before them and is
-/// told.
+/// Flags are remembered: without flags nothing changes, and given flags win and are reported.
 #[tokio::test(flavor = "multi_thread")]
 async fn flags_are_remembered_and_what_overrides_them_is_told() {
     let site = Site::new().await;
@@ -299,9 +298,8 @@ async fn flags_are_remembered_and_what_overrides_them_is_told() {
     assert!(installed.stderr.contains("nothing was changed"), "{}", installed.stderr);
 
     let run = done(plain(&["--image", "registry.test/lockgate:2", "--adopt=false"])).await;
-    let told =
-        "--adopt false instead of true, --image registry.test/lockgate:2 instead of registry.test/lockgate:1";
-    assert!(run.stderr.contains(&format!("other than before: {told}")), "{}", run.stderr);
+    let told = "--adopt false (was true), --image registry.test/lockgate:2 (was registry.test/lockgate:1)";
+    assert!(run.stderr.contains(&format!("changed flags: {told}")), "{}", run.stderr);
     let deployments = site.all("apps/v1", "Deployment", "deployments").await;
     let container = &deployments[0]["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(container["image"], "registry.test/lockgate:2");

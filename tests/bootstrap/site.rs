@@ -91,7 +91,7 @@ impl Site {
         command
     }
 
-    /// `lockgate bootstrap github` for the repository, without what is for SSH alone.
+    /// `lockgate bootstrap github` for the repository, without the flags for SSH.
     pub(crate) fn login_at_github(&self, more: &[&str]) -> Command {
         let api = self.hub.url();
         let arguments = ["bootstrap", "github", "barolab/foobar-infra", "--path", PATH, "--api-url", &api];
@@ -121,7 +121,7 @@ impl Site {
         let arguments = arguments.await.unwrap();
         let home = tempfile::tempdir().unwrap();
         let log = home.path().join("log");
-        // What stands for the pod: its namespace, its folder, and a port that others do not have.
+        // The settings that replace the pod: its namespace, its folder, and free ports.
         let argument = |argument: &String| match argument.split_once('=') {
             Some((flag @ "--namespace", _)) => format!("{flag}=flux-system"),
             Some((flag @ "--state-dir", _)) => format!("{flag}={}", home.path().join("state").display()),

@@ -192,7 +192,7 @@ fn a_region_is_built_whole_in_order() {
     assert_eq!((arguments(&run)[0].as_str(), run.stderr.as_str()), ("west", ""));
     let from_one = ["build", "--recursive", "--kustomization", "west/app.yaml"];
     let run = lockgate(repository.path(), &from_one, "");
-    assert!(run.stderr.contains("depends on flux-system/base, which is nowhere here"), "{}", run.stderr);
+    assert!(run.stderr.contains("depends on flux-system/base, which does not exist here"), "{}", run.stderr);
     assert_eq!(objects(&run).len(), 1);
 }
 
@@ -229,8 +229,8 @@ fn a_kustomization_alone_is_told_what_is_missing() {
     );
     fs::write(root.join("parent.yaml"), parent).unwrap();
     let run = lockgate(root, &["build", "--kustomization", "west/app.yaml"], "");
-    let told = "! Kustomization/flux-system/app in west/app.yaml: Kustomization/flux-system/parent in parent.yaml changes \
-                its spec.wait before the agent sees it; build that one with --recursive\n";
+    let told = "! Kustomization/flux-system/app in west/app.yaml: Kustomization/flux-system/parent in \
+        parent.yaml changes its spec.wait before the agent sees it; build that parent with --recursive\n";
     assert_eq!((run.code, run.stderr.as_str()), (0, told));
     let sources = ["infra", "other"].map(|name| {
         format!(
@@ -291,8 +291,8 @@ fn what_is_wrong_names_object_file_and_cure() {
         (&["--kustomization", "nope"], 1, "there is no Kustomization 'nope' in the tree"),
         (&["--kustomization", "nope.yaml"], 2, "nope.yaml: there is no such file"),
         (&["--kustomization", "two.yaml"], 2, "fix: name one instead: app, base"),
-        (&["--kustomization", "app/deployment.yaml"], 2, "holds 0 Kustomization objects"),
-        (&["--kustomization", "-", "--substitute-from", "-"], 2, "standard input can be read once"),
+        (&["--kustomization", "app/deployment.yaml"], 2, "contains 0 Kustomization objects"),
+        (&["--kustomization", "-", "--substitute-from", "-"], 2, "standard input can be read only once"),
         (&["east", "--set", "a=b"], 2, "add --kustomization or --recursive"),
         (&["--recursive", "east", "--set", "a"], 2, "write NAME=VALUE"),
         (&["nowhere"], 2, "nowhere does not exist"),

@@ -129,7 +129,7 @@ fn what_is_wrong_is_told() {
     let prefix = "YAML parse error on demo/templates/bad.yaml: error converting YAML to JSON: yaml: line ";
     assert_eq!((ended.code, ended.stderr.contains(prefix)), (1, true), "{}", ended.stderr);
     for (flags, message) in [
-        (&["--recursive"][..], "a chart is built by itself"),
+        (&["--recursive"][..], "a chart is built alone"),
         (&["--release", "a", "b"], "the release has two names"),
         (&["--kube-version", "x"], "invalid kube version 'x': could not parse \"x\" as version"),
         (&["--helmrelease", "sources.yaml"], "sources.yaml holds 0 HelmReleases, not one"),

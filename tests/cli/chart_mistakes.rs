@@ -141,8 +141,8 @@ fn what_a_schema_refers_to_is_not_fetched_from_this_machine() {
     let ended = lockgate(folder.path(), &["build", "--chart", "demo"], "");
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     for line in [
-        "! a schema refers to file:///etc/passwd (only https is fetched), which could not be had, so it allows everything",
-        "! a schema refers to https://127.0.0.1:1/b.json (its host has no public address), which could not be had, so it \
+        "! a schema refers to file:///etc/passwd (only https is fetched), which could not be fetched, so it allows everything",
+        "! a schema refers to https://127.0.0.1:1/b.json (its host has no public address), which could not be fetched, so it \
          allows everything",
     ] {
         assert!(ended.stderr.contains(line), "{line}\n{}", ended.stderr);

@@ -1,4 +1,4 @@
-//! `lockgate diff` where there is no cluster.
+//! `lockgate diff` without a cluster.
 
 use std::fs;
 use std::path::Path;
@@ -116,13 +116,13 @@ old: 1 pruned";
     assert!(!run.stdout.contains("canary") && !run.stdout.contains('\x1b'));
     let run = lockgate(root, &["diff", "--from", "HEAD", "cluster"], "");
     assert_eq!((run.code, run.stdout.as_str()), (0, "cluster: no change\napps: no change\nnew: no change\n"));
-    // The working tree is what is compared without --to.
+    // Without --to, the working tree is compared.
     write(root, "apps/web.yaml", &DEPLOYMENT.replace("TAG", "3"));
     let run = lockgate(root, &["diff", "--from", "HEAD", "cluster", "-o", "name"], "");
     assert_eq!((run.code, run.stdout.as_str()), (1, "deployment/shop/web\n"));
 }
 
-/// Colours are for people who look at a terminal and have not said otherwise.
+/// Colours are for terminals, unless the user has disabled them.
 #[test]
 fn colours_are_for_a_terminal() {
     let repository = repository();
@@ -198,7 +198,7 @@ fn dropping(disabled: &str) -> TempDir {
     folder
 }
 
-/// What is dropped goes where the Kustomization prunes and nobody else takes it over, as the agent does it.
+/// A dropped object is deleted if its Kustomization prunes and nobody else takes it over, as by the agent.
 #[test]
 fn what_is_dropped_between_two_commits_goes_only_where_it_is_pruned() {
     let disabled = "kustomize.toolkit.fluxcd.io/prune: disabled";
@@ -206,7 +206,8 @@ fn what_is_dropped_between_two_commits_goes_only_where_it_is_pruned() {
     let root = folder.path();
     let run = lockgate(root, &["diff", "--from", "HEAD", "cluster"], "");
     let lines: Vec<&str> = run.stdout.lines().map(|line| line.split("  HEAD (").next().unwrap()).collect();
-    let let_go = "it is let go and not deleted, as spec.prune or the object itself says";
+    let let_go =
+        "it is no longer managed and not deleted, because of spec.prune or of the object's own policy";
     let expected = format!(
         "\
 Kustomization/flux-system/cluster
@@ -221,7 +222,8 @@ Kustomization/flux-system/pruned
 + ConfigMap/shop/last
 - ConfigMap/shop/gone (pruned)
 = ConfigMap/shop/marked: kept: {disabled}
-= ConfigMap/shop/moved: kept: Kustomization/flux-system/kept holds it, or what would go with it
+= ConfigMap/shop/moved: kept: Kustomization/flux-system/kept manages it, or objects that would be deleted \
+with it
 pruned: 1 created, 1 pruned, 2 kept
 Kustomization/flux-system/orphaned
 = ConfigMap/shop/orphan: kept: {let_go}
@@ -281,7 +283,7 @@ fn what_cannot_be_compared_is_named() {
     let repository = repository();
     let root = repository.path();
     for (arguments, code, told) in [
-        (&["diff"][..], 2, "say what to compare"),
+        (&["diff"][..], 2, "nothing to compare is named"),
         (&["diff", "-A"], 3, "KUBECONFIG"),
         (&["diff", "--kustomization", "apps"], 3, "--kubeconfig"),
         (&["diff", "--from", "nowhere", "cluster"], 2, "'nowhere' names no commit here"),
@@ -304,7 +306,7 @@ fn what_cannot_be_compared_is_named() {
     fs::write(&config, text).unwrap();
     let run = lockgate(root, &["diff", "-A", "--kubeconfig", config.to_str().unwrap()], "");
     assert!(
-        run.code == 3 && run.stderr.contains("the API server cannot be asked"),
+        run.code == 3 && run.stderr.contains("the API server cannot be reached"),
         "{} {}",
         run.code,
         run.stderr

@@ -125,7 +125,7 @@ async fn an_object_that_was_only_looked_at_is_held_as_well() {
     let live = other.cluster.get(&ObjectReference::to(&object)).await.unwrap().unwrap();
     other.cluster.hold(&live);
     until_intact(&other, &object.id()).await;
-    // Its former owner has nothing to let go.
+    // Its former owner has nothing to give up.
     other.cluster.release(&Kustomization::named("flux-system", "former"), &[object.id()]);
     stage.edit("someone", "c", json!({"data": {"a": "2"}})).await;
     assert!(matches!(other.change().await, HeldChange::Drifted { .. }));

@@ -195,5 +195,5 @@ async fn work_is_waited_for_until_it_is_done() {
     let Settled::TimedOut(unhealthy) = stage.cluster.settle(std::slice::from_ref(&done), QUIET).await else {
         panic!("the Job is suspended");
     };
-    assert_eq!(unhealthy[0].health, Health::InProgress("it has not done its work yet".into()));
+    assert_eq!(unhealthy[0].health, Health::InProgress("it has not completed yet".into()));
 }

@@ -1,4 +1,4 @@
-//! Cases whose expected answers are written anew with `UPDATE=1`, for a reader to look over as a difference.
+//! Cases whose expected answers `UPDATE=1` rewrites, so that a reader can check the difference.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,7 +19,7 @@ pub(super) fn table(file: &str, answers: &BTreeMap<usize, Vec<String>>) {
     fs::write(path, text).unwrap();
 }
 
-/// Writes what a probe is expected to make: its documents, or its refusal.
+/// Writes the expected result of a probe: its documents, or its refusal.
 pub(super) fn probe(probe: &Path, (document, refusal): (&str, &str), answer: &Result<Vec<Value>, String>) {
     let (written, removed, text) = match answer {
         Ok(values) => {

@@ -149,7 +149,7 @@ async fn what_does_not_fit_the_disk_is_told_and_leaves_room_for_others() {
     let git = GitFetcher::on(&site.folder.path().join("narrow"), &Disk::of(100 << 10)).unwrap();
     let error = git.fetch(site.request(branch("large"))).await.unwrap_err();
     assert_eq!(error.class(), FailureClass::Storage, "{error}");
-    assert!(error.to_string().contains("all sources together take more than 0 MiB of the disk"), "{error}");
+    assert!(error.to_string().contains("all sources together need more than 0 MiB of disk space"), "{error}");
     assert!(stores(&site.folder.path().join("narrow")).is_empty());
     let fetched = git.fetch(site.request(branch("main"))).await.unwrap();
     assert!(matches!(fetched, FetchFinding::Updated(_)));

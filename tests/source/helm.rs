@@ -197,7 +197,7 @@ async fn what_a_repository_answers_amiss_is_told() {
         (
             late,
             FailureClass::GitOperationFailed,
-            format!("{host}: it was asked too often (HTTP 429); it says to wait for 7 s"),
+            format!("{host}: it received too many requests (HTTP 429); it says to wait for 7 s"),
         ),
         (
             Served::status(500),
@@ -253,9 +253,7 @@ async fn an_archive_that_is_not_what_the_index_names_is_refused() {
         (
             Served::body(came),
             Some(own),
-            format!(
-                "the chart at {url} is not the one that the index names: that has the digest {own}, and what came has {other}"
-            ),
+            format!("the chart at {url} does not have the digest {own} of the index, but {other}"),
         ),
         (Served::status(404), None, format!("{url} not found (HTTP 404)")),
         (
@@ -295,7 +293,7 @@ async fn charts_take_their_room_of_the_one_disk_of_all_sources() {
     // Another adapter on the same disk has what is left.
     let other = Helm::new(&state.path().join("other"), &disk).unwrap();
     let told = other.archive(ask()).await.unwrap_err().to_string();
-    assert!(told.contains("give the agent more with --disk-limit"), "{told}");
+    assert!(told.contains("raise --disk-limit"), "{told}");
     drop(held);
     assert!(other.archive(ask()).await.is_ok(), "what is let go of is there again");
 }

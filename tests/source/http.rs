@@ -109,7 +109,7 @@ async fn damaged_packs_are_refused() {
     for (name, content) in cases {
         let error = fetch(listing(b"main"), pack(&content)).await;
         assert_eq!(error.class(), FailureClass::GitOperationFailed, "{name}: {error}");
-        assert!(error.to_string().contains("what it sent is damaged: "), "{name}: {error}");
+        assert!(error.to_string().contains("the data that it sent is damaged: "), "{name}: {error}");
     }
 }
 
@@ -117,7 +117,7 @@ async fn damaged_packs_are_refused() {
 async fn a_branch_that_is_not_utf8_hides_no_other() {
     let error = fetch(listing(b"latin\xe9"), pack(b"")).await;
     // `main` was found and requested, but this host cannot serve it.
-    assert!(error.to_string().contains("what it sent is damaged"), "{error}");
+    assert!(error.to_string().contains("the data that it sent is damaged"), "{error}");
 }
 
 /// A host that redirects its clients to another port of itself, where somebody else may listen.

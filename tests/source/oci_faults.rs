@@ -160,7 +160,7 @@ async fn a_refusal_is_told_with_what_the_registry_says() {
         (
             "429 Too Many Requests\r\nRetry-After: 17",
             FailureClass::GitOperationFailed,
-            "it was asked too often (HTTP 429): say please; it says to wait for 17 s",
+            "it received too many requests (HTTP 429): say please; it says to wait for 17 s",
         ),
         ("500 Oops", FailureClass::GitOperationFailed, "it answered HTTP 500 for tag 'latest': say please"),
         ("302 Found", FailureClass::GitOperationFailed, "it redirects to '', which is no address"),
@@ -196,12 +196,12 @@ async fn what_is_not_what_was_asked_for_is_refused() {
     };
     let manifest = error(other("/manifests/", b"{}").request()).await;
     assert_eq!(manifest.class(), FailureClass::ContentInvalid);
-    assert!(manifest.to_string().contains("is not what came: that has the digest sha256:"), "{manifest}");
+    assert!(manifest.to_string().contains("the manifest was requested by the digest sha256:"), "{manifest}");
     let changed = error(other("/blobs/", b"not the layer").request()).await;
     assert_eq!(changed.class(), FailureClass::ContentInvalid);
     let told = changed.to_string();
     assert!(
-        told.contains("is not what came: 13 of") && told.contains("bytes, with the digest sha256:"),
+        told.contains(" arrived with 13 of ") && told.contains(" bytes and the digest sha256:"),
         "{told}"
     );
     let page: Vec<u8> = b"<html>".repeat(10);
@@ -282,7 +282,7 @@ async fn a_bearer_token_is_asked_for_once_and_shown_to_the_registry_alone() {
         status("401 Unauthorized\r\nWWW-Authenticate: Bearer realm=\"http://169.254.169.254/token\"")
     });
     let told = error(strange.request()).await.to_string();
-    assert!(told.contains("for a token, which is not followed"), "{told}");
+    assert!(told.contains("for a token, and lockgate does not ask there"), "{told}");
 }
 
 #[tokio::test]

@@ -10,18 +10,18 @@ use tar::{Archive, EntryType};
 /// The first bytes of a gzip stream.
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// The most bytes that a note about a member may hold: a long name, a long target, PAX records. The tar
-/// reader keeps notes in memory before it shows the member. Go's archive/tar has the same limit.
+/// The most bytes of a header of a member: a long name, a long target, PAX records. The tar reader keeps
+/// these in memory before it shows the member. Go's archive/tar has the same limit.
 const NOTE: u64 = 1 << 20;
 /// The size of a header. Members are padded to a multiple of it.
 const BLOCK: usize = 512;
 
-/// A tar stream that ends with an error before a note that is too large.
+/// A tar stream that ends with an error before a header that is too large.
 struct Notes<R> {
     stream: R,
     /// The bytes of the next header that have been read so far.
     header: Vec<u8>,
-    /// The remaining bytes of the content behind the last header, with its padding.
+    /// The remaining bytes of the content after the last header, with its padding.
     content: u64,
 }
 
@@ -50,7 +50,7 @@ impl<R: Read> Notes<R> {
                     || kind.is_pax_global_extensions();
                 if is_note && size > NOTE {
                     return Err(io::Error::other(format!(
-                        "a note about a member holds more than {} MiB",
+                        "the header of a member is larger than {} MiB",
                         NOTE >> 20
                     )));
                 }
@@ -136,7 +136,7 @@ pub fn members<E: From<Damage>>(
     for entry in reader.entries().map_err(Damage::Broken)? {
         let mut entry = entry.map_err(Damage::Broken)?;
         let form = match entry.header().entry_type() {
-            // These are notes about the archive, and no members of it.
+            // These are headers of the archive, and not members of it.
             EntryType::XGlobalHeader | EntryType::XHeader => continue,
             EntryType::Directory => MemberKind::Folder,
             EntryType::Symlink => MemberKind::Symlink,
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(found, [("a".into(), b"abc".to_vec()), ("b/c".into(), b"abc".to_vec())]);
     }
 
-    /// A member with such a long name has a note for it.
+    /// The long name of a member is in a header of its own.
     #[test]
     fn a_note_that_is_too_large_is_not_read() {
         let noted = |length: usize| {
@@ -204,7 +204,7 @@ mod tests {
         let found = read(&noted(2000), 8 << 20).unwrap();
         assert_eq!(found[0].0.len(), 2000);
         let Err(Damage::Broken(error)) = read(&noted(2 << 20), 8 << 20) else { panic!("it was read") };
-        assert_eq!(error.to_string(), "a note about a member holds more than 1 MiB");
+        assert_eq!(error.to_string(), "the header of a member is larger than 1 MiB");
     }
 
     #[test]

@@ -16,10 +16,10 @@ pub use read::{IndexError, LIMIT};
 
 /// How many names a message lists.
 const LISTED: usize = 5;
-/// How alike two names are, from 0 to 1, of which one may be meant by the other.
+/// How similar two names must be, from 0 to 1, so that one is proposed for the other.
 const ALIKE: f64 = 0.6;
 
-/// The charts of a repository.
+/// The charts of a Helm repository.
 #[derive(Debug, Default)]
 pub struct ChartIndex {
     /// The texts of all offers, one after the other.
@@ -32,9 +32,9 @@ pub struct ChartIndex {
 #[derive(Debug, Clone, Copy)]
 struct Offer {
     version: Span,
-    /// Empty where the index names no address.
+    /// Empty if the index has no address.
     url: Span,
-    /// When it was made, in nanoseconds since 1970.
+    /// When it was created, in nanoseconds since 1970.
     created: i64,
     digest: Option<Digest>,
 }
@@ -46,70 +46,69 @@ struct Span {
     length: u16,
 }
 
-/// A version of a chart that is to be had.
+/// A chosen version of a chart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice<'i> {
-    /// As the index writes it.
+    /// The version as written in the index.
     pub version: &'i str,
-    /// Where its archive is: an address, or a path below the repository's. `None` where the index names none.
+    /// The address of its archive, or a path below the repository's address. `None` if the index has none.
     pub url: Option<&'i str>,
-    /// The digest of the archive, where the index names one of SHA-256.
+    /// The SHA-256 digest of the archive, if the index has one.
     pub digest: Option<Digest>,
 }
 
-/// Why an index has not what is asked for. The text begins as Flux's does.
+/// Why an index does not contain the wanted chart. The text begins as Flux's does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Missing {
-    /// It has no such chart.
+    /// There is no chart with this name.
     Chart {
-        /// The name that was asked for.
+        /// The wanted name.
         name: String,
-        /// The names that are most like it.
+        /// The most similar names.
         near: Vec<String>,
-        /// How many charts there are.
+        /// The number of charts.
         count: usize,
     },
-    /// It has the chart in no version.
+    /// The chart has no version.
     Versions,
-    /// It has no such version of the chart.
+    /// The chart does not have the wanted version.
     Version {
         /// The chart.
         name: String,
-        /// The version or range that was asked for.
+        /// The wanted version or range.
         wanted: String,
         /// The newest versions.
         newest: Vec<String>,
-        /// How many versions there are.
+        /// The number of its versions.
         count: usize,
     },
-    /// What was asked for is neither a version nor a range.
+    /// The wanted version is neither a version nor a range.
     Range(VersionError),
 }
 
 impl ChartIndex {
-    /// How many charts it offers.
+    /// The number of charts.
     pub fn len(&self) -> usize {
         self.charts.len()
     }
 
-    /// Whether it offers none.
+    /// Whether there are no charts.
     pub fn is_empty(&self) -> bool {
         self.charts.is_empty()
     }
 
-    /// How many versions of charts it offers.
+    /// The number of versions of all charts.
     pub fn offers(&self) -> usize {
         self.charts.values().map(Vec::len).sum()
     }
 
-    /// How many entries are left out, as helm leaves them out: they have no version, or one that cannot be
-    /// read.
+    /// The number of entries that are left out, as helm does, since they have no valid version.
     pub fn left_out(&self) -> usize {
         self.left_out
     }
 
-    /// The version of a chart that is meant by a version or a range: the one of that very text, or the newest
-    /// in the range. Without a range it is the newest that is no pre-release.
+    /// The version of a chart that a version or a range selects: the one with that very text, or the newest
+    /// in the range. Without a range it is the newest release.
     pub fn choose(&self, name: &str, wanted: &str) -> Result<Choice<'_>, Missing> {
         let offers = self.charts.get(name).ok_or_else(|| self.no_chart(name))?;
         if offers.is_empty() {
@@ -161,8 +160,7 @@ impl ChartIndex {
     }
 }
 
-/// Of versions that are equal, as are those that differ in their metadata alone, the one that was made later
-/// is newer.
+/// The order of versions. Of two that differ only in their metadata, the one that was created later is newer.
 fn newer(one: &(Version, &Offer), other: &(Version, &Offer)) -> Ordering {
     one.0.compare(&other.0).then_with(|| one.1.created.cmp(&other.1.created))
 }
@@ -171,7 +169,8 @@ impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Chart { name, near, count } if near.is_empty() => {
-                write!(f, "no chart name found: the index has {count} charts, and none like '{name}'")
+                let similar = format!("and none with a name similar to '{name}'");
+                write!(f, "no chart name found: the index has {count} charts, {similar}")
             }
             Self::Chart { name, near, .. } => {
                 write!(f, "no chart name found: the index has no '{name}', but {}", near.join(", "))

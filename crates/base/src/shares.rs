@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// With fewer places than this none is kept for others.
+/// With fewer places than this, none is kept for others.
 const LEAST: usize = 4;
 
 /// The holders, each with its number of places.

@@ -47,7 +47,7 @@ pub fn completion(object: &Object, rules: &HealthRules) -> Health {
         _ => true,
     };
     match health(object, rules) {
-        Health::Current if !is_done => status::in_progress("it has not done its work yet"),
+        Health::Current if !is_done => status::in_progress("it has not completed yet"),
         health => health,
     }
 }

@@ -237,13 +237,13 @@ fn root_causes(sources: &[SourceRow], read: &[Read]) -> Vec<Ref> {
     causes.into_iter().cloned().collect()
 }
 
-/// What rows are made of, whatever the kind of the object.
+/// The data of a row, for objects of every kind.
 struct Seen {
     is_suspended: bool,
     standing: Standing,
     source: Option<Ref>,
     depends_on: Vec<Ref>,
-    /// What is applied, and what was tried last.
+    /// The applied revision, and the last attempted one.
     revisions: (Option<String>, Option<String>),
     objects: usize,
 }
@@ -293,7 +293,8 @@ fn read(object: &Object) -> Read {
     Read { row, is_ready, lacks }
 }
 
-/// What `dependsOn` names. What can never be ready is told by the object itself, which is stalled.
+/// The objects in `dependsOn`. One that can never be ready is left out, since the object itself is stalled
+/// and reports it.
 fn targets(own: &Ref, named: &[api::DependsOn]) -> Vec<Ref> {
     named.iter().filter_map(|named| named.target(own).ok()).collect()
 }
@@ -343,7 +344,7 @@ fn what(state: &State, standing: Standing) -> String {
     match (state, standing.stance) {
         (State::Ready | State::Suspended, _) => String::new(),
         (State::Progressing, Stance::Progressing(Progress::Unseen)) => {
-            "not looked at by the agent yet".into()
+            "the agent has not reconciled it yet".into()
         }
         (State::Progressing, Stance::Progressing(Progress::Working(what))) => what,
         (State::Progressing, Stance::Progressing(Progress::Waiting(objects))) => {

@@ -1,5 +1,4 @@
-//! The chain: what is read from a cluster, decided, written and waited for, through ports that the adapters
-//! implement.
+//! The chain: reads from a cluster, decides, writes and waits, through ports that the adapters implement.
 //!
 //! ```text
 //! build      fetch → gather → render                                  (Lookup)
@@ -10,8 +9,8 @@
 //! ```
 //!
 //! `reconcile` and `remove` never fail: they end in an outcome, and `verdict` says what that means. Before
-//! the first object is written, the union of what is managed and what will be is recorded in the [`Journal`],
-//! so that a process killed at any point leaves nothing behind that the next one does not know of.
+//! the first object is written, the [`Journal`] records the union of the present and the future managed
+//! objects, so that a process killed at any point leaves nothing that the next one does not know.
 
 pub mod clock;
 pub mod ports;
@@ -156,7 +155,7 @@ pub enum JournalError {
     #[error("the lease is not held")]
     Fenced,
     /// The Kustomization was deleted.
-    #[error("the Kustomization has gone")]
+    #[error("the Kustomization was deleted")]
     Gone,
     /// The server could not be reached, or refused.
     #[error("{0}")]

@@ -2,11 +2,11 @@
 //!
 //! The agent marks every build and fetch that it starts, in a place that outlives the process, and removes
 //! the mark when the run ends. An object whose mark the next process finds is a suspect. A suspect runs last,
-//! after all other objects have had their chance, and without a new run beside it. When the agent has ended
-//! twice during such a run, the suspect is left alone until it changes, and is tried again each hour. A
-//! suspect is cleared once it has come to its end twice, or a minute after the first time: the memory that
-//! the first run left behind may be what the second lacks. An agent that is told to shut down removes its
-//! marks first.
+//! after all other objects have had their chance, and without another new run at the same time. When the
+//! agent has ended twice during such a run, the suspect is left alone until it changes, and is retried each
+//! hour. A suspect is cleared after its second completed run, or a minute after the first: the memory that
+//! the first run left in use may be missing for the second. When the agent is asked to shut down, it removes
+//! its marks first.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -52,7 +52,7 @@ pub struct EndMark {
     pub under_way: UnderWay,
 }
 
-/// Whether a run is under way, and whether beside new ones.
+/// Whether a run is under way, and whether together with other new runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UnderWay {
     /// No run is under way.
@@ -179,7 +179,7 @@ impl Quarantine {
         Ok(Pass { quarantine: Arc::clone(self), subject: subject.clone(), state, is_build: !is_source(key) })
     }
 
-    /// Forgets what was suspected and is beyond suspicion by now.
+    /// Forgets the suspects that have been cleared.
     fn clear(&self) {
         let now = self.clock.now();
         let mut guard = self.inner();
@@ -214,7 +214,7 @@ impl Quarantine {
         }
     }
 
-    /// Removes all marks: the agent was told to shut down, so the runs under way are not the cause.
+    /// Removes all marks: the agent was asked to shut down, so the running work is not the cause.
     pub fn close(&self) {
         let mut inner = self.inner();
         inner.closed = true;
@@ -358,7 +358,7 @@ impl Inner {
     }
 }
 
-/// Whether what is under way of an object is a fetch, and no build.
+/// Whether the running work on an object is a fetch, and not a build.
 fn is_source(key: &Ref) -> bool {
     api::info(key.kind).is_some_and(|info| matches!(info.role, Role::Source(_)))
 }

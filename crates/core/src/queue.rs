@@ -194,9 +194,9 @@ impl Queue {
         self.want_all(Why::Source, key, &RunCause::Revision, orders);
     }
 
-    /// Handles the end of a run. If the object holds something new, this wakes the objects that are made from
-    /// it. If it is ready, or has another message, this wakes the objects that it blocks. In a cycle everyone
-    /// repeats the same message, so nothing goes round.
+    /// Handles the end of a run. If the object has new content, this wakes the objects that are made from it.
+    /// If it is ready, or has another message, this wakes the objects that it blocks. In a cycle all members
+    /// repeat the same message, so nothing goes round.
     fn finished(&mut self, key: &Ref, run: RunId, end: RunEnd, now: Duration, orders: &mut Vec<Order>) {
         let index = LaneKind::index(key.kind);
         let (lane, rule) = (&mut self.lanes[index], &RULES[index]);
@@ -233,7 +233,7 @@ impl Queue {
             self.wake_dependents(key, orders);
         }
         if matches!(end.next, Next::Unblocked(_)) {
-            // A dependency may have changed after this run had looked at it.
+            // A dependency may have changed after this run had read it.
             let has_told = |to| self.items.get(to).is_some_and(|item: &Item| item.told_at > run);
             let missed = self.items[key].facts.to(Why::Dependency).any(has_told);
             self.blocked.insert(key.clone());

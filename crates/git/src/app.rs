@@ -1,5 +1,5 @@
-//! GitHub Apps: what an App signs is changed for a token of its installation, which may read one repository
-//! and ends after an hour.
+//! GitHub Apps. An App signs a claim, and gets for it a token of its installation, which can read one
+//! repository and expires after an hour.
 //!
 //! The keys of the Secret are Flux's (fluxcd/pkg `git/github`): `githubAppID`, `githubAppPrivateKey`, one of
 //! `githubAppInstallationID` and `githubAppInstallationOwner`, and at Enterprise servers `githubAppBaseURL`.
@@ -32,30 +32,30 @@ use crate::url::{GitUrl, Scheme};
 use crate::web::{Web, WebAnswer};
 use lockgate_base::model::{Digest, Secret, Timestamp};
 
-/// Where github.com's API is.
+/// The address of github.com's API.
 const PUBLIC_API: &str = "https://api.github.com";
-/// The user name beside a token.
+/// The user name that belongs to a token.
 const USER: &str = "x-access-token";
-/// How long before its end a token is no longer used, beside the time that the fetch itself may take.
+/// How long before its end a token is no longer used, in addition to the time that the fetch may take.
 const MARGIN: Duration = Duration::from_mins(5);
-/// How far before now the signed claim begins, for clocks that are off, and how long it is good; GitHub takes
-/// ten minutes at most.
+/// How long before now the signed claim begins, for clocks that are wrong, and how long it is valid in total;
+/// GitHub accepts at most ten minutes.
 const CLAIM: (u64, u64) = (60, 540);
 /// The largest answer, in bytes.
 const ANSWER: u64 = 1 << 20;
 const JSON: &str = "application/json";
 
-/// A GitHub App, as one repository is read with it.
+/// A GitHub App that reads one repository.
 #[derive(Debug, Clone)]
 pub struct App {
-    /// Where it comes from, for messages: `Secret namespace/name`.
+    /// The origin of the App, for messages: `Secret namespace/name`.
     source: String,
-    /// Where the API is, without a slash at its end.
+    /// The address of the API, without a slash at its end.
     api: String,
     checked: GitUrl,
     id: u64,
     installation: Installation,
-    /// PEM.
+    /// The private key in PEM form.
     key: Secret<Vec<u8>>,
     /// The repository's name, without its owner's.
     repository: String,
@@ -63,7 +63,7 @@ pub struct App {
     fingerprint: Digest,
 }
 
-/// Which installation of the App.
+/// The choice of the App's installation.
 #[derive(Debug, Clone)]
 enum Installation {
     /// By GitHub's number.
@@ -73,11 +73,11 @@ enum Installation {
 }
 
 impl App {
-    /// The App for `url` from a Secret called `source` in messages (`Secret namespace/name`); `None` where
-    /// the object names no Secret.
+    /// The App for `url` from a Secret called `source` in messages (`Secret namespace/name`); `None` if the
+    /// object names no Secret.
     pub fn read(url: &GitUrl, secret: Option<(&str, &SecretData)>) -> Result<Self, SourceError> {
         let Some((source, data)) = secret.filter(|(_, data)| holds_app(data)) else {
-            // The words are Flux's.
+            // These are Flux's words.
             let message = "secretRef with github app data must be specified when provider is set to github";
             return Err(SourceError::Provider(message.into()));
         };
@@ -132,18 +132,17 @@ impl App {
         })
     }
 
-    /// The credentials with which its repository is read while a token is good. Whatever the token, they are
-    /// told from others by the Secret.
+    /// The credentials with a token. They are distinguished from others by the Secret, whatever the token.
     pub fn credentials(&self, token: &Secret<String>) -> Credentials {
         Credentials::of_app(&self.source, basic(USER, token.expose()), &self.certificates, self.fingerprint)
     }
 
-    /// What its token is known by.
+    /// The key of the App's token in the store of tokens.
     fn known_as(&self) -> Digest {
         Digest::of_parts([self.fingerprint.bytes().as_slice(), self.repository.as_bytes()])
     }
 
-    /// The claim to be this App, signed: the `Authorization` header with which the API is asked.
+    /// The signed claim to be this App: the `Authorization` header for requests to the API.
     fn claim(&self, now: u64) -> Result<Secret<String>, SourceError> {
         let (before, after) = CLAIM;
         let claims = json!({
@@ -169,12 +168,12 @@ fn signer(key: &Secret<Vec<u8>>) -> Result<Box<dyn Signer>, &'static str> {
     key.choose_scheme(&[SignatureScheme::RSA_PKCS1_SHA256]).ok_or(UNUSABLE)
 }
 
-/// Whether a text may be the login of an organisation or user, and so a part of a path.
+/// Whether a text can be the login of an organisation or user, and so a part of a path.
 fn is_login(text: &str) -> bool {
     text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
 }
 
-/// A token, and when it ends.
+/// A token, and its end.
 struct Token {
     text: Secret<String>,
     ends: SystemTime,
@@ -193,8 +192,8 @@ impl Default for AppTokens {
 }
 
 impl AppTokens {
-    /// A token that is good for a fetch on behalf of a namespace that begins now and takes `limit` at most,
-    /// which is also how long GitHub may take to give one.
+    /// A token that is valid for a fetch on behalf of a namespace that begins now and takes at most `limit`,
+    /// which is also the time limit for GitHub's answer.
     pub async fn token(
         &self,
         app: &App,
@@ -219,13 +218,13 @@ impl AppTokens {
         Ok(text)
     }
 
-    /// Has the next fetch ask for another token: GitHub did not let this one in.
+    /// Drops a token that GitHub has refused, so that the next fetch requests another.
     pub fn forget(&self, app: &App) {
         lock(&self.known).remove(&app.known_as());
     }
 }
 
-/// GitHub's API, as an App asks it.
+/// A client of GitHub's API for an App.
 struct Hub<'h> {
     web: Web,
     app: &'h App,
@@ -273,7 +272,7 @@ impl Hub<'_> {
         hub.token(installation)
     }
 
-    /// The number of the installation at an organisation or a user.
+    /// The id of the installation for an organisation or a user.
     fn installation(&self, owner: &str) -> Result<u64, SourceError> {
         for owners in ["orgs", "users"] {
             let url = format!("{}/{owners}/{owner}/installation", self.app.api);
@@ -289,8 +288,9 @@ impl Hub<'_> {
         )))
     }
 
-    /// A token that may read the repository. A repository that was renamed is read by its earlier name too,
-    /// for which no token can be had: then it is one for all that the installation may read.
+    /// A token that can read the repository. A renamed repository can still be read under its earlier name,
+    /// but no token can be requested for that name. Then the token is for all repositories of the
+    /// installation.
     fn token(&self, installation: u64) -> Result<Token, SourceError> {
         let url = format!("{}/app/installations/{installation}/access_tokens", self.app.api);
         let permissions = json!({"contents": "read"});
@@ -326,7 +326,7 @@ impl Hub<'_> {
         read.ok_or_else(|| self.remote("its answer about a GitHub App is not GitHub's"))
     }
 
-    /// What an answer means that is none of those that are meant.
+    /// The error of an unexpected answer.
     fn refused(&self, answer: WebAnswer) -> SourceError {
         let status = answer.status().as_u16();
         let body = self.web.body(answer, ANSWER).ok().flatten().unwrap_or_default();
@@ -351,7 +351,7 @@ impl Hub<'_> {
     }
 }
 
-/// The form of the API's answers.
+/// The media type of the API's answers.
 const ACCEPT: (&str, &str) = ("Accept", "application/vnd.github+json");
 
 #[cfg(test)]

@@ -21,28 +21,28 @@ use crate::context::FetchContext;
 use crate::error::one_line;
 use crate::url::is_forbidden;
 
-/// The `User-Agent` of all but Git's own protocol.
+/// The `User-Agent` of all requests except Git's own protocol.
 pub(crate) const NAME: &str = concat!("lockgate/", env!("CARGO_PKG_VERSION"));
 
-/// How a client talks.
+/// The settings of a client.
 pub(crate) struct ClientOptions<'a> {
-    /// PEM certificates of authorities to trust beside the system's.
+    /// PEM certificates of authorities to trust in addition to the system's.
     pub(crate) authorities: Option<&'a [u8]>,
-    /// A PEM certificate chain to show, and its PEM key.
+    /// A PEM certificate chain to present, and its PEM key.
     pub(crate) identity: Option<(&'a [u8], &'a [u8])>,
-    /// Whether the host must show a certificate that an authority vouches for.
+    /// Whether an authority must vouch for the host's certificate.
     pub(crate) is_verified: bool,
-    /// Whether plain HTTP is refused, also where a redirect leads to it.
+    /// Whether plain HTTP is refused, also as the target of a redirect.
     pub(crate) https_only: bool,
-    /// How many redirects are followed; the answer of the last is handed back.
+    /// How many redirects are followed; the answer of the last one is returned.
     pub(crate) redirects: u32,
-    /// Where connections go through.
+    /// The proxy for connections.
     pub(crate) proxy: Option<ureq::Proxy>,
     /// The `User-Agent`.
     pub(crate) name: &'static str,
 }
 
-/// Makes a client. An error is a fragment of a message about certificates or keys.
+/// Creates a client. An error is a fragment of a message about certificates or keys.
 pub(crate) fn agent(options: ClientOptions<'_>) -> Result<Agent, String> {
     let config = Config::builder()
         .tls_config(tls(&options)?)
@@ -58,7 +58,7 @@ pub(crate) fn agent(options: ClientOptions<'_>) -> Result<Agent, String> {
     Ok(Agent::with_parts(config, DefaultConnector::default(), resolver))
 }
 
-/// What an error of the client means for the fetch.
+/// The fetch's error for an error of the client.
 pub(crate) fn explain(context: &FetchContext, error: &ureq::Error) -> SourceError {
     let host = context.host();
     match error {
@@ -83,13 +83,13 @@ pub(crate) fn explain(context: &FetchContext, error: &ureq::Error) -> SourceErro
     }
 }
 
-/// Leaves in the context why an answer broke off.
+/// Records in the context why an answer was cut off.
 pub(crate) fn broke_off(context: &FetchContext, error: io::Error) {
     let error = error.downcast::<ureq::Error>().unwrap_or_else(ureq::Error::Io);
     context.fail(explain(context, &error));
 }
 
-/// rustls hides its errors in those of the stream.
+/// rustls wraps its errors in those of the stream.
 fn certificate_error(error: &io::Error) -> Option<String> {
     match error.get_ref()?.downcast_ref::<rustls::Error>()? {
         rustls::Error::InvalidCertificate(why) => Some(one_line(&why.to_string())),
@@ -113,8 +113,8 @@ fn tls(options: &ClientOptions<'_>) -> Result<TlsConfig, String> {
         .build())
 }
 
-/// A certificate to show and its key. They are tried here, since the HTTP client panics on a pair that cannot
-/// be used.
+/// A certificate to present, and its key. They are checked here, since the HTTP client panics on an unusable
+/// pair.
 fn client_certificate(chain: &[u8], key: &[u8], provider: &CryptoProvider) -> Result<ClientCert, String> {
     let chain = certificates(chain).map_err(|problem| format!("tls.crt {problem}"))?;
     let no_key = "tls.key is not a private key in PEM form";
@@ -130,7 +130,7 @@ fn client_certificate(chain: &[u8], key: &[u8], provider: &CryptoProvider) -> Re
     }
 }
 
-/// Whether a file holds certificates in PEM form; what is wrong with it otherwise.
+/// Checks whether a file contains certificates in PEM form. The error says what is wrong.
 pub fn check_certificates(pem: &[u8]) -> Result<(), String> {
     certificates(pem).map(drop)
 }
@@ -147,9 +147,9 @@ fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, String> {
     if found.is_empty() { Err("holds no certificate in PEM form".into()) } else { Ok(found) }
 }
 
-/// The certificate authorities that are trusted where nobody names others, read once: the machine's, or
-/// those that SSL_CERT_FILE and SSL_CERT_DIR name. Mozilla's are in the binary. They stand in where a machine
-/// has none, as in the image, and beside those of SSL_CERT_DIR; SSL_CERT_FILE names all.
+/// The default certificate authorities, read once: the machine's, or those that SSL_CERT_FILE and
+/// SSL_CERT_DIR name. Mozilla's are in the binary. They are used if a machine has none, as in the image, and
+/// in addition to those of SSL_CERT_DIR. SSL_CERT_FILE replaces all of them.
 pub fn system_roots() -> &'static [Certificate<'static>] {
     static ROOTS: OnceLock<Vec<Certificate<'static>>> = OnceLock::new();
     ROOTS.get_or_init(|| {
@@ -161,7 +161,7 @@ pub fn system_roots() -> &'static [Certificate<'static>] {
     })
 }
 
-/// Resolves names and leaves out the addresses that are not allowed, wherever a name or redirect leads.
+/// Resolves names, and drops the addresses that are not allowed, wherever a name or redirect leads.
 #[derive(Debug)]
 pub struct GuardedResolver {
     resolver: DefaultResolver,
@@ -170,7 +170,7 @@ pub struct GuardedResolver {
 }
 
 impl GuardedResolver {
-    /// The addresses of `proxy` may be any: it decides what it connects to.
+    /// A proxy may have any address: it decides where it connects to.
     pub fn new(is_allowed: fn(IpAddr) -> bool, proxy: Option<Uri>) -> Self {
         Self { resolver: DefaultResolver::default(), is_allowed, proxy }
     }

@@ -1,8 +1,8 @@
 //! The state that a fetch shares between its caller, its thread and the transports: the deadline, the
 //! cancellation, and the reason of a failure.
 //!
-//! libgit2 reports a failed transport as a code and at best a text. So the transports leave their reason
-//! here, typed, and the fetch prefers it to what libgit2 says.
+//! libgit2 reports a failed transport as a code and at most a text. So the transports record their reason
+//! here, typed, and the fetch prefers it to libgit2's.
 
 use std::cell::RefCell;
 use std::io;
@@ -19,15 +19,15 @@ use crate::url::GitUrl;
 
 /// The most bytes that one fetch may receive. A platform's repository is a thousand times smaller.
 const RECEIVE_LIMIT: u64 = 1 << 30;
-/// The most bytes of references that a host may list: some 400,000 of them.
+/// The most bytes of references that a host may list, some 400,000 references.
 const LISTING_LIMIT: u64 = 24 << 20;
-/// How many bytes of memory libgit2 takes for each byte of the references that a host lists. It keeps all of
-/// them until the connection ends, and the list comes before the first question.
+/// How many bytes of memory libgit2 uses for each byte of listed references. It keeps all of them until the
+/// connection ends, and the list comes before the first request.
 const LISTING_WEIGHT: u64 = 5;
-/// How many bytes of memory libgit2 takes for each object while it makes the index of a pack.
+/// How many bytes of memory libgit2 uses for each object while it indexes a pack.
 const OBJECT_WEIGHT: u64 = 100;
 
-/// One fetch.
+/// The shared state of one fetch.
 pub(crate) struct FetchContext {
     pub(crate) url: GitUrl,
     pub(crate) credentials: Credentials,
@@ -35,13 +35,13 @@ pub(crate) struct FetchContext {
     limit: Duration,
     cancelled: AtomicBool,
     received: AtomicU64,
-    /// Whether objects are received; references are before.
+    /// Whether objects are being received, and no longer references.
     lists_no_more: AtomicBool,
-    /// Of the disk, what the objects go into.
+    /// The disk space for the objects.
     share: OnceLock<Arc<Share>>,
-    /// Of the memory, what the fetch holds.
+    /// The memory of the fetch.
     memory: OnceLock<FetchShare>,
-    /// How many objects are counted in it.
+    /// How many objects are counted in that memory.
     objects: AtomicU64,
     socket: Mutex<Option<TcpStream>>,
     failure: Mutex<Option<SourceError>>,
@@ -49,7 +49,7 @@ pub(crate) struct FetchContext {
 }
 
 thread_local! {
-    /// The fetch that runs on this thread. libgit2 makes a transport from a URL alone, on the thread that
+    /// The fetch that runs on this thread. libgit2 creates a transport from a URL alone, on the thread that
     /// connects.
     static CURRENT: RefCell<Option<Arc<FetchContext>>> = const { RefCell::new(None) };
 }
@@ -91,17 +91,17 @@ impl FetchContext {
         self.url.authority()
     }
 
-    /// Says what goes on, for the message of a timeout.
+    /// Sets the text for the message of a timeout.
     pub(crate) fn now_doing(&self, what: &'static str) {
         *lock(&self.doing) = what;
     }
 
-    /// When the fetch must be over.
+    /// The time at which the fetch must be over.
     pub(crate) fn deadline(&self) -> Instant {
         self.started + self.limit
     }
 
-    /// What is left of the time; an error when nothing is, or when nobody waits for the result any more.
+    /// The remaining time; an error if there is none, or if the caller no longer waits for the result.
     pub(crate) fn remaining(&self) -> io::Result<Duration> {
         let left = self.limit.saturating_sub(self.started.elapsed());
         if left.is_zero() || self.cancelled.load(Ordering::Acquire) {
@@ -111,7 +111,7 @@ impl FetchContext {
         Ok(left)
     }
 
-    /// The error of a fetch that ran out of time.
+    /// The error of a fetch that has timed out.
     pub(crate) fn timeout(&self) -> SourceError {
         let received = self.received.load(Ordering::Relaxed);
         let doing = *lock(&self.doing);
@@ -123,7 +123,7 @@ impl FetchContext {
         SourceError::Timeout { after: self.limit, doing }
     }
 
-    /// Counts received bytes and holds them to the limit.
+    /// Counts received bytes against the limit.
     pub(crate) fn receive(&self, bytes: usize) -> io::Result<()> {
         let total = self.received.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
         let is_listing = !self.lists_no_more.load(Ordering::Relaxed);
@@ -154,32 +154,32 @@ impl FetchContext {
         Ok(())
     }
 
-    /// Counts what the fetch holds into a share of the memory.
+    /// Sets the share of the memory in which the fetch is counted.
     pub(crate) fn holds_in(&self, memory: FetchShare) {
         // A fetch has one namespace.
         let _ = self.memory.set(memory);
     }
 
-    /// Counts bytes of memory that are held up to the end of the fetch.
+    /// Counts memory that is used until the end of the fetch, in bytes.
     pub(crate) fn hold(&self, bytes: u64) -> io::Result<()> {
         let Some(Err(message)) = self.memory.get().map(|memory| memory.take(bytes)) else { return Ok(()) };
         self.fail(SourceError::TooLarge(format!("{}: {message}", self.host())));
         Err(io::Error::other("there is no memory for more"))
     }
 
-    /// Counts the objects of a pack, as many as there are to be.
+    /// Counts the announced objects of a pack.
     pub(crate) fn hold_objects(&self, objects: usize) -> io::Result<()> {
         let before = self.objects.fetch_max(objects as u64, Ordering::Relaxed);
         self.hold(OBJECT_WEIGHT * (objects as u64).saturating_sub(before))
     }
 
-    /// Counts the objects that are received into a share of the disk.
+    /// Sets the share of the disk in which received objects are counted.
     pub(crate) fn keeps_in(&self, share: Arc<Share>) {
         // A fetch has one repository.
         let _ = self.share.set(share);
     }
 
-    /// From here on what is received are objects.
+    /// Records that objects follow from here on.
     pub(crate) fn receives_objects(&self) {
         self.now_doing("receiving objects");
         self.lists_no_more.store(true, Ordering::Relaxed);
@@ -190,17 +190,17 @@ impl FetchContext {
         self.received.load(Ordering::Relaxed)
     }
 
-    /// Keeps the reason of a failure. The first one stays: what follows are its consequences.
+    /// Records the reason of a failure. The first one is kept, since later ones are its consequences.
     pub(crate) fn fail(&self, error: SourceError) {
         lock(&self.failure).get_or_insert(error);
     }
 
-    /// The reason that a transport left.
+    /// The reason that a transport has recorded.
     pub(crate) fn take_failure(&self) -> Option<SourceError> {
         lock(&self.failure).take()
     }
 
-    /// Makes a socket known, so that [`Context::cancel`] can end a read on it.
+    /// Registers a socket, so that [`FetchContext::cancel`] can end a read on it.
     pub(crate) fn watch(&self, socket: TcpStream) {
         *lock(&self.socket) = Some(socket);
         if self.cancelled.load(Ordering::Acquire) {
@@ -212,13 +212,13 @@ impl FetchContext {
     pub(crate) fn cancel(&self) {
         self.cancelled.store(true, Ordering::Release);
         if let Some(socket) = lock(&self.socket).take() {
-            // Fails only when the connection is closed already.
+            // This fails only if the connection is closed already.
             let _ = socket.shutdown(Shutdown::Both);
         }
     }
 }
 
-/// A number of bytes for people.
+/// A number of bytes in words.
 fn size(bytes: u64) -> String {
     match bytes {
         0..=1023 => format!("{bytes} bytes"),
@@ -227,7 +227,7 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// A lock whose value is whole at every moment, so a panic elsewhere does not spoil it.
+/// Locks a mutex whose value is consistent at every moment, so that a panic elsewhere does no harm.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -15,33 +15,33 @@ use crate::known_hosts::KnownHosts;
 use crate::url::{GitUrl, Scheme};
 use lockgate_base::model::{Digest, Secret};
 
-/// How a host is authenticated to.
+/// The credentials for a host.
 #[derive(Debug, Clone)]
 pub enum Credentials {
-    /// Not at all.
+    /// None.
     None,
-    /// By a key, and the host by its known keys.
+    /// A key, and the known keys of the host.
     Ssh(Box<SshCredentials>),
-    /// By a header, a client certificate or both.
+    /// A header, a client certificate or both.
     Http(Box<HttpCredentials>),
 }
 
-/// An SSH key and the host keys to trust.
+/// An SSH key, and the trusted host keys.
 #[derive(Debug, Clone)]
 pub struct SshCredentials {
-    /// Where they come from, for messages: `Secret namespace/name`.
+    /// Their origin, for messages: `Secret namespace/name`.
     pub source: String,
-    /// The private key that is shown to the host.
+    /// The private key.
     pub identity: Identity,
-    /// The keys by which the host is known.
+    /// The known keys of the host.
     pub known_hosts: KnownHosts,
     fingerprint: Digest,
 }
 
-/// What is sent to an HTTPS host, and the certificate authorities to trust besides the system's.
+/// The credentials for an HTTPS host, and the certificate authorities to trust in addition to the system's.
 #[derive(Debug, Clone)]
 pub struct HttpCredentials {
-    /// Where they come from, for messages: `Secret namespace/name`.
+    /// Their origin, for messages: `Secret namespace/name`.
     pub(crate) source: String,
     /// The value of the `Authorization` header.
     pub(crate) authorization: Option<Secret<String>>,
@@ -57,10 +57,10 @@ pub type SecretData = BTreeMap<String, Secret<Vec<u8>>>;
 
 impl Credentials {
     /// The credentials for `url` from a Secret called `source` in messages (`Secret namespace/name`); `None`
-    /// where the object names no Secret.
+    /// if the object names no Secret.
     pub fn read(url: &GitUrl, secret: Option<(&str, &SecretData)>) -> Result<Self, SourceError> {
         if let Some((source, _)) = secret.filter(|(_, data)| holds_app(data)) {
-            // The words are Flux's.
+            // These are Flux's words.
             let name = source.strip_prefix("Secret ").unwrap_or(source);
             return Err(SourceError::Provider(format!(
                 "secretRef '{name}' has github app data but provider is not set to github"
@@ -88,8 +88,8 @@ impl Credentials {
         }
     }
 
-    /// The credentials of a GitHub App, whose Secret is called `source` in messages, while the token of a
-    /// header is good.
+    /// The credentials of a GitHub App, whose Secret is called `source` in messages, with the header of its
+    /// present token.
     pub(crate) fn of_app(
         source: &str,
         authorization: Secret<String>,
@@ -105,7 +105,7 @@ impl Credentials {
         }))
     }
 
-    /// Equal for equal credentials: what object stores are told apart by.
+    /// A digest that is equal for equal credentials. It distinguishes object stores.
     pub(crate) fn fingerprint(&self) -> Digest {
         match self {
             Self::None => Digest::of(b""),
@@ -121,15 +121,15 @@ pub(crate) fn basic(username: &str, password: &str) -> Secret<String> {
     Secret::new(format!("Basic {}", STANDARD.encode(pair.expose())))
 }
 
-/// The key by which a Secret is known as a GitHub App's.
+/// The key that marks the Secret of a GitHub App.
 pub(crate) const APP_ID: &str = "githubAppID";
 
-/// Whether a Secret is a GitHub App's.
+/// Whether a Secret is that of a GitHub App.
 pub(crate) fn holds_app(data: &SecretData) -> bool {
     data.get(APP_ID).is_some_and(|id| !id.expose().is_empty())
 }
 
-/// Refuses to send the credentials of a Secret over plain HTTP, but to this machine.
+/// Refuses to send the credentials of a Secret over plain HTTP, except to this machine.
 pub(crate) fn refuse_plain_http(url: &GitUrl, source: &str) -> Result<(), SourceError> {
     if url.scheme() != Scheme::Http || url.is_loopback() {
         return Ok(());
@@ -142,12 +142,12 @@ pub(crate) fn refuse_plain_http(url: &GitUrl, source: &str) -> Result<(), Source
 
 /// The values of a Secret.
 pub(crate) struct Fields<'a> {
-    /// What it is called in messages.
+    /// The name of the Secret in messages.
     pub(crate) source: &'a str,
     pub(crate) data: &'a SecretData,
 }
 
-/// PEM certificates of authorities; a PEM certificate chain and its PEM key.
+/// PEM certificates of authorities, and a PEM certificate chain with its PEM key.
 pub(crate) type Certificates = (Option<Vec<u8>>, Option<(Vec<u8>, Secret<Vec<u8>>)>);
 
 impl Fields<'_> {
@@ -162,7 +162,7 @@ impl Fields<'_> {
         let known_hosts = KnownHosts::parse(known_hosts);
         if let Some(remark) = known_hosts.unreadable_revocation() {
             return Err(self.error(&format!(
-                "known_hosts has a line that is marked @revoked and cannot be read ({remark}); mend it or take it out"
+                "known_hosts has an unreadable line with @revoked ({remark}); correct or remove the line"
             )));
         }
         if known_hosts.is_empty() {
@@ -286,7 +286,7 @@ mod tests {
             (
                 "ssh://h/r",
                 &[("identity", &key), ("known_hosts", &format!("{KNOWN}@revoked h junk\n"))],
-                "marked @revoked and cannot be read (line 2",
+                "has an unreadable line with @revoked (line 2",
             ),
             ("ssh://h/r", &[("identity", "junk"), ("known_hosts", KNOWN)], "identity is not a private key"),
             ("https://h/r", &[("password", "hunter2")], "no username"),

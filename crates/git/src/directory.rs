@@ -35,7 +35,8 @@ fn walk(root: &Path, list: impl Fn(&Path) -> io::Result<ReadDir>) -> Result<Tree
         }
         if entries.len() > FILES {
             return Err(SourceError::TooLarge(format!(
-                "{} has more than {FILES} files; pass the folder that holds the platform, and all that it refers to, as --root",
+                "{} has more than {FILES} files; pass a smaller --root that contains the platform and \
+                 everything it refers to",
                 root.display()
             )));
         }

@@ -52,7 +52,8 @@ impl Share {
         }
         let mebibytes = room.limit >> 20;
         Err(format!(
-            "all sources together take more than {mebibytes} MiB of the disk; fetch less, or give the agent more with --disk-limit"
+            "all sources together need more than {mebibytes} MiB of disk space; fetch less, or raise \
+             --disk-limit"
         ))
     }
 }

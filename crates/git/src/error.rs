@@ -1,114 +1,113 @@
-//! Why a source could not be read: one enum, each variant with its class, its cure, and whether trying again
-//! may help.
+//! The errors of a fetch: one enum, each variant with its class, its cure, and whether a retry may help.
 
 use std::time::Duration;
 
-/// What kind of failure it is: what a condition's reason is chosen by.
+/// The class of a failure, which decides the reason of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureClass {
-    /// The host is not the one expected, or it does not let this credential in.
+    /// The host is not the expected one, or does not accept the credentials.
     AuthenticationFailed,
-    /// `spec.provider` and the Secret do not go together.
+    /// `spec.provider` and the Secret do not fit together.
     ProviderInvalid,
     /// The host or the network failed.
     GitOperationFailed,
-    /// `spec.url` can never work as it stands.
+    /// `spec.url` can never work.
     UrlInvalid,
     /// The operation took longer than allowed.
     Timeout,
-    /// The host answered, and it has no such branch, tag, reference or commit.
+    /// The host has no such branch, tag, reference or commit.
     ReferenceNotFound,
     /// The repository has no commits.
     EmptyRepository,
-    /// What there is to choose from could not be listed, or nothing of it is meant.
+    /// The versions to choose from could not be listed, or none of them fits.
     ListingFailed,
-    /// What was fetched is not of the form that it must have.
+    /// The fetched content does not have the required form.
     ContentInvalid,
-    /// No signature that is asked for was found.
+    /// No required signature was found.
     Unsigned,
     /// The local object store failed.
     Storage,
 }
 
-/// Why a source could not be read. Messages carry no password, token or key.
+/// Why a source could not be fetched. Messages contain no password, token or key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
-    /// The address is refused before anything is connected to.
+    /// The address is refused before any connection.
     #[error("invalid url '{url}': {problem}")]
     InvalidUrl {
-        /// The address, without what may be secret in it.
+        /// The address without its possibly secret parts.
         url: String,
-        /// What is wrong, and what to write.
+        /// What is wrong, and what to write instead.
         problem: String,
     },
-    /// The credentials cannot be used as they stand.
+    /// The credentials are unusable.
     #[error("{secret}: {problem}")]
     Credentials {
-        /// `Secret namespace/name`, or `spec.secretRef` when there is none.
+        /// `Secret namespace/name`, or `spec.secretRef` if there is none.
         secret: String,
-        /// What is wrong, and what to write.
+        /// What is wrong, and what to write instead.
         problem: String,
     },
-    /// The host's identity is not the one expected.
+    /// The host's identity is not the expected one.
     #[error("{0}")]
     HostKey(String),
     /// The host does not accept the credentials.
     #[error("{0}")]
     Rejected(String),
-    /// No connection, or it broke.
+    /// There is no connection, or it broke.
     #[error("cannot reach {host}: {cause}")]
     Connect {
         /// `host:port`.
         host: String,
-        /// What the network said.
+        /// The network's message.
         cause: String,
     },
-    /// The host answered with an error, or with something that is not Git.
+    /// The host answered with an error, or with something else than Git's protocol.
     #[error("{host}: {message}")]
     Remote {
         /// `host:port`.
         host: String,
-        /// What it said.
+        /// The host's message.
         message: String,
     },
-    /// The wall-clock limit passed.
+    /// The fetch has timed out.
     #[error("timed out after {after:?} while {doing}")]
     Timeout {
         /// The limit.
         after: Duration,
-        /// What was going on.
+        /// What the fetch was doing.
         doing: String,
     },
     /// The reference does not exist on the host.
     #[error("{0}")]
     ReferenceNotFound(String),
-    /// `spec.ref` can never work as it stands.
+    /// `spec.ref` can never work.
     #[error("{0}")]
     InvalidReference(String),
     /// The repository has no commits.
     #[error("git repository is empty: push a first commit to {0}")]
     Empty(String),
-    /// `spec.provider` and the Secret do not go together.
+    /// `spec.provider` and the Secret do not fit together.
     #[error("{0}")]
     Provider(String),
-    /// The source is larger than the agent takes.
+    /// The source exceeds a limit of the agent.
     #[error("{0}")]
     TooLarge(String),
-    /// What there is to choose from could not be listed, or nothing of it is meant.
+    /// The versions to choose from could not be listed, or none of them fits.
     #[error("{0}")]
     Listing(String),
-    /// What was fetched is not of the form that it must have, or not what was asked for.
+    /// The fetched content does not have the required form, or is not the requested one.
     #[error("{0}")]
     Content(String),
-    /// What was to be fetched carries no signature that is asked for.
+    /// The content has no required signature.
     #[error("{0}")]
     Unsigned(String),
     /// A local folder cannot be read.
     #[error("{path}: {problem}")]
     Folder {
-        /// Which.
+        /// The folder.
         path: String,
-        /// Why not.
+        /// The cause.
         problem: String,
     },
     /// The object store could not be written or read.
@@ -138,13 +137,13 @@ impl SourceError {
         }
     }
 
-    /// Whether trying again is pointless until the object itself is changed.
+    /// Whether a retry is useless until the object itself is changed.
     pub const fn is_terminal(&self) -> bool {
         matches!(self, Self::InvalidUrl { .. } | Self::InvalidReference(_))
     }
 }
 
-/// What a host said, made fit for a status message: one line, no control characters, a bounded length.
+/// A host's text for a status message: one line, without control characters, of limited length.
 pub(crate) fn one_line(text: &str) -> String {
     const LIMIT: usize = 300;
     let words: Vec<&str> =

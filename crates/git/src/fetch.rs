@@ -25,21 +25,21 @@ use crate::{ignore, left, libgit2, walk};
 use lockgate_base::model::{Digest, Revision};
 use lockgate_base::tree::{Snapshot, Tree, TreeEntry};
 
-/// How far back a commit is looked for, before the whole history is fetched.
+/// How far back a commit is searched before the whole history is fetched.
 const SOME: i32 = 50;
 
 /// What to fetch.
 #[derive(Debug, Clone)]
 pub struct GitRequest {
-    /// The namespace on whose behalf it is fetched; of the threads each has its share.
+    /// The namespace on whose behalf it is fetched. Each namespace has a share of the threads.
     pub namespace: String,
-    /// Where from.
+    /// The address of the repository.
     pub url: GitUrl,
-    /// Which commit.
+    /// The reference to fetch.
     pub reference: RefRequest,
-    /// How to get in.
+    /// The credentials.
     pub credentials: Credentials,
-    /// The wall-clock limit of the whole fetch.
+    /// The time limit of the whole fetch.
     pub timeout: Duration,
     /// `spec.ignore`: lines in `.gitignore` syntax.
     pub ignore: Option<String>,
@@ -47,12 +47,12 @@ pub struct GitRequest {
     pub known: Option<Revision>,
 }
 
-/// What a fetch found.
+/// The result of a fetch.
 #[derive(Debug, Clone)]
 pub enum FetchFinding {
-    /// The host still has the known revision there.
+    /// The reference still has the known revision.
     Unchanged(Revision),
-    /// Another revision.
+    /// A new revision.
     Updated(Update),
 }
 
@@ -63,30 +63,30 @@ pub struct Update {
     pub snapshot: Snapshot,
     /// The first line of the commit's message, of a Git repository.
     pub subject: Option<String>,
-    /// What its maker says of it: the annotations of an OCI artifact.
+    /// The maker's metadata: the annotations of an OCI artifact.
     pub metadata: BTreeMap<String, String>,
-    /// The id of the known commit, when the new one does not descend from it: the branch was force-pushed, or
-    /// a tag moved.
+    /// The id of the known commit, if the new one does not descend from it: the branch was force-pushed, or a
+    /// tag moved.
     pub rewritten: Option<String>,
-    /// What was left out of the tree, and why.
+    /// What is missing in the tree, and why.
     pub warnings: Vec<String>,
-    /// How many bytes the host sent for this.
+    /// How many bytes the host has sent.
     pub received: u64,
 }
 
-/// What a fetch will have found.
+/// The future result of a fetch.
 pub type Fetching<'f> = Pin<Box<dyn Future<Output = Result<FetchFinding, SourceError>> + Send + 'f>>;
 
-/// What an earlier process will have been found to have left.
+/// The future result of a search for an earlier process's files.
 pub type Resuming<'f> = Pin<Box<dyn Future<Output = Option<Snapshot>> + Send + 'f>>;
 
-/// The port to where the files of sources are. `R` is what one kind of source is asked for.
+/// The port to the hosts of a kind of source. `R` is the request for that kind.
 pub trait Fetcher<R = GitRequest>: Send + Sync {
-    /// Fetches, within the request's limit in time. Dropping the future ends the fetch.
+    /// Fetches within the time limit of the request. Dropping the future ends the fetch.
     fn fetch(&self, request: R) -> Fetching<'_>;
 
-    /// The files of a revision that an earlier process has fetched by the same request, where they are still
-    /// there as they were. The host is not asked.
+    /// The files of a revision that an earlier process has fetched with the same request, if they are still
+    /// complete. The host is not contacted.
     fn resume(&self, _request: R, _revision: Revision) -> Resuming<'_> {
         Box::pin(std::future::ready(None))
     }
@@ -110,12 +110,12 @@ pub struct GitFetcher {
 }
 
 impl GitFetcher {
-    /// Sets the adapter up with its folder below `state_dir`, which one process at a time may use.
+    /// Creates the adapter with its folder below `state_dir`, which only one process at a time may use.
     pub fn new(state_dir: &Path) -> Result<Self, SourceError> {
         Self::on(state_dir, &Disk::default())
     }
 
-    /// The same on a disk that others use, too.
+    /// The adapter on disk space that other adapters share.
     pub fn on(state_dir: &Path, disk: &Disk) -> Result<Self, SourceError> {
         libgit2::init(state_dir)?;
         Ok(Self {
@@ -124,14 +124,14 @@ impl GitFetcher {
         })
     }
 
-    /// The same, whose fetches share memory with others.
+    /// This adapter with memory that other adapters share.
     #[must_use]
     pub fn sharing(self, memory: &FetchMemory) -> Self {
         Self { pool: Arc::new(Pool::sharing(memory)), ..self }
     }
 
-    /// Fetches, within the request's limit by the clock, whatever the host does; the wait for one's turn has
-    /// the same limit.
+    /// Fetches within the time limit of the request, whatever the host does. The wait for a free thread has
+    /// the same limit of its own.
     pub async fn fetch(&self, request: GitRequest) -> Result<FetchFinding, SourceError> {
         let wanted = request.reference.wanted()?;
         if let Some(known) = immutable(&wanted, request.known.as_ref()) {
@@ -148,7 +148,7 @@ impl GitFetcher {
         };
         let turn = tokio::time::timeout(request.timeout, turn).await;
         let (mut current, slot) = turn.unwrap_or_else(|_| Err(waiting.timeout()))?;
-        // The wait for the host's other fetches is no part of the time that this one may take.
+        // The wait for other fetches from the host does not count against the time of this one.
         let context = begin();
         context.holds_in(self.pool.memory.share(&request.namespace));
         let _cancel = CancelOnDrop(Arc::clone(&context));
@@ -162,7 +162,7 @@ impl GitFetcher {
                 let job = Job { context: &context, request: &request, wanted: &wanted, generation, store };
                 let result = context.enter(|| job.run());
                 if matches!(result, Err(SourceError::Storage(_))) {
-                    // What is damaged or half written is not built upon.
+                    // A damaged or incomplete store is not used again.
                     *current = None;
                 }
                 if result.is_ok() {
@@ -175,8 +175,8 @@ impl GitFetcher {
         tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| Err(context.timeout()))
     }
 
-    /// What an earlier process has left of a revision. Every file is read once, since nothing else says that
-    /// it is whole.
+    /// The files of a revision that an earlier process has left. Every file is read once, since nothing else
+    /// proves that it is complete.
     async fn left(&self, request: GitRequest, revision: Revision) -> Option<Snapshot> {
         let (commit, key) = (Oid::from_str(revision.hex()).ok()?, key(&request));
         let store = self.stores.get(key);
@@ -195,7 +195,7 @@ impl GitFetcher {
     }
 }
 
-/// What the stores are told apart by.
+/// The key that distinguishes the stores.
 fn key(request: &GitRequest) -> Digest {
     Digest::of_parts([
         request.url.to_string().as_bytes(),
@@ -203,7 +203,7 @@ fn key(request: &GitRequest) -> Digest {
     ])
 }
 
-/// A commit never changes, so once it is known there is nothing to ask.
+/// A commit never changes, so a known one need not be requested again.
 fn immutable(wanted: &RefTarget, known: Option<&Revision>) -> Option<Revision> {
     let revision = match wanted {
         RefTarget::Commit { oid, branch } => Revision::git(branch.as_deref(), &oid.to_string()),
@@ -213,7 +213,7 @@ fn immutable(wanted: &RefTarget, known: Option<&Revision>) -> Option<Revision> {
     (known == Some(&revision)).then_some(revision)
 }
 
-/// The files of a commit that a store holds, if all of them are whole.
+/// The files of a commit in a store, if all of them are complete.
 fn taken_up(
     request: &GitRequest,
     store: &Arc<Store>,
@@ -267,14 +267,14 @@ impl Job<'_> {
                 let full_name = self.by_id(session, &repository, &listing, *oid, reference.as_deref())?;
                 Tip { full_name, commit: *oid, revision: revision.clone() }
             }
-            (None, _) => return Err(SourceError::ReferenceNotFound("nothing is asked for".into())),
+            (None, _) => return Err(SourceError::ReferenceNotFound("no reference is requested".into())),
         };
         self.generation.completed(tip.commit)?;
         let rewritten = self.rewritten(&repository, &tip);
         self.update(&repository, tip, rewritten)
     }
 
-    /// Fetches a tip, unless another source has brought it into the shared store.
+    /// Fetches a tip, unless another source has already brought it into the shared store.
     fn bring(&self, session: Session<'_>, tip: &Tip) -> Result<(), SourceError> {
         if self.generation.has(tip.commit) {
             return Ok(());
@@ -282,7 +282,7 @@ impl Job<'_> {
         session.fetch(&[&tip.full_name], Depth::Commits(1))
     }
 
-    /// Finds a commit by its id, on a branch where one is named.
+    /// Finds a commit by its id, and on a branch if one is named.
     fn commit(
         &self,
         session: Session<'_>,
@@ -302,13 +302,14 @@ impl Job<'_> {
             return Ok(found(tip.full_name));
         }
         drop(session);
-        // A host that is asked for the commit alone would also give one of a fork or of a deleted branch.
+        // If it were requested by its id alone, a host would also send a commit of a fork or of a deleted
+        // branch.
         self.on_branch(repository, &tip, commit, branch)?;
         Ok(found(tip.full_name))
     }
 
-    /// Fetches a commit: as a tip, by asking for it, or in the history, first in that of `near`. Returns the
-    /// reference that led to it, or nothing.
+    /// Fetches a commit: as a tip, or by its id, or through the history, first that of `near`. Returns the
+    /// reference that led to it, if any.
     fn by_id(
         &self,
         session: Session<'_>,
@@ -326,7 +327,7 @@ impl Job<'_> {
         }
         match session.fetch(&[&commit.to_string()], Depth::Commits(1)) {
             Ok(()) => return Ok(String::new()),
-            // The host does not give commits by id, or has none of this one: its history is asked.
+            // The host does not send commits by id, or does not have this one: its history is fetched.
             Err(SourceError::Remote { .. }) => {}
             Err(error) => return Err(error),
         }
@@ -360,8 +361,8 @@ impl Job<'_> {
         Err(SourceError::ReferenceNotFound(format!("commit '{commit}' is not on branch '{branch}'")))
     }
 
-    /// Whether the known commit is no ancestor of the new one. What cannot be found out is taken for "it is
-    /// one": a wrong alarm on each push of several commits would soon go unread.
+    /// Whether the known commit is no ancestor of the new one. If this cannot be found out, it counts as one:
+    /// a false alarm for each push of several commits would soon be ignored.
     fn rewritten(&self, repository: &git2::Repository, tip: &Tip) -> Option<String> {
         if matches!(
             self.wanted,
@@ -373,7 +374,7 @@ impl Job<'_> {
         let old = Oid::from_str(known.hex()).ok()?;
         let first = history::compare(&history::objects(repository).ok()?, old, tip.commit);
         let verdict = first.or_else(|| {
-            // A slow host must not use up the limit with a question that the fetch can do without.
+            // A slow host must not use up the time limit for a question that the fetch can do without.
             self.context.remaining().ok().filter(|left| *left > self.request.timeout / 2)?;
             Session::open(self.context, repository)
                 .ok()?
@@ -397,7 +398,7 @@ impl Job<'_> {
         let files = walk::walk(repository, commit.tree, &mut folders.known)?;
         let blobs = GenerationBlobs { generation: self.generation, _store: Arc::clone(&self.store) };
         let tree = Tree::of(files.root, Arc::new(blobs));
-        self.context.now_doing("leaving out what .sourceignore names");
+        self.context.now_doing("applying .sourceignore");
         let go_on = || self.context.remaining().map(drop);
         let ignore = self.request.ignore.as_deref();
         let kept = folders.kept(commit.tree, ignore);

@@ -18,19 +18,19 @@ use crate::error::one_line;
 use crate::url::{GitUrl, Scheme};
 use crate::web::{REDIRECTS, origin, redirect};
 
-/// What is asked for first, below the address of the repository.
+/// The first request, below the address of the repository.
 const LIST: &str = "/info/refs?service=git-upload-pack";
 
 /// An HTTP client for one fetch.
 pub(crate) struct HttpClient {
     context: Arc<FetchContext>,
     agent: Agent,
-    /// Where the repository is, after redirects.
+    /// The address of the repository after redirects.
     base: Mutex<String>,
 }
 
 impl HttpClient {
-    /// Sets the client up. The reason of a failure is left in `context`.
+    /// Creates the client. The reason of a failure is recorded in `context`.
     pub(crate) fn new(context: Arc<FetchContext>) -> Option<Self> {
         let credentials = match &context.credentials {
             Credentials::Http(credentials) => Some(credentials.as_ref()),
@@ -61,7 +61,7 @@ impl HttpClient {
         Some(Self { context, agent, base: Mutex::new(base) })
     }
 
-    /// Asks for the references, wherever the repository has moved to on its host.
+    /// Requests the references, wherever the repository has moved on its host.
     pub(crate) fn list(&self) -> io::Result<HttpStream> {
         self.context.now_doing("asking for the references");
         for _ in 0..=REDIRECTS {
@@ -81,7 +81,7 @@ impl HttpClient {
         Err(self.refuse(format!("it redirects more than {REDIRECTS} times")))
     }
 
-    /// Begins a round of negotiation; what is written is sent when the answer is first read.
+    /// Begins a round of negotiation. The written data is sent when the answer is first read.
     pub(crate) fn negotiate(self: &Arc<Self>) -> HttpStream {
         HttpStream { context: Arc::clone(&self.context), state: State::Writing(Arc::clone(self), Vec::new()) }
     }
@@ -109,8 +109,8 @@ impl HttpClient {
         }
     }
 
-    /// Later requests go to where a redirect leads, if that is the same host at the same port, or the same by
-    /// https: the credentials are its own.
+    /// Later requests go to the target of a redirect if that is the same host and port, or the same host by
+    /// https: the credentials belong to it.
     fn follow(&self, from: &str, location: &str) -> io::Result<()> {
         let Some(to) = redirect(from, location) else {
             let location = one_line(location);
@@ -178,7 +178,7 @@ impl HttpClient {
     }
 }
 
-/// What a host lists to who signs in with the credentials, as it sends it. It blocks.
+/// The references that a host lists with these credentials, in its own form. This blocks.
 pub fn advertisement(
     url: &GitUrl,
     credentials: &Credentials,
@@ -249,7 +249,7 @@ fn escape_path(path: &str) -> String {
     utf8_percent_encode(path, SET).to_string()
 }
 
-/// What libgit2 is told; the reason is in the context.
+/// The error for libgit2; the reason is in the context.
 fn ended() -> io::Error {
     io::Error::other("the request failed")
 }

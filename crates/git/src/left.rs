@@ -1,6 +1,5 @@
-//! What an earlier process has left of the object stores: repositories, each with a note of what they were
-//! fetched from and which commits are whole in them. They are read where the host is away, and never fetched
-//! into.
+//! The object stores of an earlier process: repositories, each with a note about its address and its complete
+//! commits. They are read if the host is unreachable, and never fetched into.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
@@ -16,31 +15,32 @@ use lockgate_base::tree::{ContentId, FILE_LIMIT};
 
 /// The note in the folder of a repository.
 const NOTE: &str = "lockgate-note";
-/// How long what nobody has asked for stays.
+/// How long an unused store is kept.
 const LIFE: Duration = Duration::from_mins(15);
 
-/// The repositories that were left, by what they were fetched from.
+/// The stores of an earlier process by their keys.
 pub(crate) struct LeftStores {
     by_key: HashMap<Digest, LeftStore>,
     found: Instant,
 }
 
-/// One of them.
+/// A store of an earlier process.
 pub(crate) struct LeftStore {
     number: u64,
     /// Its folder.
     pub(crate) path: PathBuf,
-    /// The commits whose trees are all there.
+    /// The commits whose trees are complete.
     pub(crate) commits: BTreeSet<Oid>,
 }
 
 impl LeftStores {
-    /// None yet.
+    /// Creates an empty set.
     pub(crate) fn new() -> Self {
         Self { by_key: HashMap::new(), found: Instant::now() }
     }
 
-    /// Keeps the repository of a number where it is the newest of its key; the folder that is of no use.
+    /// Adds the repository with a number if it is the newest with its key. Returns the folder that is not
+    /// needed.
     pub(crate) fn keep(&mut self, number: u64, path: PathBuf) -> Option<PathBuf> {
         let Some((key, commits)) = read(&path) else { return Some(path) };
         let newer = self.by_key.get(&key).is_some_and(|known| known.number > number);
@@ -50,13 +50,13 @@ impl LeftStores {
         self.by_key.insert(key, LeftStore { number, path, commits }).map(|older| older.path)
     }
 
-    /// Hands out the repository of a key.
+    /// Takes the repository with a key.
     pub(crate) fn take(&mut self, key: &Digest) -> Option<LeftStore> {
         self.by_key.remove(key)
     }
 
-    /// The folders of what is not needed any more, once a key was fetched anew: its own, and all of them
-    /// where nobody has asked for them in a while.
+    /// The folders that are not needed after a fetch for a key: the key's own, and all unused ones after a
+    /// while.
     pub(crate) fn outdated(&mut self, key: &Digest) -> Vec<PathBuf> {
         let is_over = self.found.elapsed() > LIFE;
         let outdated = self.by_key.extract_if(|known, _| is_over || known == key);
@@ -64,7 +64,7 @@ impl LeftStores {
     }
 }
 
-/// Writes down what is whole in a repository. The note is there as a whole, or the one before it.
+/// Records the complete commits of a repository. The note is replaced as a whole.
 pub(crate) fn note(path: &Path, key: &Digest, commits: &BTreeSet<Oid>) -> std::io::Result<()> {
     let written = path.join(format!("{NOTE}.new"));
     let mut file = File::options().create(true).write(true).truncate(true).mode(0o600).open(&written)?;
@@ -82,7 +82,7 @@ fn read(path: &Path) -> Option<(Digest, BTreeSet<Oid>)> {
     Some((key, lines.map(|line| Oid::from_str(line).ok()).collect::<Option<_>>()?))
 }
 
-/// How many bytes a folder takes; those of what cannot be read are not counted.
+/// The size of a folder in bytes, without unreadable parts.
 pub(crate) fn size(path: &Path) -> u64 {
     let mut pending = vec![path.to_owned()];
     let mut bytes = 0;
@@ -98,13 +98,12 @@ pub(crate) fn size(path: &Path) -> u64 {
     bytes
 }
 
-/// Whether files are there with the content that their ids are the digests of. A machine that lost its power
-/// may have left something else.
+/// Whether the content of files has the digests that their ids say. After a power failure it may differ.
 pub(crate) fn are_whole<'i>(repository: &Repository, files: impl IntoIterator<Item = &'i ContentId>) -> bool {
     let Ok(objects) = repository.odb() else { return false };
     files.into_iter().all(|id| {
         let Ok(oid) = Oid::from_bytes(id) else { return false };
-        // libgit2 reckons the digest of what it reads. What is too large is refused by whoever asks for it.
+        // libgit2 checks the digest of what it reads. The caller refuses files that are too large.
         objects.read_header(oid).is_ok_and(|(size, _)| size as u64 > FILE_LIMIT || objects.read(oid).is_ok())
     })
 }

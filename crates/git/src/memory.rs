@@ -1,26 +1,26 @@
-//! How much memory the fetches that are under way may take together, so that many large ones at a time do not
-//! take that of the whole process.
+//! The memory that all running fetches may use together, so that several large ones do not use up the memory
+//! of the process.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What there is for all fetches where nobody says otherwise, in bytes.
+/// The default limit for all fetches, in bytes.
 const LIMIT: u64 = 64 << 20;
 
-/// The memory for fetches. No namespace gets more than half of it, and the last eighth is for those that take
-/// little. Clones share it.
+/// The memory for fetches. A namespace gets at most half of it, and the last eighth is for small fetches.
+/// Clones share it.
 #[derive(Debug, Clone)]
 pub struct FetchMemory(Arc<Ledger>);
 
 #[derive(Debug)]
 struct Ledger {
     limit: u64,
-    /// What each namespace takes.
+    /// The memory that each namespace uses.
     taken: Mutex<BTreeMap<Arc<str>, u64>>,
 }
 
-/// What one fetch takes of it. It is given back with this.
+/// The memory that one fetch uses. Dropping it returns the memory.
 #[derive(Debug)]
 pub(crate) struct FetchShare {
     memory: FetchMemory,
@@ -29,12 +29,12 @@ pub(crate) struct FetchShare {
 }
 
 impl FetchMemory {
-    /// Memory of so many bytes.
+    /// A limit of so many bytes.
     pub fn of(limit: u64) -> Self {
         Self(Arc::new(Ledger { limit, taken: Mutex::default() }))
     }
 
-    /// What a fetch for a namespace takes, nothing yet.
+    /// The empty share of a fetch for a namespace.
     pub(crate) fn share(&self, namespace: &str) -> FetchShare {
         FetchShare { memory: self.clone(), namespace: namespace.into(), taken: AtomicU64::new(0) }
     }
@@ -53,7 +53,7 @@ impl Default for FetchMemory {
 }
 
 impl FetchShare {
-    /// Takes more. Where that is not there, the message says so.
+    /// Takes more memory. The error is a message that there is not enough.
     pub(crate) fn take(&self, bytes: u64) -> Result<(), String> {
         let limit = self.memory.0.limit;
         let mut all = self.memory.0.taken();

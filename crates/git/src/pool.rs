@@ -1,5 +1,5 @@
-//! Threads for fetches, which block. There are just enough of them that neither one dead host nor one
-//! namespace delays others.
+//! Threads for fetches, which block. There are enough of them that a silent host or one namespace does not
+//! delay others.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -14,37 +14,37 @@ use crate::memory::FetchMemory;
 use crate::url::GitUrl;
 use lockgate_base::shares::{Permit, Permits};
 
-/// How many fetches run at once, whatever their hosts.
+/// How many fetches may run at one time.
 const THREADS: usize = 32;
-/// How many of them may talk to one host. A host that hangs takes these and leaves the others.
+/// How many of them may use one host. A silent host occupies only these.
 const PER_HOST: usize = 4;
 
 /// The threads.
 pub(crate) struct Pool {
     threads: Permits,
     hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
-    /// What all that run take of the memory.
+    /// The memory for all running fetches.
     pub(crate) memory: FetchMemory,
 }
 
-/// The right to run on one thread. It is given back when the thread is done, however long after its caller
-/// gave up.
+/// The right to use a thread. It is returned when the thread is done, even if its caller has given up long
+/// before.
 pub(crate) struct ThreadSlot {
     _host: OwnedSemaphorePermit,
     _thread: Permit,
 }
 
 impl Pool {
-    /// Threads whose fetches share this memory.
+    /// Creates threads whose fetches use this memory.
     pub(crate) fn sharing(memory: &FetchMemory) -> Self {
         Self { threads: Permits::fair(THREADS), hosts: Mutex::default(), memory: memory.clone() }
     }
 
-    /// Waits for a thread that may talk to `host` on behalf of a namespace.
+    /// Waits for a thread for `host` on behalf of a namespace.
     pub(crate) async fn slot(&self, host: &str, namespace: &str) -> Result<ThreadSlot, SourceError> {
         let host = {
             let mut hosts = lock(&self.hosts);
-            // The table holds a reference to each, so more than one means that somebody waits or runs.
+            // The table has one reference to each, so more references mean that somebody waits or runs.
             hosts.retain(|_, host| Arc::strong_count(host) > 1);
             Arc::clone(hosts.entry(host.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(PER_HOST))))
         };
@@ -64,8 +64,8 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Runs a fetch from `url` on a thread, within a limit by the clock, whatever the host does; the wait for
-/// one's turn has the same limit.
+/// Runs a fetch from `url` on a thread within the time limit, whatever the host does. The wait for a free
+/// thread has the same limit of its own.
 pub(crate) async fn fetch<T: Send + 'static>(
     pool: &Pool,
     url: &GitUrl,
@@ -93,8 +93,8 @@ pub(crate) async fn fetch<T: Send + 'static>(
 
 /// Runs `work` on a thread of its own and waits for it.
 ///
-/// Not on the runtime's threads for blocking calls: those delay the end of the process until each has
-/// returned.
+/// This does not use the runtime's threads for blocking calls: those delay the end of the process until each
+/// has returned.
 pub(crate) async fn run<T: Send + 'static>(
     slot: ThreadSlot,
     work: impl FnOnce() -> Result<T, SourceError> + Send + 'static,
@@ -103,7 +103,7 @@ pub(crate) async fn run<T: Send + 'static>(
     let thread = std::thread::Builder::new().name("fetch".into()).spawn(move || {
         let result = work();
         drop(slot);
-        // Nobody listens when the caller gave up.
+        // If the caller has given up, nobody listens.
         let _ = answer.send(result);
     });
     thread.map_err(|error| SourceError::Storage(format!("no thread for a fetch: {error}")))?;

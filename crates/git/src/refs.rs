@@ -34,7 +34,7 @@ pub struct RefRequest {
     pub revision: Option<Revision>,
 }
 
-/// The checked meaning of a [`Reference`].
+/// The checked meaning of a [`RefRequest`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RefTarget {
     /// `reference` is the full name of the reference that led to the revision.

@@ -1,5 +1,5 @@
-//! The dialogue with a host: list the references, fetch what is missing, one connection for both where that
-//! is possible.
+//! The dialogue with a host: lists the references, and fetches missing objects, over one connection if
+//! possible.
 
 use git2::{Direction, ErrorClass, FetchOptions, Oid, Remote, RemoteCallbacks, Repository};
 
@@ -9,7 +9,7 @@ use crate::error::one_line;
 use crate::libgit2::{ADDRESS, name_of};
 use crate::refs::Listing;
 
-/// libgit2's depth for "the whole history, even where it was shallow".
+/// libgit2's depth for the whole history, even of a shallow repository.
 const WHOLE: i32 = i32::MAX;
 
 /// How much of the history to fetch.
@@ -34,16 +34,16 @@ impl<'s> Session<'s> {
         Ok(Self { context, remote })
     }
 
-    /// What the host lists.
+    /// The references of the host.
     pub(crate) fn list(&self) -> Result<Listing, SourceError> {
         let heads = self.remote.list().map_err(|error| explain(self.context, &error))?;
-        // A name that is not UTF-8 cannot be asked for, since spec.ref is text.
+        // A name that is not UTF-8 cannot be requested, since spec.ref is text.
         Ok(Listing::new(
             heads.iter().filter_map(|head| Some((std::str::from_utf8(name_of(head)).ok()?, head.oid()))),
         ))
     }
 
-    /// Fetches references by name or, where the host allows it, a commit by its id. Ends the connection.
+    /// Fetches references by name or, if the host allows it, a commit by its id. Ends the connection.
     pub(crate) fn fetch(mut self, sources: &[&str], depth: Depth) -> Result<(), SourceError> {
         self.context.receives_objects();
         let context = self.context;
@@ -66,7 +66,7 @@ impl<'s> Session<'s> {
     }
 }
 
-/// Where a fetched reference is kept. A local reference tells the host next time what it need not send.
+/// The local name of a fetched reference. Local references tell the host next time what it need not send.
 fn refspec(source: &str) -> String {
     if Oid::from_str(source).is_ok_and(|_| source.len() == 40) {
         return format!("{source}:refs/fetched/commit");
@@ -75,8 +75,7 @@ fn refspec(source: &str) -> String {
     format!("+{source}:refs/fetched/{local}")
 }
 
-/// Why libgit2 failed: the transport's reason where it left one, the clock's where time ran out, its own
-/// otherwise.
+/// Why libgit2 failed: the transport's reason if there is one, or the timeout, or libgit2's own message.
 fn explain(context: &FetchContext, error: &git2::Error) -> SourceError {
     let _ = context.remaining();
     if let Some(reason) = context.take_failure() {
@@ -85,7 +84,7 @@ fn explain(context: &FetchContext, error: &git2::Error) -> SourceError {
     let message = one_line(error.message());
     if message.contains("No space left") {
         return SourceError::Storage(format!(
-            "no space left on device for what {} sends: {message}",
+            "no space left on device for the data from {}: {message}",
             context.host()
         ));
     }
@@ -96,7 +95,7 @@ fn explain(context: &FetchContext, error: &git2::Error) -> SourceError {
         ErrorClass::Indexer | ErrorClass::Zlib | ErrorClass::Odb | ErrorClass::Sha1 | ErrorClass::Object => {
             SourceError::Remote {
                 host: context.host(),
-                message: format!("what it sent is damaged: {message}"),
+                message: format!("the data that it sent is damaged: {message}"),
             }
         }
         ErrorClass::Net if message.contains("EOF") => {

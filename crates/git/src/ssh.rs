@@ -192,7 +192,7 @@ fn authenticate(context: &FetchContext, session: &Session, credentials: &SshCred
     match NotIn::of(&error) {
         NotIn::Rejected => {
             let key = identity.fingerprint();
-            let key = key.as_deref().unwrap_or("of unknown fingerprint, since it is encrypted");
+            let key = key.as_deref().unwrap_or("with an unknown fingerprint, since it is encrypted");
             context.fail(SourceError::Rejected(format!(
                 "{} does not let the key of {} in: {key} is not registered there for user {user}, or was revoked; \
                  register its public key again, read-only",

@@ -1,10 +1,9 @@
 //! The object stores: one bare repository for each address and credential, shared by all fetches with these.
 //!
 //! libgit2 collects no garbage, so a store is replaced after some fetches. Trees from the old store keep it
-//! alive, and its folder goes with the last of them. The content of a store can always be fetched again, so a
-//! store that is damaged is deleted. Of what an earlier process has left, the newest store of each address
-//! and credential may be taken up if it has the commit that is asked for. A folder that no process of
-//! lockgate made stays.
+//! alive, and its folder is deleted with the last of them. The content of a store can always be fetched
+//! again, so a damaged store is deleted. Of the stores of an earlier process, the newest for each address and
+//! credential is used if it has the wanted commit. A folder that no process of lockgate created stays.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, DirBuilder, File, TryLockError};
@@ -91,8 +90,7 @@ pub(crate) struct Generation {
 }
 
 impl Stores {
-    /// Takes the folder below `state_dir` for this process, and removes the stores of earlier ones that are
-    /// of no use any more.
+    /// Takes the folder below `state_dir` for this process, and removes useless stores of earlier processes.
     pub(crate) fn open(state_dir: &Path, disk: &Disk) -> Result<Self, SourceError> {
         let root = state_dir.join(FOLDER);
         let failed = |error: std::io::Error| storage(&root, &error);
@@ -128,7 +126,7 @@ impl Stores {
         })
     }
 
-    /// The repository that has a commit whole: the present one, or the one that an earlier process has left.
+    /// The repository that has a commit completely: the present one, or that of an earlier process.
     pub(crate) fn holding(
         &self,
         key: &Digest,
@@ -142,10 +140,10 @@ impl Stores {
         current.as_ref().filter(|generation| generation.has(commit)).cloned()
     }
 
-    /// Removes what was left of a key that has been fetched anew, and what nobody has asked for.
+    /// Removes the earlier process's store for a key after a fetch, and unused stores.
     pub(crate) fn forget_left(&self, key: &Digest) {
         for path in lock(&self.left).outdated(key) {
-            // What cannot be removed now is removed at the next start.
+            // A folder that cannot be removed now is removed at the next start.
             let _ = fs::remove_dir_all(path);
         }
     }
@@ -198,8 +196,8 @@ impl Generation {
         })
     }
 
-    /// What an earlier process has left, as old as one that is replaced by the next fetch: it is read, and
-    /// not built upon. Its folder is removed where it cannot be used.
+    /// The store of an earlier process. It counts as old, so that the next fetch replaces it: it is only
+    /// read. A useless folder is removed.
     fn of_left(left: LeftStore, key: Digest, disk: &Disk) -> Option<Self> {
         let LeftStore { path, commits, .. } = left;
         let share = disk.share();

@@ -230,9 +230,7 @@ fn left_out_message(folder: &str, name: &[u8]) -> String {
     let shown = name[..name.len().min(SHOWN)].escape_ascii();
     let reason = match std::str::from_utf8(name) {
         Err(_) => "its name is not UTF-8",
-        Ok(name) if name.len() < PATH && name_in("", name.as_bytes()).is_none() => {
-            "its name has a meaning of its own"
-        }
+        Ok(name) if name.len() < PATH && name_in("", name.as_bytes()).is_none() => "its name is reserved",
         Ok(_) => "its path is too long",
     };
     let folder: String = folder.chars().take(SHOWN).collect();

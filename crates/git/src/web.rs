@@ -24,7 +24,7 @@ pub(crate) type WebAnswer = http::Response<Body>;
 pub(crate) struct Web {
     context: Arc<FetchContext>,
     agent: Agent,
-    /// Whether nothing is asked for over plain HTTP.
+    /// Whether plain HTTP is refused.
     is_private: bool,
 }
 
@@ -33,13 +33,13 @@ impl Web {
         Self { context: Arc::clone(context), agent, is_private }
     }
 
-    /// Says what goes on, for the message of a timeout.
+    /// Sets the text for the message of a timeout.
     pub(crate) fn now_doing(&self, what: &'static str) {
         self.context.now_doing(what);
     }
 
-    /// Sends a request, and follows redirects; returns the answer and whose it is. Credentials go to the host
-    /// and port that were asked for, and to nobody else.
+    /// Sends a request, and follows redirects. Returns the answer and its address. Credentials go only to the
+    /// requested host and port.
     pub(crate) fn follow(
         &self,
         method: &Method,
@@ -50,7 +50,7 @@ impl Web {
         let mut url = url.to_owned();
         for _ in 0..=REDIRECTS {
             let answer = self.send(method, &url, headers, authorization)?;
-            // What is unchanged is answered by a status of the same hundred.
+            // "Not modified" has a status of the same hundred.
             if !answer.status().is_redirection() || answer.status() == http::StatusCode::NOT_MODIFIED {
                 return Ok((answer, url));
             }
@@ -108,7 +108,7 @@ impl Web {
         self.context.remaining().map_err(|_| self.context.timeout())
     }
 
-    /// The body as it comes in, held to the limits of the fetch.
+    /// The body as a stream, within the limits of the fetch.
     pub(crate) fn reader(&self, answer: WebAnswer) -> Incoming {
         let reader = answer.into_body().into_with_config().limit(u64::MAX).reader();
         Incoming { context: Arc::clone(&self.context), reader: Box::new(reader) }
@@ -122,7 +122,7 @@ impl Web {
         Ok((body.len() as u64 <= limit).then_some(body))
     }
 
-    /// What an error of [`Web::reader`] means.
+    /// The meaning of an error of [`Web::reader`].
     pub(crate) fn broken(&self, error: &io::Error) -> SourceError {
         let cause =
             || SourceError::Connect { host: self.context.host(), cause: one_line(&error.to_string()) };
@@ -134,7 +134,7 @@ impl Web {
     }
 }
 
-/// A body as it comes in.
+/// A body as a stream.
 pub(crate) struct Incoming {
     context: Arc<FetchContext>,
     reader: Box<dyn Read + Send>,
@@ -164,7 +164,7 @@ pub(crate) fn origin(url: &str) -> Option<(String, String, u16)> {
     Some((scheme, uri.host()?.to_ascii_lowercase(), port))
 }
 
-/// Where a redirect from `url` leads; `None` where that is no address of the web.
+/// The target of a redirect from `url`; `None` if it is no web address.
 pub(crate) fn redirect(url: &str, location: &str) -> Option<String> {
     if location.starts_with("https://") || location.starts_with("http://") {
         let uri: Uri = location.parse().ok()?;

@@ -12,7 +12,7 @@ use crate::error::{Fault, FaultCategory, RenderError};
 /// How deep the values of an object may nest. Objects of a cluster stay below 60.
 pub const DEPTH_LIMIT: usize = 200;
 
-/// What is counted.
+/// The counted quantities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cost {
     /// Steps of globs, of regular expressions and of a chart's templates.
@@ -61,19 +61,19 @@ pub trait Memory: fmt::Debug + Send + Sync {
     /// The most that one build may take, in bytes.
     fn limit(&self) -> u64;
 
-    /// Waits until no other large build is under way. The turn ends when what is returned is dropped.
+    /// Waits until no other large build is running. The turn ends when the returned value is dropped.
     fn turn(&self) -> Turn;
 }
 
 /// The turn of a large build.
 pub type Turn = Arc<dyn fmt::Debug + Send + Sync>;
 
-/// What is left to one build. It is spent by all of its parts, which share it.
+/// The remaining budget of one build. All parts of the build share and spend it.
 #[derive(Debug, Clone)]
 pub struct Budget {
     left: [Cell<u64>; LIMITS.len()],
     memory: Option<Arc<dyn Memory>>,
-    /// That of the build, once it is a large one.
+    /// The turn of the build, once it is a large one.
     turn: RefCell<Option<Turn>>,
     /// Whether something of it was asked for in vain.
     is_over: Cell<bool>,
@@ -161,8 +161,8 @@ impl Budget {
         limit.saturating_sub(self.left(cost))
     }
 
-    /// Whether the build has failed for its budget: nothing more is to be read then, since what was read is
-    /// still there.
+    /// Whether the build has exceeded its budget. Nothing more may be read then, since the memory of what was
+    /// read is still in use.
     pub(crate) fn is_over(&self) -> bool {
         self.is_over.get()
     }
@@ -172,8 +172,9 @@ impl Budget {
         if cost == Cost::Memory { Spent::Memory(self.memory_limit()) } else { Spent::Count(cost) }
     }
 
-    /// Reads YAML with what is left of [`Cost::Nodes`], which `read` counts down. An error of `read` is its
-    /// own, where that is not used up. What makes the build a large one is read again, once it is its turn.
+    /// Reads YAML within the rest of [`Cost::Nodes`], which `read` counts down. If the rest is not used up,
+    /// an error of `read` is returned as it is. If the YAML makes the build a large one, it is read again
+    /// once it is the build's turn.
     pub fn reading<T, E>(&self, read: impl Fn(&mut usize) -> Result<T, E>) -> Result<Result<T, E>, Spent> {
         if self.memory.is_some() && self.turn.borrow().is_none() {
             let small = LARGE.saturating_sub(self.spent(Cost::Memory)) / Cost::Nodes.weight();
@@ -200,7 +201,7 @@ impl Budget {
         if outcome.is_err() && left == 0 { Err(self.over(cost)) } else { Ok(outcome) }
     }
 
-    /// Gives back what was spent for something that took the place of another.
+    /// Returns a part of the budget, for a value that was replaced by another.
     pub fn give_back(&self, cost: Cost, amount: u64) {
         for (cost, amount) in [(cost, amount), (Cost::Memory, amount.saturating_mul(cost.weight()))] {
             let left = &self.left[cost as usize];

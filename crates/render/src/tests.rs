@@ -60,8 +60,8 @@ fn a_long_glob_over_a_long_value_is_told_with_its_expression() {
         let files = [("a.yaml", config_map("a", &format!("data:\n  x: {text}\n")))];
         let budget = Budget::with_left(Cost::Steps, 1_000_000);
         let told = error(&files, Some("a".repeat(100_000)), &budget);
-        let expected = "a.yaml: ConfigMap/a: the build is too expensive: more than 50000000 steps of patterns or templates; it \
-                        was spent in '${V";
+        let expected = "a.yaml: ConfigMap/a: the build is too expensive: more than 50000000 steps of \
+            patterns or templates; the limit was exceeded in '${V";
         assert!(told.starts_with(expected), "{told}");
         assert!(told.len() < 300, "{} bytes are told", told.len());
     }
@@ -134,7 +134,10 @@ fn substituted_text_is_summed_over_the_build() {
     let budget = Budget::with_left(Cost::SubstitutedBytes, 500_000);
     let told = error(&files, Some(value), &budget);
     assert!(told.starts_with("a.yaml: ConfigMap/a3: the build is too expensive"), "{told}");
-    assert!(told.ends_with("bytes of text with substituted variables; it was spent in '${V}'"), "{told}");
+    assert!(
+        told.ends_with("bytes of text with substituted variables; the limit was exceeded in '${V}'"),
+        "{told}"
+    );
     assert_eq!(told.lines().count(), 1, "{told}");
     assert_eq!(budget.left(Cost::SubstitutedBytes), 0);
 }

@@ -1,4 +1,4 @@
-//! Whose the lease is, and when writing is allowed.
+//! The holder of the lease, and when it may write.
 
 use kube::client::Body;
 
@@ -83,7 +83,7 @@ fn keeping(lease: &Arc<Mutex<(Value, Vec<String>)>>) -> Leadership {
     Leadership::new(&Client::of_service(service, "http://test"), "n", None, holder, Arc::new(SystemClock))
 }
 
-/// Its holder makes it anew at its next renewal, and writes until then.
+/// The holder creates it again at its next renewal, and writes until then.
 #[tokio::test]
 async fn a_lease_that_was_deleted_is_taken_once_its_term_is_over() {
     let long_ago = Instant::now().checked_sub(DURATION * 2).unwrap();
@@ -106,7 +106,7 @@ async fn a_lease_is_renewed_by_one_request_and_looked_at_where_another_wrote_it(
         assert!(matches!(leadership.renew().await, Ok(Look::Ours(_))));
         assert_eq!(requests(), ["PUT"]);
     }
-    // Something else about it was changed.
+    // Another field of it was changed.
     kept.lock().unwrap().0["metadata"]["resourceVersion"] = "70".into();
     assert!(matches!(leadership.renew().await, Ok(Look::Ours(_))));
     assert_eq!(requests(), ["PUT", "GET", "PUT"]);

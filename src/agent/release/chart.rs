@@ -31,7 +31,7 @@ pub(super) async fn made(log: &ReleaseLog<'_>) -> Result<bool, Common> {
     {
         return Ok(false);
     }
-    log.hold().await.map_err(|error| match error {
+    log.add_finalizer().await.map_err(|error| match error {
         ReportError::Fenced | ReportError::Gone | ReportError::Conflict => Common::Fenced,
         ReportError::Api(message) => Common::Unreachable { message },
     })?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::agent::journal::{BuildInput, context, hold, journal_error, notices, tell_wait, write};
+use crate::agent::journal::{BuildInput, add_finalizer, context, journal_error, notices, tell_wait, write};
 use crate::agent::report::ReportError;
 use crate::agent::shared::Shared;
 use crate::agent::subject::Subject;
@@ -30,12 +30,12 @@ impl ReleaseLog<'_> {
     }
 
     /// Has the object stay until what is made for it is taken care of.
-    pub(super) async fn hold(&self) -> Result<(), ReportError> {
+    pub(super) async fn add_finalizer(&self) -> Result<(), ReportError> {
         let known = match self.shared.world.get::<HelmRelease>(&self.order.key) {
             Some(seen) => seen.metadata().finalizers.clone(),
             None => self.release.metadata.finalizers.clone(),
         };
-        hold::<HelmReleaseSpec>(self.shared, &self.subject(), &known).await
+        add_finalizer::<HelmReleaseSpec>(self.shared, &self.subject(), &known).await
     }
 
     fn revision(&self) -> &str {
@@ -72,7 +72,7 @@ impl ReleaseJournal for ReleaseLog<'_> {
         limit: Duration,
     ) -> Result<(), JournalError> {
         let (metadata, subject) = (&self.release.metadata, self.subject());
-        self.hold().await.map_err(journal_error)?;
+        self.add_finalizer().await.map_err(journal_error)?;
         let Some(SeenObject::Sound(now)) = self.shared.world.get::<HelmRelease>(&self.order.key) else {
             return Err(JournalError::Gone);
         };

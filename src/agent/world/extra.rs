@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use lockgate_base::model::ObjectId;
 use lockgate_core::pipeline::Memo;
 
-/// How long the build of a Kustomization is kept for the next caller. One commit makes many ask within
+/// How long the build of a Kustomization is kept for the next caller. After a commit, many ask for it within
 /// seconds.
 const FRESH: Duration = Duration::from_secs(30);
 

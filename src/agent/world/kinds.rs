@@ -1,4 +1,4 @@
-//! The forms of the objects that the agent acts on.
+//! The forms of the objects that the agent reconciles.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -20,16 +20,16 @@ fn ready_message(conditions: &Conditions) -> Option<&str> {
     conditions.get("Ready").map(|ready| ready.message.as_str())
 }
 
-/// A kind of the objects that apply others.
+/// A kind whose objects apply other objects.
 pub(in crate::agent) trait Applier: Kind {
-    /// What is known of an object beside itself.
+    /// Further state about an object.
     type Extra: Default + Debug + Send;
 
-    /// Where such objects are kept.
+    /// The register of this kind.
     fn shelf(inner: &Inner) -> &Register<Resource<Self>>;
-    /// The objects of this kind, to be changed.
+    /// The register of this kind, to be changed.
     fn shelf_mut(inner: &mut Inner) -> &mut Register<Resource<Self>>;
-    /// The objects of which one is told.
+    /// The objects whose changes concern an object of this kind.
     fn edges(object: &Resource<Self>) -> Vec<Edge>;
     /// `spec.suspend`.
     fn suspended(&self) -> bool;
@@ -137,7 +137,7 @@ impl Tracked for Source {
         if !self.spec.is_static() {
             return view;
         }
-        // It says nothing of itself, and nothing of it is waited for.
+        // It has no status, and nothing waits for it.
         let generation = Some(self.metadata.generation);
         DependencyView { observed_generation: generation, ready: Some(ConditionStatus::True), ..view }
     }
@@ -163,7 +163,7 @@ impl Tracked for Source {
     }
 }
 
-/// The edges to the ConfigMaps and Secrets that values are taken from, by kind and name.
+/// The edges to the ConfigMaps and Secrets with its values, by kind and name.
 fn inputs<'a>(
     namespace: &'a str,
     named: impl Iterator<Item = (&'a str, &'a str)> + 'a,
@@ -174,12 +174,12 @@ fn inputs<'a>(
     })
 }
 
-/// The edges to what an object depends on. What can never be ready is refused when it is looked at.
+/// The edges to an object's dependencies. One that can never be ready is refused by the reconcile.
 fn dependencies<'a>(own: &'a Ref, named: &'a [DependsOn]) -> impl Iterator<Item = Edge> + 'a {
     named.iter().filter_map(|named| named.target(own).ok()).map(|to| Edge::new(Why::Dependency, to))
 }
 
-/// What is known of a HelmRelease beside itself.
+/// Further state about a HelmRelease.
 #[derive(Debug, Default)]
 pub(in crate::agent) struct ReleaseExtra {
     memo: Option<Arc<ReleaseMemo>>,
@@ -199,7 +199,7 @@ impl Applier for HelmReleaseSpec {
     fn edges(release: &Resource<Self>) -> Vec<Edge> {
         let (own, spec) = (release.reference(), &release.spec);
         let values = spec.values_from.iter().map(|from| (from.kind.as_str(), from.name.as_str()));
-        // The chart comes first of all it depends on: one that is on its way is waited for as they are.
+        // The chart is its first dependency, and is waited for like one.
         let chart = release
             .chart()
             .into_iter()
@@ -218,7 +218,7 @@ impl Applier for HelmReleaseSpec {
 }
 
 impl World {
-    /// What the last success of a HelmRelease found.
+    /// The result of a HelmRelease's last success.
     pub(in crate::agent) fn release_memo(&self, key: &Ref) -> Option<Arc<ReleaseMemo>> {
         self.inner().releases.get(key).and_then(|entry| entry.extra.memo.clone())
     }
@@ -230,7 +230,7 @@ impl World {
     }
 }
 
-/// The files of a source that is Ready as it is now, or why there are none.
+/// The files of a source that is Ready now, or why there are none.
 pub(in crate::agent) fn chart_of(world: &World, key: &Ref) -> Result<Snapshot, String> {
     let Some((seen, held)) = world.source(key) else { return Err("it does not exist".into()) };
     let source = match seen {

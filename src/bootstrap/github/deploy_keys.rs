@@ -9,19 +9,21 @@ use super::{GitHub, GitHubError, found};
 use crate::bootstrap::{hosts, key};
 use lockgate_base::model::Timestamp;
 
-/// The most keys that GitHub lists at once.
+/// The most keys in one answer of GitHub.
 const PAGE: usize = 100;
+/// How many pages of keys are read.
+const PAGE_LIMIT: usize = 100;
 
 /// A deploy key. GitHub never changes one: another title is another key.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct DeployKey {
-    /// GitHub's number for it.
+    /// GitHub's id of the key.
     pub id: u64,
     /// The public key.
     pub key: String,
     /// Its title.
     pub title: String,
-    /// Whether it may only read.
+    /// Whether it has read access only.
     #[serde(default)]
     pub read_only: bool,
     /// When it was added.
@@ -52,16 +54,19 @@ impl GitHub {
     /// All deploy keys. A caller who may not administer the repository gets a 403 or 404.
     pub(crate) async fn deploy_keys(&self) -> Result<Vec<DeployKey>, GitHubError> {
         let mut keys = Vec::new();
-        for page in 1.. {
+        for page in 1..=PAGE_LIMIT {
             let route = self.route(&format!("/keys?per_page={PAGE}&page={page}"));
             let more: Vec<DeployKey> = self.get(&route).await?;
             let is_last = more.len() < PAGE;
             keys.extend(more);
             if is_last {
-                break;
+                return Ok(keys);
             }
         }
-        Ok(keys)
+        Err(GitHubError::Unreachable {
+            address: self.address.clone(),
+            message: format!("the list of deploy keys does not end after {} keys", keys.len()),
+        })
     }
 
     /// Checks whether a deploy key could be added now. GitHub checks rights and policies before the key, so a
@@ -90,7 +95,7 @@ impl GitHub {
         let route = self.route("/keys");
         match self.request(Method::POST, &route, Some(&body)).await {
             Ok((_, body)) => Ok((self.decode(&route, &body)?, true)),
-            // An earlier try may have been accepted and its answer lost, or another run was faster.
+            // An earlier attempt may have succeeded without an answer, or another run was faster.
             Err(error @ GitHubError::KeyInUse { .. }) => {
                 let listed = self.deploy_keys().await?.into_iter().find(|listed| listed.is_same(public_line));
                 listed.map(|listed| (listed, true)).ok_or(error)

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::clock;
 
-/// A request to GitHub that did not do what it was for. Each message names the request.
+/// A failed request to GitHub. Each message names the request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GitHubError {
     /// 401.
@@ -42,8 +42,8 @@ pub enum GitHubError {
         /// `X-Accepted-GitHub-Permissions`.
         needs: Option<String>,
     },
-    /// 404: what was asked for is not there, or the token may not see it.
-    #[error("GitHub 404 for {request}: there is no such thing, or the token may not see it")]
+    /// 404: the resource does not exist, or the token may not see it.
+    #[error("GitHub 404 for {request}: it does not exist, or the token may not see it")]
     NotFound {
         /// Method and path.
         request: String,
@@ -66,15 +66,15 @@ pub enum GitHubError {
         /// Method and path.
         request: String,
     },
-    /// 403 because of the address from which GitHub was asked.
+    /// 403 because of this machine's address.
     #[error(
-        "GitHub 403 for {request}: the organisation's IP allow list does not hold this machine's address"
+        "GitHub 403 for {request}: the organisation's IP allow list does not contain this machine's address"
     )]
     AddressNotAllowed {
         /// Method and path.
         request: String,
     },
-    /// An App that GitHub does not know by its id and key, or that is not installed under that number.
+    /// The App does not exist with this id and key, or has no installation with this id.
     #[error("GitHub {status} for {request}: the App cannot sign in: {message}")]
     App {
         /// Method and path.
@@ -91,7 +91,7 @@ pub enum GitHubError {
         request: String,
         /// The status.
         status: u16,
-        /// How long GitHub asked to be left alone, in seconds.
+        /// How long GitHub asks to wait, in seconds.
         wait: Option<u64>,
     },
     /// 5xx.
@@ -107,7 +107,7 @@ pub enum GitHubError {
     Unreachable {
         /// Scheme, host and port.
         address: String,
-        /// What the network said.
+        /// The network's message.
         message: String,
     },
     /// Any other answer.
@@ -120,18 +120,19 @@ pub enum GitHubError {
         /// GitHub's words.
         message: String,
     },
-    /// An address or key that cannot be used.
+    /// An unusable address or key.
     #[error("{0}")]
     Usage(String),
 }
 
 impl GitHubError {
-    /// What to do about it.
+    /// What the user can do about it.
     pub fn fix(&self, repository: &str) -> Option<String> {
         let permission = "\"Administration: read and write\" and \"Contents: read-only\"";
         Some(match self {
             Self::BadToken { .. } => {
-                format!("make a fine-grained token for {repository} with {permission}, and put it into GITHUB_TOKEN")
+                format!("create a fine-grained token for {repository} with {permission}, and put it into \
+                 GITHUB_TOKEN")
             }
             Self::SingleSignOn { url, .. } => format!("allow the token for the organisation at {url}, then run again"),
             Self::MissingScope { .. } => format!("use a classic token with the scope 'repo', or a fine-grained one with {permission}"),
@@ -142,7 +143,8 @@ impl GitHubError {
             Self::NotFound { .. } => {
                 format!("check the spelling of {repository}; a fine-grained token must list the repository, and needs {permission}")
             }
-            Self::KeyInUse { .. } => "a deploy key serves one repository: name another Secret with --secret-name, and a key is made for it".into(),
+            Self::KeyInUse { .. } => "a deploy key serves one repository: name another Secret with \
+                --secret-name, and a new key is created for it".into(),
             Self::Archived { .. } => format!("unarchive {repository} at its Settings, then run again"),
             Self::AddressNotAllowed { .. } => {
                 "run from an address on the list, or have an owner of the organisation add this one".into()
@@ -151,25 +153,26 @@ impl GitHubError {
                 "check --app-id, --app-private-key-file, this machine's clock, and that the App is installed for {repository}, \
                  under --app-installation-id where that is given"
             ),
-            Self::RateLimited { .. } | Self::Unavailable { .. } => "wait, then run the same command again: it goes on where it stopped".into(),
+            Self::RateLimited { .. } | Self::Unavailable { .. } => "wait, then run the same command again: \
+                it continues where it stopped".into(),
             Self::Unreachable { .. } => "check the network and --api-url (no proxy is used for it); without the API, `lockgate bootstrap git URL` needs SSH only".into(),
-            // Told with their cure by whoever asked for a key.
+            // The caller that needs a key reports these with their cure.
             Self::KeysDisabled { .. } | Self::Other { .. } | Self::Usage(_) => return None,
         })
     }
 
-    /// Whether the command was not right.
+    /// Whether the usage was wrong.
     pub const fn is_usage(&self) -> bool {
         matches!(self, Self::Usage(_))
     }
 
-    /// Whether GitHub could not be asked, as against having answered no.
+    /// Whether GitHub could not be reached. An answer that says no is something else.
     pub const fn is_unreachable(&self) -> bool {
         matches!(self, Self::RateLimited { .. } | Self::Unavailable { .. } | Self::Unreachable { .. })
     }
 }
 
-/// The parts of an error's body that are looked at.
+/// The parts of an error's body that are used.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Body {
@@ -178,7 +181,8 @@ struct Body {
 }
 
 impl Body {
-    /// The message, with those of the single errors: a 422's own says only that something is wrong. One line.
+    /// The message and those of its single errors, in one line. The message of a 422 alone only says that
+    /// something is wrong.
     fn text(&self) -> String {
         let single =
             self.errors.iter().filter_map(|error| error.as_str().or_else(|| error["message"].as_str()));
@@ -187,12 +191,12 @@ impl Body {
     }
 }
 
-/// Where an App gets the token of an installation.
+/// The path at which an App gets an installation's token.
 const APP_ROUTE: &str = "/app/installations";
-/// Where an App finds the number of an installation.
+/// The path at which an App finds its installation.
 pub(super) const INSTALLATION_ROUTE: &str = "/installation";
 
-/// Tells a refusal's cause. `request` is method and path.
+/// Finds the cause of a refusal. `request` is method and path.
 pub(super) fn classify(request: &str, status: u16, headers: &HeaderMap, body: &[u8]) -> GitHubError {
     let request = request.to_owned();
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
@@ -244,7 +248,7 @@ fn shares_a_scope(needs: &str, has: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// Status, headers, body; what the cause and the fix must hold.
+    /// Status, headers and body; the expected texts of the cause and the fix.
     type Case = (u16, &'static [(&'static str, &'static str)], &'static str, &'static str, &'static str);
 
     fn classified(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> GitHubError {
@@ -265,7 +269,7 @@ mod tests {
         assert!(matches!(classified(422, &[], disabled), GitHubError::KeysDisabled { .. }));
         let cases: [Case; 11] = [
             (403, &[], archived, "the repository is archived", "unarchive o/r"),
-            (403, &[], address, "IP allow list does not hold", "run from an address on the list"),
+            (403, &[], address, "IP allow list does not contain", "run from an address on the list"),
             (401, &[], "", "the token is not valid", "Administration: read and write"),
             (
                 403,

@@ -22,7 +22,7 @@ fn find<'o>(objects: &'o [Object], kind: &str) -> &'o Object {
     objects.iter().find(|object| object.kind() == kind).unwrap()
 }
 
-/// `UPDATE=1 cargo test crds` writes the file anew.
+/// `UPDATE=1 cargo test crds` rewrites the file.
 #[test]
 fn the_embedded_crds_are_those_of_the_types() {
     let definitions = api::crd::definitions();
@@ -36,7 +36,7 @@ fn the_embedded_crds_are_those_of_the_types() {
     }
 }
 
-/// `UPDATE=1 cargo test roles` writes the rules of the roles anew; all else in the file is kept.
+/// `UPDATE=1 cargo test roles` rewrites the rules of the roles; the rest of the file stays.
 #[test]
 fn the_embedded_roles_are_those_of_the_table() {
     let documents = RBAC.split("---\n").map(|document| {
@@ -69,7 +69,7 @@ fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> String {
     format!("  - apiGroups: [{group}]\n    resources: [{resources}]\n    verbs: [{verbs}]\n")
 }
 
-/// What the agent does for itself.
+/// The rights of the agent itself.
 fn agent_rules() -> String {
     let mut text =
         "  # Its kinds: it follows them, sets and drops their finalizers, and writes their status.\n"
@@ -101,7 +101,7 @@ fn agent_rules() -> String {
     text
 }
 
-/// What people may do with all kinds, one rule a group.
+/// The rights of users for all kinds, one rule for each group.
 fn user_rules(verbs: &[&str]) -> String {
     let mut groups: Vec<&str> = api::KINDS.iter().map(|info| info.id.group).collect();
     groups.dedup();
@@ -111,8 +111,8 @@ fn user_rules(verbs: &[&str]) -> String {
     groups.iter().map(|group| rule(group, &plurals(group), verbs)).collect()
 }
 
-/// The definitions with each schema written once: the older versions of a kind point to that of the stored
-/// one.
+/// The definitions with each schema written once: older versions of a kind refer to that of the stored
+/// version.
 fn with_anchors(definitions: &[Object]) -> String {
     let pointing = edited(definitions.to_vec(), |value| {
         let versions = value["spec"]["versions"].as_array_mut().unwrap();
@@ -130,7 +130,7 @@ fn with_anchors(definitions: &[Object]) -> String {
     anchored.collect::<Vec<_>>().join("---\n")
 }
 
-/// By which labels the flux CLI finds controllers and kinds: `manifestgen.PartOfLabelKey` and
+/// The labels by which the flux CLI finds controllers and kinds: `manifestgen.PartOfLabelKey` and
 /// `VersionLabelKey`.
 #[test]
 fn the_flux_cli_finds_the_agent_and_its_kinds() {
@@ -140,7 +140,7 @@ fn the_flux_cli_finds_the_agent_and_its_kinds() {
     assert_eq!(found.len(), api::KINDS.len() + 1);
     for object in found {
         assert_eq!(object.label("app.kubernetes.io/part-of"), Some("flux"), "{}", object.id().subject());
-        // Flux's own controllers, which an agent refuses to work beside, are told from it by their names.
+        // An agent recognises Flux's own controllers, beside which it does not work, by their names.
         assert!(!object.name().ends_with("-controller"));
     }
 }
@@ -198,7 +198,7 @@ fn the_pod_is_of_the_restricted_form() {
     let deployment = find(&objects, "Deployment");
     let pod = "/spec/template/spec";
     for (pointer, expected) in [
-        // No user: OpenShift refuses one that is not of the namespace's range.
+        // No user: OpenShift refuses one outside of the namespace's range.
         ("/securityContext", json!({"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}})),
         ("/containers/0/securityContext/runAsGroup", json!(65534)),
         ("/containers/0/terminationMessagePolicy", json!("FallbackToLogsOnError")),
@@ -221,7 +221,7 @@ fn the_pod_is_of_the_restricted_form() {
     assert_eq!(policy.pointer("/spec/podSelector/matchLabels"), Some(selector));
 }
 
-/// What fits the pod to a cluster stands in the Deployment, beside what it needs everywhere.
+/// The pod's settings are in the Deployment, in addition to its fixed fields.
 #[test]
 fn the_pod_is_fitted_to_a_cluster() {
     let list = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();

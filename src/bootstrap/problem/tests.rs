@@ -36,7 +36,7 @@ fn a_cluster_that_answers_is_not_one_that_cannot_be_asked() {
                  grant RBAC permissions not currently held",
             ),
             ExitClass::Failed,
-            Some("run as one who holds these rights"),
+            Some("run as a user with these rights"),
         ),
     ] {
         let problem = Problem::cluster("Deployment/n/d", failure);

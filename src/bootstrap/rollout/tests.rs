@@ -1,4 +1,4 @@
-//! What is told of an agent that does not run, and when a wait for it ends.
+//! The reports about an agent that does not run, and the end of a wait for it.
 
 use serde_json::json;
 
@@ -13,7 +13,7 @@ fn deployment(status: Value) -> Value {
     deployment
 }
 
-/// A pod of the agent; one that is being deleted where `leaving`.
+/// A pod of the agent; with `leaving`, a terminating one.
 fn pod(name: &str, leaving: bool, status: Value) -> Value {
     let metadata = json!({"name": name, "namespace": "n", "creationTimestamp": name});
     let mut pod = json!({"metadata": metadata, "spec": {"nodeName": "node-1"}});
@@ -41,7 +41,7 @@ fn lease(holder: &str) -> (Option<u16>, Value) {
         "metadata": {"name": keys::LEASE, "namespace": "n", "annotations": {keys::LEASE_HOLDER: holder}}}))
 }
 
-/// How a wait of no length ends.
+/// The end of a wait without time.
 async fn ended(answers: Vec<(Option<u16>, Value)>) -> Result<(), Problem> {
     let object = Object::parse(deployment(json!({}))).unwrap();
     let mut sink = |_| {};
@@ -59,7 +59,7 @@ async fn the_old_pod_is_not_taken_for_the_new_one() {
     assert_eq!(ended(vec![ready(), lease("pod/young"), pods()]).await, Ok(()));
     let problem = ended(vec![ready(), lease("pod/old"), pods()]).await.unwrap_err().to_string();
     assert!(problem.contains("stands by: pod old still holds the lease"), "{problem}");
-    // The new one is not available, and the old one is.
+    // The new pod is not available, and the old one is.
     for status in [counts(2, 1, 1), counts(1, 0, 1), counts(0, 0, 0)] {
         let answers = vec![found(deployment(status)), list(&[])];
         let problem = ended(answers).await.unwrap_err().to_string();
@@ -67,7 +67,7 @@ async fn the_old_pod_is_not_taken_for_the_new_one() {
     }
     let answers = vec![found(deployment(counts(0, 0, 0))), list(&[pod("old", true, json!({}))])];
     let problem = ended(answers).await.unwrap_err().to_string();
-    assert!(problem.contains("the old pod old is still ending on node-1"), "{problem}");
+    assert!(problem.contains("the old pod old is still terminating on node-1"), "{problem}");
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! Three clusters in memory, of which Secrets and sources are kept, one repository at the stand-in for
-//! GitHub, and a clock that only requests and the test move. Any request may be the last of a run.
+//! Three clusters in memory whose Secrets and sources are kept, one repository at the stand-in for GitHub,
+//! and a clock that only requests and the test advance. Any request may be the last of a run.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -22,16 +22,16 @@ use crate::cluster::Client;
 use crate::cluster::objects::tests::client_of;
 use lockgate_base::model::Timestamp;
 
-/// Where the Secret of each cluster is.
+/// The path of each cluster's Secret.
 const SECRET: &str = "/api/v1/namespaces/flux-system/secrets/flux-system";
 const SOURCE: &str = "/apis/source.toolkit.fluxcd.io/v1/namespaces/flux-system/gitrepositories/platform";
-/// The repository, and the token with which GitHub is asked.
+/// The repository, and the token for GitHub.
 const REPOSITORY: &str = "acme/platform";
 const TOKEN: &str = "ghp_of_an_administrator";
 /// A day in seconds.
 pub(super) const DAY: i64 = 24 * 60 * 60;
 
-/// A cluster under its name; another one when it is created anew.
+/// A cluster under its name; another one after it was created again.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cluster {
     pub(super) name: String,
@@ -43,7 +43,7 @@ pub(super) struct Cluster {
     objects: BTreeMap<String, Value>,
 }
 
-/// GitHub, and nobody else who uses it.
+/// GitHub, used by nobody else.
 pub(super) type Hub = Arc<harness::GitHub>;
 
 /// Starts a GitHub with a repository.
@@ -62,23 +62,23 @@ fn seconds(moment: SystemTime) -> i64 {
     moment.duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed()
 }
 
-/// What is being done, by which the laws judge what it deletes.
+/// The running action, by which the laws judge its deletions.
 #[derive(Debug, Clone)]
 pub(super) enum Act {
-    /// On a cluster, by its number.
+    /// An action on a cluster, by its number.
     On(usize),
-    /// With GitHub alone, on keys of a name.
+    /// A deletion of a name's keys with GitHub alone.
     Delete(String),
-    /// With GitHub alone, on keys that were not used for so long.
+    /// A deletion of unused keys with GitHub alone; the time is in seconds.
     Prune(i64),
 }
 
 /// When a run is killed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kill {
-    /// At which request.
+    /// The number of the request.
     pub(super) at: usize,
-    /// Whether that is carried out.
+    /// Whether that request is carried out.
     pub(super) is_done: bool,
 }
 
@@ -86,7 +86,7 @@ pub(super) struct State {
     pub(super) now: i64,
     hub: Hub,
     pub(super) clusters: [Cluster; 3],
-    /// The names that two living clusters had at a time.
+    /// The names that two clusters had at the same time.
     pub(super) twinned: Vec<String>,
     pub(super) act: Act,
     pub(super) broken: Vec<String>,
@@ -95,7 +95,7 @@ pub(super) struct State {
     kill: Option<Kill>,
 }
 
-/// The world. Clones are the same one.
+/// The world. Clones share it.
 #[derive(Clone)]
 pub(super) struct World {
     state: Arc<Mutex<State>>,
@@ -114,12 +114,12 @@ impl State {
         &self.hub
     }
 
-    /// The last use of a key that GitHub knows by now.
+    /// The last use of a key, as far as GitHub shows it yet.
     fn shown(&self, key: &DeployKey) -> Option<i64> {
         self.hub().last_used(key).map(seconds)
     }
 
-    /// The public line of the key that a cluster's agent reads with.
+    /// The public line of the key that a cluster's agent uses.
     pub(super) fn in_use(&self, cluster: usize) -> Option<String> {
         let line = self.clusters[cluster].objects.get(SECRET)?["data"]["identity.pub"].as_str()?;
         let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, line).unwrap();
@@ -146,8 +146,9 @@ impl State {
         }
     }
 
-    /// What must never be deleted: a key of another name, one that GitHub shows in use, one of a cluster that
-    /// lives and has its name alone, and one that another cluster registered since this one is there.
+    /// Records a violation if a key must not be deleted: a key of another name, one that GitHub shows in use,
+    /// one of a living cluster that has its name alone, and one that another cluster has registered since
+    /// this one was created.
     fn judge(&mut self, key: &DeployKey, shown: Option<i64>) {
         let created = seconds(key.created_at);
         let title = Title::parse(&key.title).unwrap();
@@ -252,7 +253,7 @@ impl State {
         }
     }
 
-    /// The agent has fetched since it was asked to, or says why it cannot.
+    /// The agent has fetched since the request, or reports why it could not.
     fn answer_request(&mut self, cluster: usize) {
         let is_let_in = self.in_use(cluster).is_some_and(|line| self.is_let_in(&line));
         let source = self.clusters[cluster].objects.get_mut(SOURCE).unwrap();
@@ -293,7 +294,7 @@ fn merge(target: &mut Value, patch: &Value) {
 }
 
 impl World {
-    /// Three clusters that are yet to be created, and GitHub without a key.
+    /// Three clusters that do not exist yet, and GitHub without a key.
     pub(super) fn new(hub: &Hub, names: [&str; 3], lag: u64) -> Self {
         for key in hub.keys() {
             hub.delete_key(key.id).unwrap();
@@ -318,7 +319,7 @@ impl World {
         self.state.lock().unwrap()
     }
 
-    /// Creates a cluster in the place of one that is not there.
+    /// Creates a cluster in place of one that does not exist.
     pub(super) fn create(&self, number: usize) {
         let mut state = self.state();
         state.now += 60;
@@ -332,7 +333,7 @@ impl World {
         state.now += 1;
     }
 
-    /// Ends a cluster: nothing of it runs any more, and nothing is tidied up.
+    /// Ends a cluster: nothing of it runs any more, and nothing is cleaned up.
     pub(super) fn destroy(&self, number: usize) {
         let mut state = self.state();
         state.clusters[number].is_alive = false;
@@ -340,7 +341,7 @@ impl World {
         state.now += 60;
     }
 
-    /// The agent of a cluster has its source from now on, and reads it.
+    /// The agent of a cluster gets its source, and reads it from now on.
     pub(super) fn set_up(&self, number: usize) {
         let mut state = self.state();
         let here = &mut state.clusters[number];
@@ -356,7 +357,7 @@ impl World {
         state.fetch();
     }
 
-    /// Runs something to its end, or to where it is killed: then nothing comes of it.
+    /// Runs an action to its end, or until it is killed; then it has no result.
     pub(super) async fn run<T>(
         &self,
         act: Act,
@@ -374,7 +375,7 @@ impl World {
         }
     }
 
-    /// Whether a request is carried out, and whether it is answered.
+    /// Whether a request is carried out, and whether it gets an answer.
     fn admit(&self, method: &Method) -> (bool, bool) {
         let mut state = self.state();
         state.requests += 1;
@@ -400,7 +401,7 @@ impl World {
         }
     }
 
-    /// Has GitHub carry a request out and answer it, and judges what it deletes.
+    /// Passes a request to GitHub, and judges its deletions.
     async fn at_github(&self, method: &Method, uri: &Uri, body: Vec<u8>) -> (u16, Vec<u8>) {
         let (is_done, is_answered) = self.admit(method);
         if is_done {

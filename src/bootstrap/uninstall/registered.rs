@@ -88,7 +88,7 @@ impl fmt::Display for Registered {
     /// The remaining task: only the repository's owner can delete the key there.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let urls = self.urls.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-        let place = if urls.is_empty() { "where it was let in" } else { &format!("at {urls}") };
+        let place = if urls.is_empty() { "at the hosts that accept it" } else { &format!("at {urls}") };
         let Self { title, fingerprint, .. } = self;
         write!(
             f,

@@ -1,4 +1,4 @@
-//! What is told while the tree fills in, from objects and a clock that is passed in.
+//! The reports while Kustomizations become ready, from objects and a clock that is passed in.
 
 use serde_json::json;
 
@@ -114,7 +114,7 @@ fn what_others_wait_for_is_told_first() {
     assert_eq!(names, ["z-root", "c", "b", "a"]);
 }
 
-/// Flux leaves the generation of a status at -1 while nothing was fetched, and so does the agent.
+/// Flux leaves the generation of a status at -1 until the first fetch, and so does the agent.
 #[tokio::test]
 async fn a_first_fetch_that_fails_says_why() {
     let failing = |observed: Value| {
@@ -149,9 +149,8 @@ async fn what_an_earlier_agent_said_of_the_root_does_not_count() {
     let mut told = Vec::new();
     let mut sink = |event| told.push(event);
     synced(&objects, &root, Some("now"), &patience, &mut ProgressLog::new(&mut sink)).await.unwrap();
-    assert!(
-        matches!(&told[0], ProgressEvent::Waiting { detail, .. } if detail == "for the agent to look again")
-    );
+    let again = "for the agent to reconcile again";
+    assert!(matches!(&told[0], ProgressEvent::Waiting { detail, .. } if detail == again));
 }
 
 #[tokio::test]

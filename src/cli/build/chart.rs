@@ -40,7 +40,7 @@ const ARCHIVE_LIMIT: u64 = 20 * 1024 * 1024;
 #[derive(Args)]
 #[command(next_help_heading = "Charts")]
 pub(in crate::cli) struct TemplateFlags {
-    /// Render a Helm chart, a folder or an archive, as a release called PATH, or `release-name`
+    /// Render a Helm chart from a folder or an archive, as the release PATH, or `release-name`
     #[arg(long, value_name = "FOLDER|TGZ")]
     pub(super) chart: Option<PathBuf>,
     /// Render a HelmRelease: a file that holds it, and the ConfigMaps and Secrets that it takes values from
@@ -51,52 +51,53 @@ pub(in crate::cli) struct TemplateFlags {
     /// The release's name, instead of PATH
     #[arg(long, value_name = "NAME", requires = "chart")]
     release: Option<String>,
-    /// The release's namespace, by default `default`
+    /// The release's namespace; `default` by default
     #[arg(short, long, value_name = "NAMESPACE", requires = "chart")]
     namespace: Option<String>,
-    /// Values for the chart: a YAML file, or - for standard input; more than once, later files win
+    /// Values for the chart: a YAML file, or - for standard input; may be given several times, later files
+    /// win
     #[arg(short = 'f', long, value_name = "FILE", requires = "chart")]
     values: Vec<PathBuf>,
-    /// A value for the chart that is a text, as --set writes it; more than once
+    /// A text value for the chart, in the syntax of --set; may be given several times
     #[arg(long, value_name = "NAME=VALUE", requires = "chart")]
     set_string: Vec<String>,
-    /// A value for the chart as JSON, as NAME=JSON or as an object; more than once
+    /// A value for the chart as JSON, as NAME=JSON or as an object; may be given several times
     #[arg(long, value_name = "JSON", requires = "chart")]
     set_json: Vec<String>,
-    /// A value for the chart that is the content of a file; more than once
+    /// A value for the chart, read from a file; may be given several times
     #[arg(long, value_name = "NAME=FILE", requires = "chart")]
     set_file: Vec<String>,
-    /// The version of Kubernetes that the chart sees; without a chart, versions of objects are warned of that
-    /// it serves no more
+    /// The version of Kubernetes that the chart sees; without --chart, warn of objects in versions that this
+    /// release no longer serves
     #[arg(long, value_name = "VERSION")]
     pub(super) kube_version: Option<String>,
-    /// API versions that the chart sees besides those of Kubernetes
+    /// API versions that the chart sees in addition to those of Kubernetes
     #[arg(short, long, value_name = "VERSION", value_delimiter = ',')]
     pub(super) api_versions: Vec<String>,
-    /// Print the definitions of the chart's `crds/` too
+    /// Also print the definitions in the chart's `crds/`
     #[arg(long, requires = "chart")]
     include_crds: bool,
-    /// Render as for an upgrade, not an install
+    /// Render as for an upgrade, and not as for an install
     #[arg(long, requires = "chart")]
     is_upgrade: bool,
-    /// Print what these templates render to only, such as templates/service.yaml
+    /// Print only the output of these templates, such as templates/service.yaml
     #[arg(short, long, value_name = "TEMPLATE", requires = "chart")]
     show_only: Vec<String>,
     /// Do not print tests
     #[arg(long, requires = "chart")]
     skip_tests: bool,
-    /// Print the text that `helm template` prints, to the byte
+    /// Print the text of `helm template`, byte for byte
     #[arg(long, requires = "chart")]
     helm_output: bool,
 }
 
-/// What the other flags of the command say of a chart.
+/// The values of the command's other flags for a chart.
 pub(super) struct ChartFlags<'a> {
     /// The chart's folder or archive.
     pub(super) chart: &'a Path,
     /// The release's name.
     pub(super) name: Option<&'a Path>,
-    /// Values as --set writes them.
+    /// Values in the syntax of --set.
     pub(super) set: &'a [String],
     /// Files with the ConfigMaps and Secrets that a HelmRelease takes values from.
     pub(super) sources: &'a [PathBuf],
@@ -207,8 +208,7 @@ fn printed(arguments: &TemplateFlags, rendered: &RenderedChart) -> Result<String
     if arguments.helm_output { Ok(text) } else { in_our_form(&text) }
 }
 
-/// Documents as every other build prints them: comments other than their sources' are lost, keys keep their
-/// order.
+/// Documents in the form of all other builds: only comments with the source stay, and keys keep their order.
 fn in_our_form(text: &str) -> Result<String, CommandError> {
     let mut out = String::new();
     for (_, document) in lockgate_render::helm::manifest::split::documents(text) {
@@ -239,7 +239,7 @@ fn failed(error: &HelmError) -> CommandError {
     CommandError::failed(error.text())
 }
 
-/// The time that the functions of a chart are told.
+/// The time that a chart's functions return.
 fn told_time() -> Now {
     let since = since_1970(SystemTime::now());
     Now { seconds: since.as_secs().cast_signed(), nanoseconds: since.subsec_nanos() }
@@ -329,7 +329,7 @@ fn load(path: &Path) -> Result<Chart, CommandError> {
         let chart = Chart::unpack(&archive, &mut bounds);
         return chart.map_err(|error| CommandError::failed(format!("{}: {error}", path.display())));
     }
-    // A link of a chart may lead to its neighbours in a repository.
+    // A link in a chart may point to a neighbour in the repository.
     let folder = path.canonicalize().map_err(told)?;
     let root = directory::enclosing_repository(&folder).unwrap_or_else(|| folder.clone());
     let root = root.canonicalize().map_err(told)?;

@@ -134,7 +134,7 @@ async fn one(
         let mut objects = input(file)?.0;
         objects.retain(|object| Kustomization::INFO.is_of(object));
         let [object] = objects.as_slice() else {
-            let message = format!("{wanted} holds {} Kustomization objects, not one", objects.len());
+            let message = format!("{wanted} contains {} Kustomization objects, not one", objects.len());
             return Err(CommandError::usage(message));
         };
         let object = offline::completed(LocatedObject { file: wanted.into(), object: object.clone() });
@@ -210,7 +210,7 @@ fn goes_along(id: &ObjectId, known: &KnownKustomizations) -> Option<String> {
     let is_one = (id.group.as_str(), id.kind.as_str()) == (Kustomization::ID.group, Kustomization::ID.kind);
     let gone = known.get(&Kustomization::named(&id.namespace, &id.name)).filter(|_| is_one)?;
     let count = if gone.spec.deletes_its_objects() { pipeline::recorded(gone).len() } else { 0 };
-    (count > 0).then(|| format!("and its {count} objects with it"))
+    (count > 0).then(|| format!("with its {count} objects"))
 }
 
 async fn folder(
@@ -245,7 +245,8 @@ async fn folder(
         }
     } else if !is_built {
         warn(&[format!(
-            "no Kustomization applies the folder {} itself, so what is in it is not compared, only what follows from it",
+            "no Kustomization applies the folder {} itself, so its own objects are not compared, only those \
+             of the Kustomizations in it",
             path.display()
         )]);
     }

@@ -127,12 +127,9 @@ fn text(key: &str, before: &str, after: &str, depth: usize, lines: &mut Vec<Line
         // The texts differ only in the last line end.
         show(
             Sign::Gone,
-            if before.ends_with('\n') { "(a line end at the end)" } else { "(no line end at the end)" },
+            if before.ends_with('\n') { "(with a final newline)" } else { "(no final newline)" },
         );
-        show(
-            Sign::New,
-            if after.ends_with('\n') { "(a line end at the end)" } else { "(no line end at the end)" },
-        );
+        show(Sign::New, if after.ends_with('\n') { "(with a final newline)" } else { "(no final newline)" });
         return;
     }
     let mut shown_up_to = 0;
@@ -240,6 +237,6 @@ mod tests {
 "
         );
         let end = |text: &str| json!({"a": text});
-        assert!(shown(&end("x\ny\n"), &end("x\ny")).contains("+   (no line end at the end)"));
+        assert!(shown(&end("x\ny\n"), &end("x\ny")).contains("+   (no final newline)"));
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::changes::ValueChange;
 use super::lines::{Line, Sign, lines};
 use super::section::{Action, Section, SectionItem};
+use crate::cli::output::printable;
 use crate::preview::LookStop;
 use lockgate_core::api::HelmRelease;
 
@@ -99,12 +100,6 @@ const fn colour(deed: Action) -> &'static str {
     }
 }
 
-/// A line that is safe for a terminal: without control characters, which could draw over others.
-fn printable(line: &str) -> String {
-    let shown = |c: char| if c.is_control() { c.escape_unicode().collect::<String>() } else { c.to_string() };
-    line.chars().map(shown).collect()
-}
-
 /// The objects that differ or are refused, `kind/namespace/name`, one a line.
 pub(super) fn names(section: &Section) -> String {
     let items = section.items.iter().filter(|item| item.deed != Action::Kept);
@@ -193,7 +188,7 @@ mod tests {
         let items = vec![
             configured(1),
             item(Action::Created, "b", ""),
-            item(Action::Recreated, "c", "its pods with it, since x"),
+            item(Action::Recreated, "c", "losing its pods, since x"),
             item(Action::Pruned, "d", ""),
             item(Action::Refused, "e", "no\nline"),
             item(Action::Kept, "f", "a \x1b[31mguard"),
@@ -206,7 +201,7 @@ Kustomization/flux-system/apps  main@sha1:aa
 -     \"0\": 1
 +     \"0\": 2
 + ConfigMap/n/b
-± ConfigMap/n/c (recreated, its pods with it, since x)
+± ConfigMap/n/c (recreated, losing its pods, since x)
 - ConfigMap/n/d (pruned)
 ! ConfigMap/n/e: refused: no; line
 = ConfigMap/n/f: kept: a \\u{1b}[31mguard

@@ -8,29 +8,29 @@ use lockgate_base::model::{Object, ObjectId, Ref};
 use lockgate_core::pipeline::{Announced, Dropped, Fate};
 use lockgate_core::plan::{Refusal, Step, compared};
 
-/// What becomes of an object.
+/// The action on an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
-    /// It comes.
+    /// The object is created.
     Created,
-    /// It changes.
+    /// The object is changed.
     Configured,
-    /// It is deleted and made anew.
+    /// The object is deleted and recreated.
     Recreated,
-    /// It goes.
+    /// The object is deleted.
     Pruned,
-    /// It cannot be applied, or not be deleted.
+    /// The object cannot be applied or deleted.
     Refused,
-    /// It is no longer built and stays all the same.
+    /// The build no longer contains the object, and it stays.
     Kept,
 }
 
 impl Action {
-    /// All, in the order in which they are counted.
+    /// All actions, in the order of the summary.
     pub(super) const ALL: [Self; 6] =
         [Self::Created, Self::Configured, Self::Recreated, Self::Pruned, Self::Refused, Self::Kept];
 
-    /// The word for it.
+    /// The word in the summary.
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Created => "created",
@@ -55,26 +55,26 @@ impl Action {
     }
 }
 
-/// An object of which something is said.
+/// An object and the action on it.
 #[derive(Debug)]
 pub(super) struct SectionItem {
     pub(super) id: ObjectId,
     pub(super) deed: Action,
-    /// How it changes.
+    /// The changed fields.
     pub(super) change: Option<ValueChange>,
-    /// It, where it comes.
+    /// The new object, if it is created.
     pub(super) object: Option<Value>,
-    /// Why, or what goes with it.
+    /// The reason, or the losses.
     pub(super) text: String,
-    /// The path of its file, empty where that is unknown.
+    /// The path of the object's file; empty if it is unknown.
     pub(super) file: String,
 }
 
-/// All that is said of a Kustomization or HelmRelease.
+/// The actions on the objects of one Kustomization or HelmRelease.
 #[derive(Debug)]
 pub(super) struct Section {
     pub(super) key: Ref,
-    /// What was compared with what is there.
+    /// The revision that is compared with the cluster.
     pub(super) revision: String,
     pub(super) items: Vec<SectionItem>,
     pub(super) notes: Vec<String>,
@@ -96,7 +96,7 @@ impl Section {
             Ok(preview) => {
                 notes.extend(preview.warnings);
                 let drifted = preview.drifted.into_iter();
-                notes.extend(drifted.map(|line| format!("has drifted, and is left so: {line}")));
+                notes.extend(drifted.map(|line| format!("has drifted, and is not corrected: {line}")));
                 items.extend(preview.objects.into_iter().filter_map(item));
                 items.extend(preview.refusals.iter().map(refused));
                 items.extend(preview.dropped.into_iter().filter_map(|dropped| gone(dropped, &with)));
@@ -115,7 +115,7 @@ impl Section {
         if self.key.namespace.is_empty() { self.key.name.clone() } else { self.key.to_string() }
     }
 
-    /// How many objects there are of which this is said.
+    /// The number of objects with this action.
     pub(super) fn count(&self, deed: Action) -> usize {
         self.items.iter().filter(|item| item.deed == deed).count()
     }
@@ -129,8 +129,8 @@ impl Section {
     pub(super) fn summary(&self) -> String {
         if let Some(stop) = &self.stop {
             return match stop {
-                LookStop::Unreachable(_) => "the server could not be asked",
-                LookStop::Unbuilt(_) => "does not build",
+                LookStop::Unreachable(_) => "the server could not be reached",
+                LookStop::Unbuilt(_) => "cannot be built",
                 LookStop::Refused(_) => "refused",
             }
             .to_owned();
@@ -265,7 +265,7 @@ fn item(announced: Announced) -> Option<SectionItem> {
         Step::Create => Action::Created,
         Step::Configure { drift, .. } => {
             if change.is_none() && drift.is_empty() {
-                texts.push("its fields become those of the agent, with the same values".to_owned());
+                texts.push("the agent becomes the field manager; no value changes".to_owned());
             } else if change.is_none() {
                 // The server says what it makes of the object only once others have let go of fields.
                 texts.extend(drift.iter().map(ToString::to_string));
@@ -273,14 +273,14 @@ fn item(announced: Announced) -> Option<SectionItem> {
             Action::Configured
         }
         Step::Recreate { reason, with, .. } => {
-            let with = with.map(|with| format!("{with} with it, ")).unwrap_or_default();
+            let with = with.map(|with| format!("losing {with}, ")).unwrap_or_default();
             texts.push(format!("{with}since {reason}"));
             Action::Recreated
         }
         Step::Keep | Step::Skip(_) | Step::Refuse(_) => return None,
     };
     if !is_reached {
-        texts.push("not before what is refused is mended".to_owned());
+        texts.push("only after the refusals are corrected".to_owned());
     }
     let text = texts.join("; ");
     let object = (deed == Action::Created).then(|| shown(&entry.object, is_sensitive));
@@ -301,10 +301,13 @@ fn gone(dropped: Dropped, with: impl Fn(&ObjectId) -> Option<String>) -> Option<
         Ok(Some(Fate::Gone)) => return None,
         Ok(Some(Fate::Deleted)) => (Action::Pruned, with(&id).unwrap_or_default()),
         Ok(Some(Fate::Kept(reason))) => (Action::Kept, reason.to_string()),
-        Ok(Some(Fate::Awaited(reason))) => (Action::Kept, format!("{reason}, and is to take it over")),
-        Ok(None) => {
-            (Action::Kept, "it is let go and not deleted, as spec.prune or the object itself says".to_owned())
-        }
+        Ok(Some(Fate::Awaited(reason))) => (Action::Kept, format!("{reason}, and will take it over")),
+        Ok(None) => (
+            Action::Kept,
+            "it is no longer managed and not deleted, because of spec.prune or of the \
+                object's own policy"
+                .to_owned(),
+        ),
         Err(message) => (Action::Refused, message),
     };
     Some(SectionItem { id, deed, change: None, object: None, text, file: String::new() })

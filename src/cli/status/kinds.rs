@@ -1,4 +1,4 @@
-//! The part of `lockgate status` about kinds that lockgate does not act on.
+//! The part of `lockgate status` about kinds that lockgate does not reconcile.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ use lockgate_base::model::Object;
 use lockgate_core::api::{Actors, KINDS, KindInfo};
 use lockgate_core::pipeline::ports::ApiFailure;
 
-/// The objects of a kind that lockgate does not act on.
+/// The objects of a kind that lockgate does not reconcile.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Others {
     pub(super) info: &'static KindInfo,
@@ -21,21 +21,21 @@ pub(super) struct Others {
     pub(super) actor: Actor,
 }
 
-/// Who acts on a kind.
+/// The controller of a kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Actor {
-    /// Nobody.
+    /// No controller.
     Nobody,
     /// A controller of Flux, as `namespace/name`.
     Flux(String),
-    /// It may not be looked at.
+    /// Unknown, since the user may not list controllers.
     Unseen,
 }
 
 impl Actor {
     fn word(&self) -> String {
         match self {
-            Self::Nobody => "nothing acts on them yet".into(),
+            Self::Nobody => "no controller acts on them".into(),
             Self::Flux(controller) => format!("left to {controller}"),
             Self::Unseen => {
                 "whether Flux acts on them is unknown: Deployments or ClusterRoleBindings may not be listed"
@@ -45,8 +45,8 @@ impl Actor {
     }
 }
 
-/// All kinds that lockgate does not act on and that have objects, in the order of the table of kinds.
-/// A kind that the user may not look at is left out.
+/// All kinds that lockgate does not reconcile and that have objects, in the order of the table of kinds. A
+/// kind that the user may not list is left out.
 pub(super) async fn find(
     client: &Client,
     objects: &Objects,
@@ -90,7 +90,7 @@ fn actor(info: &KindInfo, actors: Option<&Actors>) -> Actor {
     }
 }
 
-/// One line a kind.
+/// One line for each kind.
 pub(super) fn table(others: &[Others]) -> String {
     if others.is_empty() {
         return String::new();
@@ -133,7 +133,7 @@ mod tests {
         let expected = "\
 KIND                   OBJECTS  WHO ACTS
 ImageUpdateAutomation  2        left to flux-system/image-automation-controller
-Alert                  1        nothing acts on them yet
+Alert                  1        no controller acts on them
 Bucket                 1        whether Flux acts on them is unknown: Deployments or ClusterRoleBindings may not be listed
 
 ";
@@ -144,6 +144,6 @@ Bucket                 1        whether Flux acts on them is unknown: Deployment
             (&value[0]["leftTo"], &value[1]["leftTo"]),
             (&json!("flux-system/image-automation-controller"), &Value::Null)
         );
-        assert_eq!(value[1]["message"], "nothing acts on them yet");
+        assert_eq!(value[1]["message"], "no controller acts on them");
     }
 }

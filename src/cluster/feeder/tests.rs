@@ -1,4 +1,4 @@
-//! Waits of many, before a server in memory that counts what is open.
+//! Many waits on a server in memory that counts the open watches.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,24 +17,24 @@ use lockgate_core::api::Kustomization;
 use lockgate_core::health::Health;
 use lockgate_core::pipeline::ports::{ObjectReference, Settle as _, Settled};
 
-/// The kinds that the server has: `K0` and so on.
+/// The kinds of the server: `K0` and so on.
 const KINDS: usize = 20;
 const LIMIT: Duration = Duration::from_mins(10);
 
 /// A server whose objects are all alike.
 struct Server {
-    /// The names of objects that are there, of each kind and in each namespace, and whether they are healthy.
+    /// The existing names in each kind and namespace, and whether the objects are healthy.
     objects: Mutex<Vec<(String, bool)>>,
-    /// Told when the watches are to show what is there.
+    /// Becomes true when the watches show the objects.
     shown: watch::Sender<bool>,
-    /// Whether nobody may list.
+    /// Whether listing is forbidden.
     is_closed: bool,
     open: AtomicUsize,
     most: AtomicUsize,
     reads: AtomicUsize,
 }
 
-/// A watch that is open.
+/// An open watch.
 struct Open(Arc<Server>);
 
 impl Drop for Open {
@@ -107,7 +107,7 @@ impl Server {
         }
     }
 
-    /// What a watch shows: all that is there, once that is to be shown.
+    /// The events of a watch: all objects, once they may be shown.
     fn events(server: &Arc<Self>) -> Body {
         let open = Open(Arc::clone(server));
         let now = server.open.fetch_add(1, Ordering::Relaxed) + 1;
@@ -135,7 +135,7 @@ impl Server {
         self.most.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many watches are open, and so many objects have been read.
+    /// Waits for this number of open watches, and of objects that were read.
     async fn until(&self, open: usize, reads: usize) {
         while self.open.load(Ordering::Relaxed) != open || self.reads.load(Ordering::Relaxed) < reads {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -149,7 +149,7 @@ fn reference(kind: usize, name: &str) -> ObjectReference {
     ObjectReference::new(id, "v1")
 }
 
-/// A wait for the object `k{at}` of each kind, in the name of an account of a namespace.
+/// A wait for the object `k{at}` of each kind, with an account of a namespace.
 async fn wait(cluster: &Cluster, namespace: &str, at: usize) -> Settled {
     let name = format!("k{at}");
     let cluster = cluster.acting_for(Kustomization::named(namespace, &name), Some("deployer")).unwrap();
@@ -169,7 +169,7 @@ async fn a_hundred_waits_of_an_account_share_a_watch_for_each_kind() {
     let (settled, ()) = futures::join!(waits, appear);
     assert!(settled.iter().all(|settled| *settled == Settled::Healthy), "{settled:?}");
     assert_eq!((server.most(), server.reads.load(Ordering::Relaxed)), (KINDS, 0));
-    // No watch outlives the waits.
+    // No watch lives longer than the waits.
     server.until(0, 0).await;
 }
 
@@ -188,7 +188,7 @@ async fn what_is_beyond_the_cap_is_looked_at_and_no_account_holds_all_watches() 
     assert_eq!(server.most(), WATCHES);
 }
 
-/// A feed that another wait keeps may show an object as it was before it was applied.
+/// A feed of another wait may show an object as it was before it was applied.
 #[tokio::test]
 async fn a_wait_is_not_answered_by_what_was_known_before_it() {
     let (cluster, server) = Server::start(&["old"], false);
@@ -196,7 +196,7 @@ async fn a_wait_is_not_answered_by_what_was_known_before_it() {
     let other = cluster.settle(&references, LIMIT);
     let later = async {
         server.until(1, 0).await;
-        // It is changed, and no watch has shown that yet.
+        // The object is changed, and no watch has shown that yet.
         server.put([("old".to_owned(), false)]);
         let settled = cluster.settle(&references[..1], Duration::ZERO).await;
         let Settled::TimedOut(unhealthy) = settled else { panic!("{settled:?}") };

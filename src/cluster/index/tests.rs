@@ -1,4 +1,4 @@
-//! The index told of sightings and writes in every order.
+//! The index with sightings and writes in every order.
 
 use super::*;
 use lockgate_core::api::Kustomization;
@@ -64,7 +64,7 @@ fn only_a_change_of_what_we_applied_is_drift() {
     }
 }
 
-/// `commonMetadata` may set the owner labels, to those of another too.
+/// `commonMetadata` may set the owner labels, even to those of another owner.
 #[test]
 fn drift_is_told_to_who_applied_the_object_whomever_its_labels_name() {
     let mut index = Index::default();
@@ -96,7 +96,7 @@ fn drift_is_told_once_until_it_is_put_back() {
     assert!(drifted(index.seen(&kind(), sighting(14, 8)).as_ref()));
 }
 
-/// Whoever hears of it decides, since an object may say otherwise than its owner.
+/// The receiver decides, since an object may have another policy than its owner.
 #[test]
 fn what_an_object_says_of_its_drift_is_told_with_it() {
     for policy in [None, Some(DriftPolicy::Watch), Some(DriftPolicy::Interval)] {

@@ -60,7 +60,7 @@ where
         async move {
             let (head, body) = request.into_parts();
             let body = body.collect_bytes().await.map_err(std::io::Error::other)?;
-            // `answer` also sees requests for discovery, and its result for those is dropped.
+            // `answer` also sees discovery requests; its results for these are dropped.
             let answered = answer(&head.method, &head.uri, body.to_vec());
             let path = head.uri.path();
             if matches!(path, "/api" | "/apis") {
@@ -78,7 +78,7 @@ pub(crate) fn answering(answers: Vec<(Option<u16>, Value)>) -> Objects {
     let answers = Arc::new(Mutex::new(VecDeque::from(answers)));
     serving(move |_, path| {
         let mut answers = answers.lock().unwrap();
-        // Requests for discovery use up no answer.
+        // Discovery requests use up no answer.
         let next = answers.front().cloned().filter(|_| !matches!(path, "/api" | "/apis"));
         if next.is_some() && answers.len() > 1 {
             answers.pop_front();
@@ -137,7 +137,7 @@ async fn a_busy_server_is_asked_again_while_there_is_time() {
         let objects = Objects { read: limit, write: limit, ..objects };
         let listed = objects.list("v1", "Secret", None, "").await;
         assert_eq!(listed.is_ok(), is_answered, "within {limit:?}: {listed:?}");
-        // The request reached the server, whatever its answer.
+        // The request reached the server, whatever the answer.
         assert!(is_answered || matches!(listed, Err(ApiFailure::Answered { code: 429, .. })), "{listed:?}");
     }
 }
@@ -215,7 +215,7 @@ async fn a_missing_right_has_one_spelling() {
         assert_eq!(failure.to_string(), format!("u may not {verb} secrets in namespace n"));
         assert!(matches!(failure, ApiFailure::Forbidden(_)), "{failure:?}");
     }
-    // A proxy has words of its own, and an admission plugin names no right.
+    // A proxy answers in words of its own, and an admission plugin names no right.
     let objects = answering(vec![answer("no")]);
     let failure = objects.list("v1", "Secret", Some("n"), "").await.unwrap_err();
     assert_eq!(failure.to_string(), "lockgate may not list secrets in namespace n");

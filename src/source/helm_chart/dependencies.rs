@@ -1,5 +1,5 @@
-//! The charts that a chart depends on and does not hold, where it is among the files of a source: out of
-//! these, or from where its lock or its ranges say.
+//! The dependencies of a chart in a source of files that the chart does not contain: they come from the same
+//! source, or from the repositories that its lock or its ranges name.
 
 use super::making::{not_of, told};
 use super::pull::ChartPuller;
@@ -12,15 +12,15 @@ use lockgate_render::helm::chart::files_of;
 use lockgate_render::helm::chart::package::{PackageError, described};
 use lockgate_render::helm::chart::required::{RequiredChart, required};
 
-/// How the path of a chart in the same repository begins.
+/// The prefix of the path of a chart in the same repository.
 const FILE: &str = "file://";
 
-/// Runs what takes a while, such as reading out of an object store, beside the runtime.
+/// Runs slow work, such as reading an object store, outside of the runtime's threads.
 pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failed> {
     tokio::task::spawn_blocking(work).await.map_err(|_| not_of("what was read of a chart"))
 }
 
-/// A chart with all that it depends on. `chart` has its files, which are in `folder` of a source's.
+/// A chart with all its dependencies. `chart` has its files, which are in `folder` of the source.
 pub(super) async fn whole(
     puller: &ChartPuller,
     ask: &Ask<'_>,
@@ -48,7 +48,7 @@ pub(super) async fn whole(
     if parts.is_empty() { Ok(chart) } else { aside(move || with_parts(&chart, parts)).await? }
 }
 
-/// A chart with others in it, within the bounds of one chart.
+/// A chart with other charts in it, within the limits of one chart.
 fn with_parts(chart: &Tree, parts: Vec<(String, Tree)>) -> Result<Tree, Failed> {
     let mut bounds = Bounds::default();
     let mut files = Vec::new();
@@ -77,7 +77,7 @@ fn within(error: Failed, first: &str) -> Failed {
     }
 }
 
-/// A chart of the same source.
+/// A chart from the same source.
 fn local(source: &Tree, folder: &str, requirement: &RequiredChart) -> Result<Tree, String> {
     let RequiredChart { name, version, repository: place } = requirement;
     let path = match place.strip_prefix(FILE) {
@@ -103,8 +103,8 @@ fn local(source: &Tree, folder: &str, requirement: &RequiredChart) -> Result<Tre
     Ok(tree)
 }
 
-/// A chart of another place: through the HelmRepository of that address in the namespace, else as anybody may
-/// read it.
+/// A chart from another address: through the HelmRepository of that address in the namespace, or else without
+/// credentials.
 async fn remote(puller: &ChartPuller, ask: &Ask<'_>, requirement: &RequiredChart) -> Result<Tree, Failed> {
     let RequiredChart { name, version, repository: place } = requirement;
     if place.starts_with('@') || place.starts_with("alias:") {
@@ -119,7 +119,7 @@ async fn repository_at(ask: &Ask<'_>, place: &str) -> Result<HelmRepositorySpec,
     let address = place.trim_end_matches('/');
     let listed = ask.inputs.near(HelmRepository::INFO).await;
     let listed = listed.map_err(|failure| failed(&failure.to_string(), false))?;
-    // What cannot be read tells no address.
+    // An object that cannot be read has no known address.
     let mut known = listed.iter().filter_map(|object| api::decode::<HelmRepositorySpec>(object).ok());
     if let Some(found) = known.find(|known| known.spec.url.trim_end_matches('/') == address) {
         let problem = unsupported(&api::Kind::unserved(&found.spec));

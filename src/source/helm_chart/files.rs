@@ -1,4 +1,4 @@
-//! Charts among the files of a source, a Git repository or an artifact: a folder, or an archive.
+//! Charts in the files of a source, a Git repository or an artifact: as a folder, or as an archive.
 
 use super::dependencies::{aside, whole};
 use super::making::{Pulled, edits, held, made, not_of, told, unchanged, unusable};
@@ -12,7 +12,7 @@ use lockgate_render::helm::chart::archive::{Bounds, files_in};
 use lockgate_render::helm::chart::files_of;
 use lockgate_render::helm::chart::package::{Edits, described};
 
-/// Makes a chart of a folder or an archive of a source.
+/// Makes the artifact of a chart from a folder or an archive of a source.
 pub(super) async fn from_files(
     puller: &ChartPuller,
     ask: &Ask<'_>,
@@ -27,7 +27,7 @@ pub(super) async fn from_files(
     let (tree, path) = (repository.tree.clone(), within_root(&spec.chart));
     let (wanted, at) = (edits.clone(), path.clone());
     let ChartOfFiles { version, tree, is_packed } = aside(move || in_files(&tree, &at, &wanted)).await??;
-    // As Flux does, a packed chart of which nothing is to be changed is handed on as it is.
+    // As in Flux, a packed chart without changes is passed on as it is.
     let is_packaged = !is_packed || !edits.metadata.is_empty();
     if let Some(held) = held(ask, &version) {
         return Ok(unchanged(ask, spec, held, is_packaged));
@@ -38,17 +38,17 @@ pub(super) async fn from_files(
     made(ask, pulled, &edits, is_packaged)
 }
 
-/// A chart of a source.
+/// A chart in the files of a source.
 struct ChartOfFiles {
-    /// The version that it will have.
+    /// The version that the artifact gets.
     version: String,
     /// Its files.
     tree: Tree,
-    /// Whether the source has its archive, and not its folder.
+    /// Whether the source contains the chart as an archive, and not as a folder.
     is_packed: bool,
 }
 
-/// Reads the chart in a folder, or in an archive.
+/// Reads the chart from a folder or an archive.
 fn in_files(tree: &Tree, path: &str, edits: &Edits) -> Result<ChartOfFiles, Failed> {
     let reader = tree.reader();
     let reference =

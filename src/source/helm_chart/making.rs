@@ -1,4 +1,4 @@
-//! What is made of a chart as it came, and how it is told.
+//! Makes the artifact of a pulled chart, and the report about it.
 
 use crate::source::adapter::{Ask, FetchAnswer, FetchedNews, failed};
 use crate::source::held::Held;
@@ -9,29 +9,30 @@ use lockgate_core::verdict::{Content, FetchCause, Fetched as Failed, PackedChart
 use lockgate_git::SourceError;
 use lockgate_render::helm::chart::package::{Edits, Package, PackageError, package};
 
-/// How many hex digits of a commit a version tells.
+/// The number of hex digits of a commit in a version.
 const DIGITS: usize = 12;
 
-/// A chart as it came, and what it came from.
+/// A pulled chart, and its origin.
 pub(super) struct Pulled {
     pub(super) tree: Tree,
-    /// The revision of that which the chart is made from.
+    /// The revision of the source that contains the chart.
     pub(super) origin: Option<String>,
-    /// Where the files with its values are; the chart itself where there is nothing else.
+    /// The files that contain its values files; `None` if these are in the chart.
     pub(super) source: Option<Tree>,
 }
 
-/// What can only come of a fault of this program.
+/// The failure for a case that only a bug in lockgate can cause.
 pub(super) fn not_of(what: &str) -> Failed {
     failed(&SourceError::Storage(format!("{what} is of another kind")))
 }
 
-/// A failure, and whether another try is of no use.
+/// A failure, and whether a retry is useless.
 pub(super) const fn told(cause: FetchCause, message: String, terminal: bool) -> Failed {
     Failed::Failed { cause, message, terminal }
 }
 
-/// What is to be made of the chart; `revision` is of the source, where the chart is another one with each.
+/// The changes to make to the chart. `revision` is that of the source, for a chart that is packaged again for
+/// each.
 pub(super) fn edits(ask: &Ask<'_>, spec: &HelmChartSpec, revision: Option<&Revision>) -> Edits {
     let mut edits = Edits {
         metadata: revision.map(|revision| revision.hex().chars().take(DIGITS).collect()).unwrap_or_default(),
@@ -47,7 +48,7 @@ pub(super) fn edits(ask: &Ask<'_>, spec: &HelmChartSpec, revision: Option<&Revis
     edits
 }
 
-/// What is held, where it is the chart of this version, made of this generation of the object.
+/// The existing artifact, if it is of this version of the chart and of this generation of the object.
 pub(super) fn held<'a>(ask: &Ask<'a>, version: &str) -> Option<&'a Snapshot> {
     let is_current = ask.source.status.observed_generation == Some(ask.source.metadata.generation);
     let held = ask.held?.files()?;
@@ -55,7 +56,7 @@ pub(super) fn held<'a>(ask: &Ask<'a>, version: &str) -> Option<&'a Snapshot> {
     (known == held.revision && known == Revision::chart(version)).then_some(held)
 }
 
-/// That what is held is still what is wanted.
+/// The result for an artifact that is still the wanted one.
 pub(super) fn unchanged(
     ask: &Ask<'_>,
     spec: &HelmChartSpec,
@@ -82,7 +83,7 @@ fn source_revision(ask: &Ask<'_>) -> Option<String> {
     Some(ask.upstream?.held.as_ref()?.revision().to_string())
 }
 
-/// Hands a chart over as it is to be.
+/// The finished chart.
 pub(super) fn made(
     ask: &Ask<'_>,
     pulled: Pulled,
@@ -103,7 +104,7 @@ pub(super) fn made(
     Ok(FetchAnswer::Updated(Box::new(FetchedNews::of(held, content))))
 }
 
-/// Why a chart cannot be made what it is to be.
+/// Why the wanted changes cannot be made to a chart.
 pub(super) fn unusable(error: PackageError, is_in_git: bool) -> Failed {
     let (cause, first, error, terminal) = match error {
         PackageError::Chart(error) if is_in_git => {

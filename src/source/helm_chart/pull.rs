@@ -18,14 +18,14 @@ use lockgate_git::oci::{self, CHART, PullSecret, Repository, SignatureKeys};
 use lockgate_git::{FailureClass, FetchFinding, Fetcher, SourceError, Tls};
 use lockgate_render::helm::chart::package::chart_folder;
 
-/// What pulls charts.
+/// Pulls charts.
 pub(super) struct ChartPuller {
     pub(super) helm: Arc<dyn HelmHost>,
     pub(super) oci: Arc<dyn Fetcher<oci::OciRequest>>,
 }
 
 impl ChartPuller {
-    /// From a repository whose index is held.
+    /// Pulls a chart from a Helm repository whose index is known.
     pub(super) async fn by_index(
         &self,
         ask: &Ask<'_>,
@@ -58,7 +58,7 @@ impl ChartPuller {
         made(ask, pulled, &edits, is_packaged)
     }
 
-    /// From a registry.
+    /// Pulls a chart from a registry.
     pub(super) async fn by_registry(
         &self,
         ask: &Ask<'_>,
@@ -88,11 +88,14 @@ impl ChartPuller {
                 made(ask, pulled, &edits, is_packaged)
             }
             (FetchFinding::Unchanged(_), Some(held)) => Ok(unchanged(ask, spec, held, is_packaged)),
-            (FetchFinding::Unchanged(_), None) => Err(not_of("what is unchanged and nobody has")),
+            (FetchFinding::Unchanged(_), None) => Err(not_of(
+                "an unchanged artifact that the agent does not \
+                have",
+            )),
         }
     }
 
-    /// A chart of a repository of which nothing is held.
+    /// Pulls a chart from a Helm repository whose index is not known.
     pub(super) async fn chart(
         &self,
         ask: &Ask<'_>,
@@ -103,7 +106,7 @@ impl ChartPuller {
             let FetchFinding::Updated(update) =
                 self.fetched(ask, repository, (name, version), (None, None)).await?
             else {
-                return Err(not_of("what is unchanged and nobody has"));
+                return Err(not_of("an unchanged artifact that the agent does not have"));
             };
             return Ok(chart_folder(&update.snapshot.tree));
         }
@@ -112,14 +115,14 @@ impl ChartPuller {
         let Listed::Updated(found) =
             self.helm.index(request).await.map_err(|error| pull_failed(ask, &error))?
         else {
-            return Err(not_of("an index that is unchanged and nobody has"));
+            return Err(not_of("an unchanged index that the agent does not have"));
         };
         let choice = found.index.choose(name, version);
         let choice = choice.map_err(|missing| told(FetchCause::Reference, missing.to_string(), false))?;
         Ok(chart_folder(&self.archive(ask, repository, access, (name, &choice)).await?.tree))
     }
 
-    /// The archive that an index names.
+    /// Downloads the archive that an index names.
     async fn archive(
         &self,
         ask: &Ask<'_>,
@@ -140,7 +143,7 @@ impl ChartPuller {
         self.helm.archive(request).await.map_err(|error| pull_failed(ask, &error))
     }
 
-    /// What a registry has of a chart in a version or range.
+    /// Pulls a chart from a registry, in a version or a range.
     async fn fetched(
         &self,
         ask: &Ask<'_>,
@@ -183,8 +186,8 @@ impl ChartPuller {
     }
 }
 
-/// The artifact of a chart in a version or range; the newest release where there is neither. A tag has no
-/// plus, so that of a chart has an underscore for it.
+/// The artifact of a chart in a version or a range; the newest release if none is given. A tag cannot contain
+/// a plus, so charts use an underscore in its place.
 fn reference_to(version: &str) -> oci::ArtifactRequest {
     let none = oci::ArtifactRequest::default();
     match Version::of_tag(version) {
@@ -194,7 +197,7 @@ fn reference_to(version: &str) -> oci::ArtifactRequest {
     }
 }
 
-/// The version at which a chart stays whose repository is paused at an index that is to be had no more.
+/// The version at which a chart stays if its repository is suspended at an index that no longer exists.
 fn stays_at(ask: &Ask<'_>, upstream: &Upstream) -> Result<String, Failed> {
     let artifact = ask.source.status.artifact.as_ref();
     let version = artifact.and_then(|artifact| Version::parse(&artifact.revision).ok());
@@ -205,7 +208,7 @@ fn stays_at(ask: &Ask<'_>, upstream: &Upstream) -> Result<String, Failed> {
         );
         return Err(told(FetchCause::NoArtifact, message, false));
     };
-    // What stands behind the plus may be ours.
+    // The text after the plus may be lockgate's own.
     Ok(Version { metadata: String::new(), ..version }.to_string())
 }
 
@@ -219,7 +222,7 @@ fn pull_failed(ask: &Ask<'_>, error: &SourceError) -> Failed {
         FailureClass::UrlInvalid | FailureClass::Storage | FailureClass::Unsigned => ask.failed(error),
         _ => {
             let first = "chart pull error: failed to download chart for remote reference";
-            // A range that can never be read is not tried again.
+            // An invalid range is not retried.
             told(FetchCause::Pull, format!("{first}: {error}"), error.is_terminal())
         }
     }

@@ -12,11 +12,11 @@ use crate::agent::{Agent, AgentBuilder};
 
 /// Where the kernel shows control groups.
 const ROOT: &str = "/sys/fs/cgroup";
-/// What a program maps and never touches, in bytes: its own file, and the stacks of its threads.
+/// The memory that a program maps and never touches, in bytes: its own file, and the stacks of its threads.
 const RESERVED: u64 = 1 << 30;
 
-/// A bound on the memory of what is started in it. A control group is removed when it is dropped, so what
-/// runs in it must have ended by then.
+/// A memory limit for the programs that are started in it. A control group is removed on drop, so they must
+/// have ended by then.
 #[derive(Debug)]
 pub struct Cage {
     limit: u64,
@@ -73,7 +73,7 @@ impl Cage {
         Agent::new("bash").args(["-c", &self.script()]).args([program.as_ref()])
     }
 
-    /// What a shell does to become the program that it is given, in the bound.
+    /// The script with which a shell becomes the given program, within the limit.
     fn script(&self) -> String {
         let enter = match &self.group {
             Some(Group { path, .. }) => format!("echo $$ > {}/cgroup.procs", path.display()),

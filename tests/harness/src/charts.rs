@@ -1,5 +1,4 @@
-//! A Helm repository: a web server with an index and the archives of charts, which remembers what it was
-//! asked.
+//! A Helm repository: a web server with an index and the archives of charts, which records its requests.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -30,7 +29,7 @@ pub struct ChartServerOptions {
     pub tls: bool,
 }
 
-/// What is answered to a path.
+/// The answer to a path.
 #[derive(Debug, Clone)]
 pub struct Served {
     /// The status.
@@ -58,7 +57,7 @@ impl Served {
     }
 }
 
-/// What was asked.
+/// A request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
     /// The path.
@@ -115,7 +114,7 @@ impl ChartServer {
         format!("{scheme}://{}", self.server.address())
     }
 
-    /// The authority of its certificate, PEM; empty where it has none.
+    /// The authority of its certificate in PEM form; empty if it has none.
     pub fn ca_pem(&self) -> &str {
         self.authority.as_ref().map_or("", Authority::pem)
     }
@@ -142,12 +141,12 @@ impl ChartServer {
         self.lock().answers.remove(path);
     }
 
-    /// What was asked since this was asked last.
+    /// The requests since the last call.
     pub fn asked(&self) -> Vec<Asked> {
         std::mem::take(&mut self.lock().asked)
     }
 
-    /// Writes the index of what was published.
+    /// Writes the index of the published charts.
     pub fn write_index(&self) {
         let mut text = "apiVersion: v1\nentries:\n".to_owned();
         for (name, lines) in &self.lock().entries {

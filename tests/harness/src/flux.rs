@@ -21,8 +21,7 @@ impl FluxCli {
         Ok(Self { program, kubeconfig: kubeconfig.to_owned() })
     }
 
-    /// Runs a command in a namespace: what it prints on standard output and standard error, and whether it
-    /// succeeds.
+    /// Runs a command in a namespace. Returns standard output, standard error, and whether it has succeeded.
     pub fn run(&self, namespace: &str, arguments: &[&str]) -> anyhow::Result<(bool, String)> {
         let mut command = Command::new(&self.program);
         command.args(arguments).args(["--timeout", "1m", "--namespace", namespace, "--kubeconfig"]);

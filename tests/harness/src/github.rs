@@ -179,7 +179,7 @@ impl GitHub {
         lock(&self.shared.state).tokens.life = life;
     }
 
-    /// Whether a token is known and has not ended, as a Git host asks before it lets one in.
+    /// Whether a token is known and has not expired, as a Git host checks it.
     pub fn knows_token(&self, token: &str) -> bool {
         lock(&self.shared.state).tokens.get(token).is_some()
     }

@@ -20,10 +20,10 @@ use crate::serve::Server;
 const REGISTRY: &str = "registry-1.docker.io";
 const TOKENS: &str = "auth.docker.io";
 const LAYERS: &str = "production.cloudflare.docker.com";
-/// What the registry lets in.
+/// The token that the registry accepts.
 const TOKEN: &str = "hub-token";
 
-/// What was asked of a host.
+/// A request to a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubRequest {
     /// Which host, by the name it was asked under.
@@ -71,7 +71,7 @@ impl Hub {
         format!("http://{}", self.proxy.address())
     }
 
-    /// What was asked.
+    /// The requests.
     pub fn asked(&self) -> Vec<HubRequest> {
         lock(&self.asked).clone()
     }

@@ -17,8 +17,7 @@ use crate::dirs;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Locks, whether or not a thread panicked while it held the lock: what is behind is only bookkeeping of
-/// tests.
+/// Locks a mutex, even if a thread has panicked with the lock: the value is only bookkeeping of tests.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -28,7 +27,7 @@ pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) enum Lifetime {
     /// It is killed, however this process ends.
     Parent,
-    /// It goes on; its pid is left in a file beside its log.
+    /// It continues; its pid is in a file beside its log.
     Own,
 }
 

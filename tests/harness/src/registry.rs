@@ -113,7 +113,7 @@ impl Registry {
         Ok(registry)
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -123,7 +123,7 @@ impl Registry {
         format!("oci://{}/{name}", self.address)
     }
 
-    /// The authority of its certificate, in PEM form; empty where it has none.
+    /// The authority of its certificate in PEM form; empty if it has none.
     pub fn authority(&self) -> &str {
         self.authority.as_ref().map_or("", Authority::pem)
     }

@@ -9,7 +9,7 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::Context as _;
 
-/// Runs a program to its end on a terminal of its own: how it ended, and what it has drawn.
+/// Runs a program to its end on a terminal of its own. Returns its status and its output.
 pub fn on_terminal(mut command: Command) -> anyhow::Result<(ExitStatus, String)> {
     let (mut controller, terminal) = pair()?;
     command.stdin(Stdio::null()).stdout(terminal.try_clone()?).stderr(terminal);
@@ -22,7 +22,7 @@ pub fn on_terminal(mut command: Command) -> anyhow::Result<(ExitStatus, String)>
     Ok((child.wait()?, String::from_utf8(drawn)?))
 }
 
-/// The two ends of a terminal: of the one who looks at it, and of the program that draws.
+/// The two ends of a terminal: for the reader, and for the program.
 #[expect(unsafe_code, reason = "unlockpt(3) and ptsname_r(3) have no safe wrapper in std")]
 fn pair() -> anyhow::Result<(File, File)> {
     let open = |path: &str| {

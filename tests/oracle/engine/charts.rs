@@ -169,15 +169,15 @@ pub(crate) fn ours(case: &ChartCase) -> Result<String, String> {
     print::only(&printed, &only).map_err(|missing| format!("could not find template {missing} in chart"))
 }
 
-/// An answer without the words of the YAML library, which every reader has of its own, and with the failures
-/// of a schema in the order of their text: helm looks at the properties of an object in any order.
+/// An answer without the message of the YAML library, which differs between readers, and with the failures of
+/// a schema sorted by their text: helm checks the properties of an object in any order.
 fn comparable(answer: &Result<String, String>) -> Result<&str, Vec<&str>> {
     const MARK: &str = "error converting YAML to JSON: yaml: ";
     match answer {
         Ok(text) => Ok(text),
         Err(error) => {
             let error = error.split_once(MARK).map_or(&**error, |(before, _)| before);
-            // Where a value of a schema is from is told by lockgate only.
+            // Only lockgate tells the origin of a value that a schema refuses.
             let without_origin = |line| match line {
                 line if !str::trim_start(line).starts_with("- at ") => line,
                 line => line.rsplit_once(" (from ").map_or(line, |(line, _)| line),

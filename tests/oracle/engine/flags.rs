@@ -1,4 +1,4 @@
-//! Random flags and random schemas of charts: what they make of values, and what they refuse.
+//! Random flags and random schemas of charts: the resulting values, and the refusals.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! What `toYaml`, `toJson` and `toToml` print reads back as what it was, by lockgate and by the real engine.
+//! The output of `toYaml`, `toJson` and `toToml` reads back as the same value, by lockgate and by the real
+//! engine.
 
 use serde_json::{Map, Value, json};
 

@@ -72,7 +72,7 @@ fn what_is_missing_is_told_with_what_is_near() {
     assert_eq!(missing("dem", "*"), "no chart name found: the index has no 'dem', but demo");
     assert_eq!(
         missing("grafana", "*"),
-        "no chart name found: the index has 3 charts, and none like 'grafana'"
+        "no chart name found: the index has 3 charts, and none with a name similar to 'grafana'"
     );
     assert_eq!(missing("none", "*"), "no chart version found");
     assert_eq!(

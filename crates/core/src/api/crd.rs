@@ -70,8 +70,8 @@ fn definition(info: &KindInfo, schema: &Value) -> Value {
                 "app.kubernetes.io/part-of": "flux",
                 "app.kubernetes.io/component": "crds",
             },
-            // Keeps substitution off: a repository that holds these files would otherwise have patterns of
-            // the schema read as variables.
+            // Disables substitution: in a repository that contains these files, patterns of the schema would
+            // otherwise be taken for variables.
             "annotations": {lockgate_base::keys::SUBSTITUTE: "disabled"},
         },
         "spec": {

@@ -7,8 +7,8 @@ use super::malformed::Malformed;
 use super::source::{Source, SourceSpec, SourceStatus};
 use lockgate_base::model::Object;
 
-/// Reads one object as a kind. Each object is decoded by itself, so that a malformed one holds up no other
-/// (CVE-2022-39272).
+/// Reads one object as a kind. Each object is decoded by itself, so that a malformed one does not block the
+/// others (CVE-2022-39272).
 pub fn decode<K: Kind>(object: &Object) -> Result<Resource<K>, Malformed> {
     serde_path_to_error::deserialize(object.value()).map_err(|error| {
         let path = error.path().to_string();

@@ -143,11 +143,11 @@ impl DependsOn {
         match found {
             Some(info) if info.is_acted_on => Ok(Ref::new(info.id, namespace, &self.name)),
             Some(_) => Err(format!(
-                "spec.dependsOn: lockgate does not act on objects such as {}, so it never becomes ready",
+                "spec.dependsOn: lockgate does not reconcile objects of this kind, so {} never becomes ready",
                 subject()
             )),
             None => Err(format!(
-                "spec.dependsOn: {} is of no kind that can be depended on; use {}",
+                "spec.dependsOn: nothing can depend on the kind of {}; use {}",
                 subject(),
                 either(acted_on())
             )),

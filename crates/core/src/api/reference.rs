@@ -3,13 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The kind of source that is meant where none is named.
+/// The default kind of `sourceRef`.
 pub const DEFAULT_SOURCE: &str = "GitRepository";
-/// The kinds that a Kustomization may build from.
+/// The kinds of source from which a Kustomization can be built.
 const BUILD_SOURCES: [&str; 4] = ["OCIRepository", "GitRepository", "Bucket", "ExternalArtifact"];
-/// The kinds that a chart may come from by its name.
+/// The kinds of source from which a chart can come by its name.
 pub(super) const CHART_SOURCES: [&str; 4] = ["HelmRepository", "GitRepository", "OCIRepository", "Bucket"];
-/// The kinds whose events are passed on, and whose objects a webhook may wake.
+/// The kinds whose events an Alert forwards, and whose objects a Receiver can trigger.
 pub(super) const EVENT_SOURCES: [&str; 12] = [
     "Bucket",
     "GitRepository",
@@ -39,12 +39,12 @@ pub struct SourceReference {
     /// API version of the referent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_version: Option<String>,
-    /// Kind of the referent. GitRepository is what lockgate serves.
+    /// Kind of the referent, such as GitRepository.
     #[schemars(extend("enum" = BUILD_SOURCES))]
     pub kind: String,
     /// Name of the referent.
     pub name: String,
-    /// Namespace of the referent; defaults to the namespace of the object that holds the reference.
+    /// Namespace of the referent. Defaults to the namespace of the object with the reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
 }

@@ -36,7 +36,7 @@ impl Eq for SourceInfo {}
 
 /// The `spec` of a kind of source.
 pub trait SourceSpec: Any + Debug + Send + Sync {
-    /// The address.
+    /// The address to fetch from.
     fn url(&self) -> &str;
     /// How often to look for a new revision.
     fn interval(&self) -> Duration;
@@ -50,31 +50,31 @@ pub trait SourceSpec: Any + Debug + Send + Sync {
     fn selection(&self) -> Selection {
         Selection::default()
     }
-    /// The source in its own namespace that it is made from, if it is not fetched by itself.
+    /// The source in the same namespace that this one is made from, if it is not fetched itself.
     fn upstream(&self) -> Option<&SourceReference> {
         None
     }
-    /// Whether what is fetched must be signed.
+    /// Whether the fetched revision must be signed.
     fn is_verified(&self) -> bool {
         false
     }
-    /// Whether it only gives an address to other sources: it is not fetched itself, and has no status.
+    /// Whether the object only provides an address for other sources: it is not fetched, and has no status.
     fn is_static(&self) -> bool {
         false
     }
 }
 
-/// `spec.verify` of what comes from a registry: the signatures that are wanted.
+/// `spec.verify` of sources in a registry: the signatures that they must have.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Verification {
-    /// Who signs: `cosign` or `notation`. Defaults to `cosign`.
+    /// The program that makes the signatures: `cosign` or `notation`. Defaults to `cosign`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
-    /// A Secret with public keys, one of which must have signed.
+    /// A Secret with public keys; a signature of one of them is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalReference>,
-    /// Who may have signed without a key.
+    /// The identities whose keyless signatures are accepted.
     #[serde(
         default,
         rename = "matchOIDCIdentity",
@@ -82,13 +82,13 @@ pub struct Verification {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub match_oidc_identity: Vec<Value>,
-    /// A Secret with what is trusted of signatures without a key.
+    /// A Secret with the roots of trust for keyless signatures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trusted_root_secret_ref: Option<LocalReference>,
 }
 
 impl Verification {
-    /// What of it is not served: whether it asks for it.
+    /// The unsupported fields, and whether each is set.
     pub(super) fn unserved(verify: Option<&Self>) -> Vec<(&'static str, bool)> {
         let Some(verify) = verify else { return Vec::new() };
         vec![
@@ -103,7 +103,7 @@ impl Verification {
 /// The selected part of a revision. Another part of the same revision is another artifact.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Selection {
-    /// `spec.ignore`: patterns of files to leave out.
+    /// `spec.ignore`: patterns of files to exclude.
     pub ignore: Option<String>,
     /// `spec.layerSelector` of an OCI artifact.
     pub layer: Option<LayerSelector>,
@@ -137,39 +137,39 @@ impl Source {
     }
 }
 
-/// What was fetched of a source.
+/// The observed state of a source.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceStatus {
-    /// The generation that was looked at last; -1 before.
+    /// The generation that was reconciled last; -1 before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, ArtifactInStorage, Reconciling, Stalled, FetchFailed.
+    /// The conditions Ready, ArtifactInStorage, Reconciling, Stalled and FetchFailed.
     #[serde(default, deserialize_with = "null_as_default")]
     #[schemars(with = "Vec<Value>")]
     pub conditions: Conditions,
-    /// The last revision fetched.
+    /// The artifact of the revision that was fetched last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact: Option<Artifact>,
-    /// The last value of the `requestedAt` annotation that was acted on.
+    /// The value of the annotation `requestedAt` that was handled last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
-    /// The `ignore` that the artifact was made with.
+    /// The `ignore` of the spec with which the artifact was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_ignore: Option<String>,
-    /// The `layerSelector` that the artifact was made with; of OCI artifacts alone.
+    /// The `layerSelector` of the spec with which the artifact was made (OCIRepository).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]
     pub observed_layer_selector: Option<LayerSelector>,
-    /// The name of the chart; of charts alone, like what follows.
+    /// The name of the chart (HelmChart).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]
     pub observed_chart_name: Option<String>,
-    /// The revision of the source that the chart was made from.
+    /// The revision of the source from which the chart was made (HelmChart).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]
     pub observed_source_artifact_revision: Option<String>,
-    /// The files whose values stand for the chart's own, where some may be missing.
+    /// The files whose values have replaced those of the chart, if some may be missing (HelmChart).
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     #[schemars(skip)]
     pub observed_values_files: Vec<String>,
@@ -201,46 +201,46 @@ impl Status for SourceStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Artifact {
-    /// Name of the revision inside this agent; nothing is served under it.
+    /// The name of the revision in this agent. No file is served under it.
     pub path: String,
-    /// As `path`.
+    /// The same name as `path`. Nothing is served there.
     pub url: String,
     /// `<name>@sha1:<commit>`, `<tag>@sha256:<digest>`.
     pub revision: String,
-    /// Digest of the tree.
+    /// The digest of the tree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// When it was fetched.
+    /// When the revision was fetched.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub last_update_time: Timestamp,
-    /// In bytes.
+    /// The size of the artifact in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<i64>,
-    /// More about it.
+    /// More facts about the revision, such as the annotations of an OCI artifact.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Which layer of an OCI artifact is taken, and how.
+/// The layer of an OCI artifact to fetch, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LayerSelector {
-    /// The media type of the layer; the first that has it is taken. Defaults to the first layer.
+    /// The media type of the layer; the first layer with this type is fetched. Defaults to the first layer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
-    /// Whether the layer is unpacked or taken as it is. Defaults to `extract`.
+    /// Whether to unpack the layer (`extract`, the default) or to keep it as it is (`copy`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<LayerOperation>,
 }
 
-/// What is done with the layer of an OCI artifact.
+/// How a layer of an OCI artifact is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LayerOperation {
-    /// It is a tar.gz, which is unpacked.
+    /// Unpacked: the layer must be a tar.gz.
     #[default]
     Extract,
-    /// It is taken as it is.
+    /// As one file.
     Copy,
 }
 

@@ -18,7 +18,7 @@ pub fn unknown(object: &Object) -> Vec<String> {
         let mut known: Vec<&str> =
             KINDS.iter().filter(|info| info.id.group == group).map(|info| info.id.kind).collect();
         known.sort_unstable();
-        let line = || format!("there is no kind {kind} in {group}, only {}", known.join(", "));
+        let line = || format!("{group} has no kind {kind}; it has {}", known.join(", "));
         return if known.is_empty() { Vec::new() } else { vec![line()] };
     };
     let mut lines = Vec::new();
@@ -96,7 +96,7 @@ mod tests {
         );
         assert_eq!(
             told(&format!("{group}/v1"), "Kustomisation", json!({})),
-            ["there is no kind Kustomisation in kustomize.toolkit.fluxcd.io, only Kustomization"]
+            ["kustomize.toolkit.fluxcd.io has no kind Kustomisation; it has Kustomization"]
         );
         assert_eq!(told("apps/v1", "Kustomisation", json!({"x": 1})), [""; 0]);
         let values = json!({"interval": "1m", "values": {"any": {"thing": 1}}, "chartt": {}});

@@ -15,7 +15,7 @@ pub(super) fn before(status: JudgedObject<'_>) -> Option<Health> {
         && generation != observed
     {
         return Some(in_progress(format!(
-            "generation {generation} is still to be looked at; the controller has seen {observed}"
+            "the controller has not observed generation {generation} yet; it has observed {observed}"
         )));
     }
     status.conditions().filter(|condition| condition.is_true()).find_map(|condition| match condition.kind() {
@@ -39,8 +39,11 @@ fn terminating(status: JudgedObject<'_>) -> String {
     let finalizers: Vec<&str> =
         status.list("/metadata/finalizers").iter().filter_map(serde_json::Value::as_str).collect();
     if finalizers.is_empty() {
-        format!("it is being deleted since {since}")
+        format!("it has been terminating since {since}")
     } else {
-        format!("it is being deleted since {since}, and waits for the finalizers {}", finalizers.join(", "))
+        format!(
+            "it has been terminating since {since}, and waits for the finalizers {}",
+            finalizers.join(", ")
+        )
     }
 }

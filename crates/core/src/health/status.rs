@@ -100,7 +100,7 @@ pub(super) fn replicas(so_many: i64, all: i64, what: &str) -> Health {
 /// The health of a workload that has all wanted replicas, and still has old ones to remove.
 pub(super) fn surplus(count: i64) -> Health {
     let (noun, verb) = if count == 1 { ("replica", "is") } else { ("replicas", "are") };
-    Health::InProgress(format!("{count} old {noun} {verb} still to go"))
+    Health::InProgress(format!("{count} old {noun} {verb} not terminated yet"))
 }
 
 /// This health with the message of the condition appended.

@@ -9,7 +9,7 @@ use lockgate_base::model::Object;
 
 /// The kubelet's reasons for a container that is only being started.
 const STARTING: [&str; 2] = ["PodInitializing", "ContainerCreating"];
-/// What it says of a container whose image it cannot have.
+/// The kubelet's reasons for a container without its image.
 const IMAGE: [&str; 6] = [
     "ErrImagePull",
     "ImagePullBackOff",
@@ -18,7 +18,7 @@ const IMAGE: [&str; 6] = [
     "ImageInspectError",
     "RegistryUnavailable",
 ];
-/// What it says of a container that has ended over and over.
+/// The kubelet's reason for a container that ends again and again.
 const BACK_OFF: &str = "CrashLoopBackOff";
 /// Events about a pod that the node cannot prepare.
 const UNPREPARED: [&str; 3] = ["FailedCreatePodSandBox", "FailedMount", "FailedAttachVolume"];
@@ -26,19 +26,19 @@ const UNPREPARED: [&str; 3] = ["FailedCreatePodSandBox", "FailedMount", "FailedA
 const UNMADE: [&str; 3] = ["FailedCreate", "ProvisioningFailed", "FailedBinding"];
 /// Events that tell of a node that is being made for the pod, by cluster-autoscaler and Karpenter.
 const NODE_ON_ITS_WAY: [&str; 2] = ["TriggeredScaleUp", "Nominated"];
-/// How much of what a container said last is told, in characters: its end says most.
+/// How many characters of a container's last message are shown: its end says most.
 const LAST_WORDS: usize = 300;
 
-/// What keeps a pod from being ready, in the order of how much it explains.
+/// The kinds of trouble of a pod, ordered by how much they explain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TroubleKind {
-    /// It is being started, and nothing is known to be wrong.
+    /// The pod is starting, and no problem is known.
     Starting,
     /// Its init containers have not ended yet.
     Initializing,
     /// It runs and is not ready.
     NotReady,
-    /// The node cannot make its sandbox or mount its volumes; it goes on trying.
+    /// The node cannot create its sandbox or mount its volumes, and keeps trying.
     Unprepared,
     /// No node takes it, and one is being made.
     NodeAwaited,
@@ -56,12 +56,12 @@ pub enum TroubleKind {
     Failed,
 }
 
-/// What keeps a pod from being ready.
+/// Why a pod is not ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodTrouble {
-    /// Which sort of thing.
+    /// The kind of trouble.
     pub kind: TroubleKind,
-    /// What it is, without the pod's name: `container web: ImagePullBackOff: Back-off pulling image ...`.
+    /// The trouble without the pod's name: `container web: ImagePullBackOff: Back-off pulling image ...`.
     pub text: String,
 }
 
@@ -70,12 +70,12 @@ impl PodTrouble {
         Self { kind, text: text.into() }
     }
 
-    /// Whether there is something to tell of: a pod that is only being started will be ready by itself.
+    /// Whether the pod is only being started, and will be ready without help.
     pub fn is_start(&self) -> bool {
         self.kind == TroubleKind::Starting
     }
 
-    /// Whether it is likely to stay until someone changes the pod, its node or what it refers to.
+    /// Whether it will probably stay until somebody changes the pod, its node or an object that it refers to.
     pub fn is_lasting(&self) -> bool {
         self.kind >= TroubleKind::Unschedulable && self.kind != TroubleKind::Ended
     }
@@ -86,9 +86,9 @@ impl PodTrouble {
     }
 }
 
-/// What keeps a pod from being ready: of several reasons the one that explains most, and of several of a kind
-/// the one of the container that is first in the order in which a pod gets there. `events` are those about
-/// the pod, as far as they are known. `None` where it is ready, or has done its work.
+/// Why a pod is not ready. Of several troubles, this is the one that explains most; of several of one kind,
+/// that of the container that starts first. `events` are the known events about the pod. `None` if the pod is
+/// ready, or has done its work.
 pub fn pod_trouble(pod: &Object, events: &[Object]) -> Option<PodTrouble> {
     trouble(JudgedObject::of(pod), events)
 }
@@ -159,7 +159,7 @@ fn not_begun(pod: JudgedObject<'_>, events: &[Object]) -> Option<PodTrouble> {
     is_pending.then(|| PodTrouble::new(TroubleKind::Starting, "it is pending"))
 }
 
-/// Whether an init container must end before the pod goes on. A sidecar is one that must not.
+/// Whether an init container must end before the pod continues. A sidecar is one that must not.
 fn is_init(pod: JudgedObject<'_>, status: &Value) -> bool {
     let specs = pod.list("/spec/initContainers");
     let spec = specs.iter().find(|spec| spec["name"] == status["name"]);
@@ -218,7 +218,7 @@ impl ContainerState<'_> {
         PodTrouble::new(kind, text)
     }
 
-    /// What to say of a container that runs and is not ready.
+    /// The message about a container that runs but is not ready.
     fn not_ready(&self, before: Option<&Value>) -> String {
         let mut told = "runs and is not ready".to_owned();
         if let Some(probe) = newest(self.events, &["Unhealthy", "ProbeWarning", "ProbeError"]) {
@@ -257,8 +257,7 @@ impl ContainerState<'_> {
         }
     }
 
-    /// Whether a container should not have ended like this: with a failure, or at all where its pod runs for
-    /// ever.
+    /// Whether the end of a container is a failure: any end, if its pod should run for ever.
     fn is_failure(&self, ended: &Value) -> bool {
         let has_failed =
             ended["exitCode"].as_i64().unwrap_or_default() != 0 || ended["signal"].as_i64().unwrap_or(0) != 0;
@@ -310,7 +309,7 @@ fn said(event: &Object) -> &str {
     event.text("/message").unwrap_or_default().trim()
 }
 
-/// The end of what a container said last, on one line.
+/// The end of a container's last message, on one line.
 fn last_words(message: &str) -> String {
     let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let line = lines.join("; ");

@@ -183,7 +183,7 @@ fn states_follow_conditions_and_generation() {
     let untouched = with(|value| value["status"] = json!({"observedGeneration": -1}));
     assert_eq!(
         (untouched.state, untouched.what.as_str()),
-        (State::Progressing, "not looked at by the agent yet")
+        (State::Progressing, "the agent has not reconciled it yet")
     );
     let waiting = with(|value| {
         let message =

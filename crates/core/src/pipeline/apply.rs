@@ -56,7 +56,7 @@ impl ApplyProgress {
         std::mem::take(&mut self.warnings).into_iter().chain(told).collect()
     }
 
-    /// Takes note of what the API server warned of about an object.
+    /// Records the API server's warnings about an object.
     pub(super) fn remark(&mut self, id: &ObjectId, warnings: &[String]) {
         for text in warnings {
             self.remarks.entry(text.clone()).or_default().push(id.subject());
@@ -314,8 +314,8 @@ fn is_leaving(observed: &Observed, entry: &Entry) -> bool {
 /// The line about an object that is deleted to be recreated, and the loss.
 fn forced(entry: &Entry) -> Option<String> {
     let Step::Recreate { reason, with, .. } = &entry.step else { return None };
-    let with = with.map(|with| format!(", and {with} with it")).unwrap_or_default();
-    Some(format!("{} is deleted{with}, and created anew: {reason}", entry.object.id().subject()))
+    let with = with.map(|with| format!(", and loses {with}")).unwrap_or_default();
+    Some(format!("{} is deleted and recreated{with}: {reason}", entry.object.id().subject()))
 }
 
 /// Records a step that was taken, or would be. `reference` is the object after it.
@@ -362,8 +362,8 @@ fn change(entry: &Entry) -> Option<ChangedObject> {
     Some(ChangedObject { id: entry.object.id(), deed, fields })
 }
 
-/// What it means that objects are refused. `managed` is what there is to manage now, and `origins` has the
-/// files of what is built.
+/// The outcome of refused objects. `managed` are the objects that are managed now, and `origins` has the
+/// files of the built ones.
 pub(super) fn refused(
     refusals: &[Refusal],
     is_reached: bool,

@@ -71,7 +71,7 @@ pub(super) fn build_spec(
     })
 }
 
-/// The digest of what is built.
+/// The digest of the built objects.
 pub(super) fn digest(resources: &[RenderedObject]) -> Digest {
     let digests: Vec<Digest> =
         resources.iter().map(|resource| Digest::of(resource.object.value().to_string())).collect();

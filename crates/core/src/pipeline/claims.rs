@@ -30,9 +30,9 @@ pub struct Candidate {
 enum Along {
     /// None.
     Nothing,
-    /// Those of the group and the kind that it defines.
+    /// The objects of the group and the kind that it defines.
     OfKind(String, String),
-    /// Those in the namespace of its name.
+    /// The objects in the namespace with its name.
     Inside,
 }
 
@@ -75,18 +75,18 @@ impl Candidate {
         held.iter().any(|id| self.takes_along(id)).then_some(Hold::GoesAlong)
     }
 
-    /// Why another owner's hold keeps it, as that one is told.
+    /// The reason why another owner keeps the object, in the message to that owner.
     pub const fn kept_for(&self, hold: Hold) -> &'static str {
         match (hold, &self.along) {
-            (Hold::Itself, _) => "it is held here",
-            (Hold::GoesAlong, Along::Inside) => "objects in it are held here",
-            (Hold::GoesAlong, _) => "objects of its kind are held here",
-            (Hold::Needed, _) => "it is needed here",
+            (Hold::Itself, _) => "this Kustomization manages it",
+            (Hold::GoesAlong, Along::Inside) => "this Kustomization manages objects in it",
+            (Hold::GoesAlong, _) => "this Kustomization manages objects of its kind",
+            (Hold::Needed, _) => "this Kustomization needs it",
         }
     }
 }
 
-/// What an object is to an owner.
+/// The relation of an object to an owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hold {
     /// The owner manages the object, too.
@@ -94,7 +94,7 @@ pub enum Hold {
     /// An object of its own would go along with it: one of the kind that it defines, or in the namespace that
     /// it is.
     GoesAlong,
-    /// The owner cannot do without it.
+    /// The owner needs the object.
     Needed,
 }
 
@@ -103,14 +103,14 @@ pub enum Hold {
 pub struct Claim {
     /// The other owner.
     pub holder: Ref,
-    /// What the object is to it.
+    /// The relation of the object to the owner.
     pub hold: Hold,
     /// Whether the object stays managed until its labels name the other owner. That owner may still drop it,
     /// and then nobody would know of an object that was given up before.
     pub awaited: bool,
 }
 
-/// Another owner that holds an object, or will.
+/// Another owner that manages an object, or will.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
     /// The owner.
@@ -122,28 +122,28 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// Which of two is to be told: who has the object, or loses one of its own, counts before who needs it,
-    /// and who does so already before who will.
+    /// Which of two owners is named: one that manages the object, or would lose an object with it, comes
+    /// before one that needs it, and present relations come before future ones.
     fn rank(&self) -> (bool, bool) {
         (self.hold != Hold::Needed, self.recorded)
     }
 }
 
-/// What another owner has to do with all objects.
+/// The relation of another owner to all objects.
 #[derive(Debug, Clone)]
 pub struct Holdings {
-    /// Which owner.
+    /// The owner.
     pub key: Ref,
-    /// What its status says it holds.
+    /// The objects that it manages by its status.
     pub recorded: HashSet<ObjectId>,
-    /// What it will hold; `None` stands for anything.
+    /// The objects that it will manage; `None` stands for all objects.
     pub held: Option<Arc<HashSet<ObjectId>>>,
-    /// What it cannot do without.
+    /// The objects that it needs.
     pub needs: HashSet<ObjectId>,
 }
 
 impl Holdings {
-    /// What an object is to the owner, and whether that is so already.
+    /// The relation of an object to the owner, and whether it exists already.
     fn hold(&self, candidate: &Candidate) -> Option<(Hold, bool)> {
         let held = self.held.as_ref().map_or(Some(Hold::Itself), |held| candidate.hold(held));
         let needed = || self.needs.contains(&candidate.id).then_some(Hold::Needed);
@@ -159,8 +159,8 @@ impl From<Holder> for Claim {
     }
 }
 
-/// For each object, in order: which of the others holds it, or will. `all` are the Kustomizations that there
-/// are. One that goes with all that it holds keeps nothing, unless another keeps it in its turn.
+/// For each object, in order, the other owner that manages it or will. `all` are the existing Kustomizations.
+/// One that is deleted with its objects keeps nothing, unless another keeps it in turn.
 pub fn holders(candidates: &[Candidate], others: &[Holdings], all: &[&Kustomization]) -> Vec<Option<Holder>> {
     let mut deleted: Vec<&Candidate> = candidates.iter().collect();
     let staying = loop {
@@ -189,8 +189,8 @@ pub fn holders(candidates: &[Candidate], others: &[Holdings], all: &[&Kustomizat
     candidates.iter().map(holder).collect()
 }
 
-/// The Kustomizations that go with all that they hold: those that are being deleted or are about to be, and
-/// those that one of them takes along.
+/// The Kustomizations that are deleted with their objects: those that are being deleted or are about to be,
+/// and those that one of them manages.
 fn leaving<'c>(deleted: impl Iterator<Item = &'c ObjectId>, all: &[&Kustomization]) -> HashSet<Ref> {
     let known: HashMap<ObjectId, &Kustomization> =
         all.iter().map(|kustomization| (id_of(&kustomization.reference()), *kustomization)).collect();
@@ -219,7 +219,7 @@ fn id_of(key: &Ref) -> ObjectId {
     }
 }
 
-/// What a Kustomization cannot do without: itself, its source, where it takes values and rights from, and the
+/// The objects that a Kustomization needs: itself, its source, the origins of its values and rights, and the
 /// namespaces of all these.
 pub fn needs(kustomization: &Kustomization) -> HashSet<ObjectId> {
     let own = kustomization.reference();
@@ -260,7 +260,7 @@ pub fn may_hold(
 
 /// Knows the claims of other owners.
 pub trait Claims: Sync {
-    /// For each object, in order: the other owner that holds it, or will after its next reconcile. Only an
+    /// For each object, in order: the other owner that manages it, or will after its next reconcile. Only an
     /// owner that may write the object counts.
     fn claimed(&self, candidates: &[Candidate]) -> impl Future<Output = Vec<Option<Claim>>> + Send;
 
@@ -308,8 +308,8 @@ async fn built(
     let supported = supported(kustomization).ok()?;
     let (mut spec, tree) = (kustomization.spec.clone(), snapshot.tree.clone());
     let gathered = gather(own, &supported, &ByHand::NOTHING, &mut Redactor::default()).await;
-    // Where a value is not to be had, it is not reconciled, and yet others must not delete what it is to
-    // hold: hardly any name has a variable in it.
+    // If a value is missing, the Kustomization is not reconciled, but others must not delete its objects. A
+    // variable in a name is rare, so the names are taken as they are.
     let gathered = gathered.unwrap_or_else(|_| {
         spec.post_build = None;
         Gathered::none()

@@ -31,7 +31,7 @@ pub(super) struct Intent {
     pub(super) managed: Inventory,
     /// The inventory afterwards.
     pub(super) wanted: Inventory,
-    /// Where the objects come from.
+    /// The files that the objects come from.
     pub(super) origins: ObjectOrigins,
 }
 
@@ -191,7 +191,8 @@ pub(super) fn blotted(refusal: Refusal, object: &Object) -> Refusal {
     refusal.edited(|text| redactor.redact(text))
 }
 
-/// Adds facts that the server's answers lack: since when a namespace is being deleted, and what holds it.
+/// Adds facts that the server's answers lack: since when a namespace is terminating, and what blocks its
+/// deletion.
 pub(super) async fn explained(cluster: &impl Reads, refusals: Vec<Refusal>) -> Vec<Refusal> {
     let mut namespaces: BTreeMap<String, Option<Object>> = BTreeMap::new();
     let mut explained = Vec::with_capacity(refusals.len());

@@ -51,7 +51,7 @@ pub enum GatherError {
         /// The namespace of the references.
         namespace: String,
     },
-    /// The server could not be asked.
+    /// The server could not be reached.
     #[error("{0}")]
     Unreachable(String),
 }

@@ -23,7 +23,7 @@ pub(super) async fn migrated(cluster: &impl Writes, mut decided: Decided, terms:
         for entry in &decided.stage.entries {
             let Step::Configure { take_over: Some(patch), .. } = &entry.step else { continue };
             if round == ROUNDS {
-                let text = "others edit it as soon as it has been looked at";
+                let text = "others change it faster than it can be applied";
                 refusals.push(Refusal::unavailable(entry.object.id(), Phase::Apply, text));
                 continue;
             }

@@ -1,4 +1,4 @@
-//! Which file of the tree an object comes from.
+//! The file of the tree that an object comes from.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ impl ObjectOrigins {
         }
     }
 
-    /// The path of an object's file in the tree, empty where that is not known.
+    /// The path of an object's file in the tree; empty if it is unknown.
     pub(super) fn of(&self, id: &ObjectId) -> &str {
         let is_it = |known: &ObjectId| ObjectId { namespace: String::new(), ..known.clone() } == *id;
         let by_name = || self.0.iter().find(|(known, _)| is_it(known)).map(|(_, origin)| origin);

@@ -96,7 +96,7 @@ pub type Data = BTreeMap<String, Secret<Vec<u8>>>;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApiFailure {
     /// The server could not be reached, or asked to wait.
-    #[error("the API server cannot be asked: {message}")]
+    #[error("the API server cannot be reached: {message}")]
     Unavailable {
         /// The error.
         message: String,
@@ -237,8 +237,8 @@ pub trait Reads: Lookup {
 
     /// For each object, in order: the live object, and the result of a server-side apply (a dry run).
     ///
-    /// `known` holds those that are likely there, as the inventory has them: the answer is the same without,
-    /// at the price of a request more for each. All objects are asked for, whatever becomes of one of them.
+    /// `known` are the objects that probably exist, according to the inventory. The answer is the same
+    /// without it, but each of them costs one more request. All objects are observed, even if some fail.
     fn observe(
         &self,
         objects: &[Object],
@@ -293,7 +293,7 @@ pub trait Settle: Reads {
         timeout: Duration,
     ) -> impl Future<Output = Settled> + Send;
 
-    /// Waits until the objects are gone; returns those that still exist at the time limit.
+    /// Waits until the objects are gone. Returns those that still exist at the time limit.
     fn gone(
         &self,
         references: &[ObjectReference],
@@ -318,7 +318,7 @@ pub trait ReleaseStores: Writes + Settle {
     /// resourceVersion. A conflict where there is one already, or another one by now. Returns what is stored.
     fn store(&self, secret: &Object) -> impl Future<Output = Result<Object, ApiFailure>> + Send;
 
-    /// What the cluster can do.
+    /// The capabilities of the cluster.
     fn capabilities(&self) -> impl Future<Output = Result<Capabilities, ApiFailure>> + Send;
 
     /// The object, or the list of objects, that a template looks up; an empty map where there is none.

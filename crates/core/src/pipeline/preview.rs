@@ -27,20 +27,20 @@ pub struct Preview {
     pub dropped: Vec<Dropped>,
     /// The changes and deletions, in that order, as far as the refusals allow them.
     pub changes: Vec<ChangedObject>,
-    /// What people should know, what the server has warned of included.
+    /// The warnings, including those of the server.
     pub warnings: Vec<String>,
     /// A line for each object that has drifted and is left as it is.
     pub drifted: Vec<String>,
 }
 
-/// What is looked at.
+/// The input of a preview.
 #[derive(Debug, Clone)]
 pub struct PreviewInput {
-    /// What is built.
+    /// The built objects.
     pub resources: Vec<RenderedObject>,
-    /// The digest of the build, where that is known: what differs of one that was applied before has drifted.
+    /// The digest of the build, if it is known: a difference from the same build, applied earlier, is drift.
     pub digest: Option<Digest>,
-    /// What is done about drift, where the Kustomization says nothing of it.
+    /// The drift policy, unless the Kustomization sets another.
     pub drift: DriftPolicy,
 }
 

@@ -82,10 +82,8 @@ pub(super) async fn delete(
                 }
             }
             Ok(Fate::Awaited(reason)) => {
-                let line = format!(
-                    "{} is not deleted yet: {reason}, and is to take it over",
-                    reference.id.subject()
-                );
+                let line =
+                    format!("{} is not deleted yet: {reason}, and will take it over", reference.id.subject());
                 pruned.awaited.push((reference, line));
             }
             Ok(Fate::Gone) => {}
@@ -237,6 +235,6 @@ async fn delete_one(
     Err(ApiFailure::Answered {
         code: 409,
         reason: "Conflict".into(),
-        message: "it changes as soon as it has been looked at".into(),
+        message: "it changes faster than it can be deleted".into(),
     })
 }

@@ -15,9 +15,9 @@ use lockgate_base::model::ObjectId;
 
 /// Deletes, orphans or leaves the objects, as `spec.deletionPolicy` says.
 ///
-/// `cluster` acts as `account`, the ServiceAccount that the Kustomization has or is given; it is an error
-/// where there is none to act as, which matters only if something is to be deleted. `own` acts as the agent.
-/// The slot is given back where all is deleted that will be, and its end is waited for.
+/// `cluster` uses `account`, the ServiceAccount that the Kustomization names or gets; it is an error if there
+/// is none, which matters only if something is to be deleted. `own` uses the agent's account. The slot is
+/// given back when all deletions are requested and only their end is awaited.
 pub async fn remove<C: Writes + Settle, O: Writes>(
     cluster: Result<&C, String>,
     own: &O,
@@ -35,12 +35,11 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
     own.release(&owner, &ids);
     if spec.kube_config.is_some() && !keep && !managed.is_empty() {
         // The objects are on another cluster; objects with their names on this one belong to others.
-        let note =
-            format!("{} objects on the cluster of spec.kubeConfig were left as they are", managed.len());
+        let note = format!("{} objects on the cluster of spec.kubeConfig were not deleted", managed.len());
         return Common::Removed { deleted: 0, note: Some(note) };
     }
     if keep || managed.is_empty() {
-        let note = (!managed.is_empty()).then(|| format!("{} objects were left as they are", managed.len()));
+        let note = (!managed.is_empty()).then(|| format!("{} objects were not deleted", managed.len()));
         return Common::Removed { deleted: 0, note };
     }
     let cluster = match cluster {

@@ -1,10 +1,11 @@
-//! In whose name a Kustomization is applied and what it may refer to, by the flags of the agent.
+//! The account with which a Kustomization is applied, and the references that it may have, by the flags of
+//! the agent.
 
 use crate::api::{DependsOn, Kustomization};
 use crate::verdict::Common;
 use lockgate_base::model::Ref;
 
-/// What the agent holds all Kustomizations to.
+/// The rules of the agent for all Kustomizations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tenancy {
     /// Whether references to other namespaces are refused and a ServiceAccount must be named.
@@ -59,13 +60,12 @@ impl Tenancy {
         Err(Common::SourceForbidden { message })
     }
 
-    /// Refuses what it depends on where that is in a namespace of others, or cannot be depended on at all.
+    /// Refuses dependencies of a Kustomization in another namespace, and those that can never be ready.
     pub fn check_dependencies(&self, kustomization: &Kustomization) -> Result<(), Common> {
         self.check_named(&kustomization.reference(), &kustomization.spec.depends_on)
     }
 
-    /// Refuses what an object depends on where that is in a namespace of others, or cannot be depended on at
-    /// all.
+    /// Refuses dependencies of an object in another namespace, and those that can never be ready.
     pub fn check_named(&self, own: &Ref, depends_on: &[DependsOn]) -> Result<(), Common> {
         let (mut problems, mut foreign) = (Vec::new(), Vec::new());
         for named in depends_on {

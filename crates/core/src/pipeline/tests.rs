@@ -61,7 +61,7 @@ fn snapshot(names: &[&str]) -> Snapshot {
 
 static RULES: HealthRules = HealthRules::BUILT_IN;
 
-/// A reconcile that waits for a second, of what nothing is known of.
+/// A reconcile that waits for a second, without an earlier state.
 fn job<'a>(
     kustomization: &'a Kustomization,
     snapshot: &'a Snapshot,
@@ -136,8 +136,8 @@ async fn a_refusal_stops_the_stage_and_keeps_what_is_managed() {
     assert!(finish.memo.is_none());
 }
 
-/// The inventory of a pass that was cut off may name an object by a namespace that its kind turned out not to
-/// have.
+/// The inventory of an interrupted pass may name an object with a namespace although its kind is
+/// cluster-scoped.
 #[tokio::test]
 async fn what_is_built_is_not_deleted_under_another_name() {
     let (fake, diary) = (Fake::with(&["a"]), Diary::default());
@@ -204,7 +204,7 @@ async fn a_deletion_that_does_not_reach_the_server_is_tried_again_soon() {
     assert_eq!(diary.recorded(), ["n_a__ConfigMap", "n_old__ConfigMap"], "it stays managed");
 }
 
-/// An object that moves here has the labels of where it was until it is applied.
+/// Until it is applied, an object that moves here has the labels of its previous owner.
 #[tokio::test]
 async fn only_an_object_that_was_taken_away_is_told_to_have_two_owners() {
     for (managed, is_told) in [(&[][..], false), (&["n_a__ConfigMap"], true)] {
@@ -215,7 +215,7 @@ async fn only_an_object_that_was_taken_away_is_told_to_have_two_owners() {
     }
 }
 
-/// Between the look at an object and its deletion it may become another's, or be told to stay.
+/// Between the check of an object and its deletion it may get another owner, or be marked to stay.
 #[tokio::test]
 async fn what_changes_before_it_is_deleted_is_judged_anew() {
     let cases = [
@@ -253,7 +253,7 @@ async fn nothing_is_deleted_without_prune_or_for_a_missing_path() {
 fn a_path_begins_at_the_root_of_the_source() {
     let tree = snapshot(&["a"]).tree;
     let built = |path: &str| build(&kustomization(&json!({"path": path}), &[]), &tree, Gathered::none());
-    // As in Flux, what would climb out ends at the root.
+    // As in Flux, a path that climbs above the root ends there.
     for path in ["apps", "./apps", "/apps", "//apps/", "/", "/./", "/apps/../apps", "../apps", "/../apps"] {
         assert_eq!(built(path).map(|built| built.resources.len()), Ok(1), "{path}");
     }
@@ -319,7 +319,7 @@ async fn a_wait_knows_the_jobs_that_the_cluster_deletes_when_they_have_ended() {
     }
 }
 
-/// Nobody has asked for health, and yet what comes after a definition cannot be applied before it is served.
+/// No health check is configured, but the objects after a definition cannot be applied before it is served.
 #[tokio::test]
 async fn a_definition_that_is_not_served_stops_what_comes_after_it() {
     let definition =
@@ -450,7 +450,7 @@ async fn a_removal_ends_though_its_account_is_gone_or_there_is_none() {
     let removed = |outcome: &Common| matches!(outcome, Common::Removed { .. });
     let fake = Fake::with(&["mine"]).undeletable("mine");
     let (some, none) = (kustomization(&json!({}), ids), kustomization(&json!({}), &[]));
-    // The account may be the one that the agent gives to those that name none.
+    // The account may be the default one of the agent.
     let left = vec!["ConfigMap/n/mine".to_owned()];
     let abandoned = Common::Abandoned { account: "deployer".into(), deleted: 0, left };
     assert_eq!(remove(Ok(&fake), &fake, &some, Some("deployer"), &Diary::default()).await, abandoned);

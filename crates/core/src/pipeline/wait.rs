@@ -1,4 +1,4 @@
-//! The wait for objects, which newer work may end, and what is told of it meanwhile.
+//! The wait for objects, which newer work may end, and the reports during it.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::verdict::{Ill, Redactor};
 /// How often the objects that a wait is for are reported again, after the first report.
 const TOLD_AGAIN: Duration = Duration::from_secs(30);
 
-/// Hears what is waited for.
+/// Receives the reasons of a wait.
 pub trait Waiter: Sync {
     /// These are waited for, for some time already.
     fn pending(&self, objects: Vec<Ill>) -> impl Future<Output = ()> + Send;
@@ -24,7 +24,7 @@ pub trait Waiter: Sync {
 pub(super) struct Wait<'a> {
     /// How long it may take.
     pub(super) limit: Duration,
-    /// After how long it tells what it is for.
+    /// How long a wait lasts before it reports its reason.
     pub(super) told_after: Duration,
     /// Lets time pass.
     pub(super) clock: &'a dyn Clock,
@@ -61,8 +61,8 @@ pub(super) async fn settled(
             ended = &mut ended => return ended,
             found = look => found,
         };
-        // Not cut off by the end of the wait: a write that was sent may reach the server after the one that
-        // says how it ended.
+        // The end of the wait does not cancel this write: a request that was sent may reach the server after
+        // the one that reports the end.
         if let Settled::Stalled(objects) | Settled::TimedOut(objects) = found {
             let mut objects: Vec<Ill> = objects.into_iter().map(ill).collect();
             for ill in &mut objects {
@@ -74,7 +74,7 @@ pub(super) async fn settled(
     }
 }
 
-/// What is told of an object that is not healthy.
+/// The reported state of an unhealthy object.
 pub(super) fn ill(object: Unhealthy) -> Ill {
     let status = object.health.word();
     let text = match object.health {

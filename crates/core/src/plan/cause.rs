@@ -1,4 +1,4 @@
-//! Why an object was refused, whether the cause may pass by itself, and what helps.
+//! Why an object was refused, whether the cause may pass without help, and the cure.
 
 use super::denied::Denied;
 use super::groups::is_built_in;
@@ -15,7 +15,7 @@ pub enum Cause {
     NamespaceTerminating {
         /// The namespace.
         namespace: String,
-        /// The time since when, and the finalizers that hold it; empty if these are unknown.
+        /// Since when it is terminating, and the finalizers that block it; empty if these are unknown.
         state: String,
     },
     /// The object's kind is namespaced, and the object names no namespace.
@@ -55,7 +55,7 @@ pub enum Cause {
     Conflict,
     /// A Secret that is still encrypted with SOPS.
     Encrypted,
-    /// The server could not be asked.
+    /// The server could not be reached.
     Unavailable,
     /// Anything else, and whether the server is at fault rather than the object.
     Other {
@@ -95,7 +95,7 @@ impl Cause {
     pub(super) fn cure(&self) -> Option<String> {
         Some(match self {
             Self::NamespaceMissing(namespace) => {
-                format!("add the Namespace {namespace} to this build or to one that it depends on")
+                format!("add the Namespace {namespace} to this build, or to one that this build depends on")
             }
             Self::NamespaceTerminating { namespace, state } => {
                 format!("namespace {namespace} terminating{state}; this is tried again until it is gone")
@@ -109,26 +109,30 @@ impl Cause {
                 format!("set spec.force, or annotate the object with {}: enabled", keys::FORCE)
             }
             Self::Immutable { loss: Some(loss) } => format!(
-                "undo the change, or add an object of another name: this one is not deleted to be created anew, since {loss} \
-                 would go with it"
+                "undo the change, or add an object of another name: this one is not deleted and recreated, since {loss} \
+                 would be lost"
             ),
             Self::UnknownField(path) => format!("remove the field {path}, or correct its name"),
             Self::Undeclared(path) => format!(
-                "Git does not set {path}: the object has it in another version, see its metadata.managedFields"
+                "Git does not set {path}: an entry of metadata.managedFields in another version of the \
+                 object has it"
             ),
             Self::UnknownKind(gvk) => match removed(gvk) {
                 Some(removed) => format!("{} is {removed}", gvk.api_version()),
                 None if is_built_in(&gvk.group) => {
-                    "this release of Kubernetes does not serve it, or it has to be switched on".into()
+                    "this release of Kubernetes does not serve it, or serves it only behind a feature \
+                     gate"
+                        .into()
                 }
-                None => "its CustomResourceDefinition is not there: add it to this build or to one that it depends on"
+                None => "its CustomResourceDefinition does not exist: add it to this build, or to one that \
+                    this build depends on"
                     .into(),
             },
             Self::GroupDown(_) => {
-                "see kubectl get apiservices; is what its APIService points to healthy?".into()
+                "see kubectl get apiservices; is the Service of its APIService healthy?".into()
             }
             Self::WebhookDown(name) => {
-                format!("the webhook {name} does not answer; is what it runs on healthy?")
+                format!("the webhook {name} does not answer; are its pods healthy?")
             }
             Self::WebhookWithoutDryRun(name) => format!(
                 "the webhook {name} must declare sideEffects: None or NoneOnDryRun in its configuration, since every \

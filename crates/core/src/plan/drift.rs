@@ -195,7 +195,7 @@ impl Finder {
     }
 }
 
-/// `spec.replicas`; a key with a dot or a slash stands in brackets.
+/// The path of a field, as in `spec.replicas`; a key with a dot or a slash is in brackets.
 pub(super) fn join(path: &str, key: &str) -> String {
     if key.contains(['.', '/', '[']) {
         format!("{path}[{key}]")

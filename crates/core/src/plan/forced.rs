@@ -12,7 +12,7 @@ pub(super) fn loss(object: &Object) -> Option<&'static str> {
         ("", "Namespace") => "everything in it",
         ("apiextensions.k8s.io", "CustomResourceDefinition") => "every object of its kind",
         ("apps", "StatefulSet") if takes_its_claims(object) => "the claims of its pods, and their data",
-        (group, _) if !is_built_in(group) => "what its controller keeps for it",
+        (group, _) if !is_built_in(group) => "the state that its controller keeps for it",
         _ => return None,
     })
 }
@@ -60,10 +60,15 @@ mod tests {
                 "kustomize.toolkit.fluxcd.io/v1",
                 "Kustomization",
                 json!({}),
-                Some("what its controller keeps for it"),
+                Some("the state that its controller keeps for it"),
             ),
-            ("gateway.networking.k8s.io/v1", "Gateway", json!({}), Some("what its controller keeps for it")),
-            ("example.com/v1", "Namespace", json!({}), Some("what its controller keeps for it")),
+            (
+                "gateway.networking.k8s.io/v1",
+                "Gateway",
+                json!({}),
+                Some("the state that its controller keeps for it"),
+            ),
+            ("example.com/v1", "Namespace", json!({}), Some("the state that its controller keeps for it")),
             ("apps/v1", "Deployment", json!({}), None),
             ("networking.k8s.io/v1", "Ingress", json!({}), None),
             ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", json!({}), None),

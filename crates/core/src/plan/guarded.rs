@@ -12,8 +12,8 @@ pub(super) fn is_scaled(group: &str, kind: &str) -> bool {
     SCALED.contains(&(group, kind))
 }
 
-/// Whether a field of an object, by its path in `fieldsV1`, is left to its field manager. `is_scaled` says
-/// whether the replica count of the object is set apart, and `of_git` holds the fields that Git sets.
+/// Whether a field of an object, by its path in `fieldsV1`, stays with its field manager. `is_scaled` says
+/// whether the replica count of the object is set separately, and `of_git` has the fields that Git sets.
 pub(super) fn is_guarded(
     (group, kind): (&str, &str),
     path: &[&str],

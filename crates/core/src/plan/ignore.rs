@@ -103,7 +103,7 @@ fn is_applied_by_another(live: &Object, path: &str, ownership: &Ownership) -> bo
     is_held(live, path, &|entry| entry["operation"] == "Apply" && !ownership.is_own(entry))
 }
 
-/// Whether an entry for which `counts` returns true holds the field at a JSON pointer, or something below it.
+/// Whether an entry for which `counts` returns true has the field at a JSON pointer, or something below it.
 pub(super) fn is_held(live: &Object, path: &str, counts: &dyn Fn(&Value) -> bool) -> bool {
     let steps: Vec<String> =
         path.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();

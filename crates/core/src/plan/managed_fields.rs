@@ -39,10 +39,10 @@ pub fn is_edited(live: &Object, ownership: &Ownership) -> bool {
     entries(live).iter().any(|entry| !halves(entry, live, of_git, ownership).1.is_empty())
 }
 
-/// A JSON 6902 patch that hands the fields of overridden managers to ours, removes leftovers of other ways of
-/// applying, and gives up a replica count that Git no longer sets; `None` if there is nothing to do. If one
-/// of the objects has `ssa: Merge`, the fields of others stay theirs. `wanted` is the result of the dry run,
-/// if the server has returned one.
+/// A JSON 6902 patch that moves the fields of overridden managers to lockgate's entry, removes leftovers of
+/// other tools, and gives up a replica count that Git no longer sets; `None` if there is nothing to do. If
+/// one of the objects has `ssa: Merge`, the fields of others stay theirs. `wanted` is the result of the dry
+/// run, if the server has returned one.
 pub fn take_over(
     live: &Object,
     desired: &Object,
@@ -191,9 +191,9 @@ pub(super) fn foreign_fields(live: &Object, desired: &Object, ownership: &Owners
     found
 }
 
-/// What another way of applying, such as Helm, has left on an object that we have not applied before: labels,
-/// annotations, entries of data, and items of lists that Git does not set. They stay, since they may belong
-/// to somebody. Its other fields may be defaults of the server.
+/// The fields that another tool, such as Helm, has left on an object that lockgate has not applied before:
+/// labels, annotations, entries of data, and items of lists that Git does not set. They stay, since they may
+/// belong to somebody. Other fields may be defaults of the server.
 pub(super) fn left_by_others(live: &Object, desired: &Object, ownership: &Ownership) -> Vec<Drift> {
     if own(live, ownership).is_some() {
         return Vec::new();
@@ -205,7 +205,7 @@ pub(super) fn left_by_others(live: &Object, desired: &Object, ownership: &Owners
         let Some(all) = fields::of(entry).filter(|_| text("subresource").is_empty() && !is_known) else {
             continue;
         };
-        // Who applies an object sets what Git does; a controller sets what is its own.
+        // The manager that applies an object sets the fields that Git sets; a controller sets its own.
         if !all.keys().any(|field| field != "f:metadata" && follow(field, desired.value()).is_some()) {
             continue;
         }
@@ -243,7 +243,7 @@ pub fn after_take_over(wanted: Object, live: &Object, desired: &Object, ownershi
     kept.unwrap_or(edited)
 }
 
-/// Tells the fields under a node of `fieldsV1` that `desired` does not have, each with what is below it.
+/// Reports the fields under a node of `fieldsV1` that `desired` does not have, each with the fields below it.
 fn absent(node: &Fields, desired: &Value, path: &str, tell: &mut dyn FnMut(String, &Value)) {
     for (step, child) in node {
         let Some((kind, name)) = step.split_once(':') else { continue };

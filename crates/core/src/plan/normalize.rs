@@ -1,9 +1,9 @@
-//! Objects of Kubernetes' own kinds as Flux sends them. It reads them into Kubernetes' types and prints
-//! these (`normalize` of its pkg/ssa), so that what says nothing is not sent, and whoever fills such a field
-//! keeps it.
+//! Objects of Kubernetes' own kinds as Flux sends them. Flux reads them into Kubernetes' types and prints
+//! these (`normalize` of its pkg/ssa), so that empty fields are not sent, and stay with the manager that
+//! fills them.
 //!
-//! What a `false` or a 0 of Git says stays said, unlike in Flux, whose types leave it out: others may have
-//! set the field otherwise.
+//! A `false` or a 0 in Git is kept, unlike in Flux, whose types leave it out: others may have set the field
+//! to another value.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -31,9 +31,9 @@ const MAPS: [&str; 12] = [
     "stringData",
 ];
 
-/// Fields that the control plane fills where they are empty, or 0: by group, kind and place. Sent, they would
-/// be set back, or the object would be refused, since they cannot change. Source: the fields of Kubernetes'
-/// types that are left out where they are empty, as far as an admission plugin, the storage of a kind or a
+/// Fields that the control plane fills if they are empty or 0, by group, kind and place. If they were sent,
+/// they would be reset, or the object would be refused since they cannot change. Source: the fields that
+/// Kubernetes' types leave out if they are empty, as far as an admission plugin, the storage of a kind or a
 /// controller fills them.
 const FILLED: [(&str, &str, &str, &[&str]); 8] = [
     (

@@ -1,5 +1,5 @@
-//! Selects the objects to delete: those that were managed and are no longer built, with Flux's guards and one
-//! more.
+//! Selects the objects to delete: managed objects that the build no longer contains, with Flux's guards and
+//! one more.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -73,21 +73,21 @@ pub enum PruneSkip {
     ReconcileDisabled,
     /// `kustomize.toolkit.fluxcd.io/ssa: Ignore`.
     Ignored,
-    /// It is a part of Flux that lockgate replaces, or defines a kind of Flux: without it, all objects of
-    /// that kind would be gone.
+    /// It is a part of Flux that lockgate replaces, or defines a kind of Flux: all objects of that kind would
+    /// be lost with it.
     Flux,
     /// It is the namespace of its owner.
     Home,
-    /// It is the owner itself, its source, what it takes values or rights from, the namespace of one of
-    /// these, or objects that the owner still builds would go with it.
+    /// It is the owner itself, its source, an origin of its values or rights, the namespace of one of these,
+    /// or would take objects with it that the owner still builds.
     Needed,
     /// The API server creates it itself, or refuses its deletion.
     Permanent,
-    /// Another owner holds it, or objects that would be deleted with it; `None` for an owner in another
+    /// Another owner manages it, or objects that would be deleted with it; `None` for an owner in another
     /// namespace, which must not be named.
     HeldBy(Option<Ref>),
-    /// Another owner takes its files, values or rights from it, or lives in it; `None` where
-    /// that one is in another namespace.
+    /// Another owner takes its files, values or rights from it, or is in it; `None` for an owner in another
+    /// namespace.
     NeededBy(Option<Ref>),
 }
 
@@ -107,16 +107,21 @@ impl fmt::Display for PruneSkip {
             Self::PruneDisabled => write!(f, "{}: disabled", keys::PRUNE),
             Self::ReconcileDisabled => write!(f, "{}: disabled", keys::RECONCILE),
             Self::Ignored => write!(f, "{}: Ignore", keys::SSA),
-            Self::Flux => f.write_str("it is a part of Flux, and lockgate stands in for it or needs it"),
+            Self::Flux => f.write_str("it is a part of Flux that lockgate replaces or needs"),
             Self::Home => f.write_str("its owner lives in this namespace and would be deleted with it"),
-            Self::Needed => f.write_str("its owner cannot do without it"),
+            Self::Needed => f.write_str("its owner needs it"),
             Self::Permanent => f.write_str("it belongs to the API server itself"),
-            Self::HeldBy(Some(owner)) => write!(f, "{owner} holds it, or what would go with it"),
-            Self::HeldBy(None) => {
-                f.write_str("an owner in another namespace holds it, or what would go with it")
-            }
-            Self::NeededBy(Some(owner)) => write!(f, "{owner} cannot do without it"),
-            Self::NeededBy(None) => f.write_str("an owner in another namespace cannot do without it"),
+            Self::HeldBy(Some(owner)) => write!(
+                f,
+                "{owner} manages it, or objects that would be deleted \
+                with it"
+            ),
+            Self::HeldBy(None) => f.write_str(
+                "an owner in another namespace manages it, or objects that would be deleted \
+                    with it",
+            ),
+            Self::NeededBy(Some(owner)) => write!(f, "{owner} needs it"),
+            Self::NeededBy(None) => f.write_str("an owner in another namespace needs it"),
         }
     }
 }
@@ -143,7 +148,7 @@ pub fn prune_decision(live: &Object, pruner: Pruner<'_>) -> PruneDecision {
     }
 }
 
-/// Why an object may not be deleted in its owner's name; `None` where it may.
+/// Why an object may not be deleted for its owner; `None` if it may.
 pub fn stays(live: &Object, pruner: Pruner<'_>) -> Option<PruneSkip> {
     let Pruner { owner, ownership, needs } = pruner;
     match ownership.owner_of(live) {
@@ -261,7 +266,7 @@ mod tests {
         }
     }
 
-    /// A repository that `flux bootstrap` made holds all this, and Git may drop it in a moment.
+    /// A repository of `flux bootstrap` contains all of these, and Git may drop them in a moment.
     #[test]
     fn what_the_owner_itself_lives_by_is_not_deleted() {
         let cases = [

@@ -11,7 +11,7 @@ use super::groups::is_built_in;
 use super::redact;
 use lockgate_base::model::{Gvk, Object, ObjectId};
 
-/// Which request was refused.
+/// The refused request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// The dry run, before any write of the stage.
@@ -79,7 +79,7 @@ impl Refusal {
         Self::new(id, phase, Cause::NamespaceNotSpecified, text)
     }
 
-    /// The server could not be asked.
+    /// The server could not be reached.
     pub fn unavailable(id: ObjectId, phase: Phase, message: impl Into<String>) -> Self {
         Self::new(id, phase, Cause::Unavailable, message)
     }

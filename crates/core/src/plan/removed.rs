@@ -19,7 +19,7 @@ impl fmt::Display for Removed {
         write!(f, "gone since Kubernetes 1.{}", self.since)?;
         match self.successor {
             Some(successor) => write!(f, ", use {successor}"),
-            None => f.write_str(", and nothing takes its place"),
+            None => f.write_str(", and has no replacement"),
         }
     }
 }
@@ -94,7 +94,7 @@ mod tests {
                 "policy",
                 "v1beta1",
                 "PodSecurityPolicy",
-                Some("gone since Kubernetes 1.25, and nothing takes its place"),
+                Some("gone since Kubernetes 1.25, and has no replacement"),
             ),
             ("networking.k8s.io", "v1", "Ingress", None),
             ("", "v1", "Pod", None),

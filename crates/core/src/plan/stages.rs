@@ -7,8 +7,7 @@ use super::refusal::Refusal;
 use super::step::{Entry, Observed, PlanOptions, Step, entry};
 use lockgate_base::model::{Object, ObjectId};
 
-/// The kinds that come first, in this order, whatever their group. Kinds that are not named here come after
-/// these.
+/// The kinds that come first, in this order, whatever their group. All other kinds come after these.
 const FIRST: [&str; 23] = [
     "CustomResourceDefinition",
     "Namespace",

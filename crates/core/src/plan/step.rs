@@ -27,7 +27,7 @@ pub struct Observation {
     pub live: Option<Object>,
     /// The object after the apply, or why the apply would fail.
     pub dry_run: Result<Object, Refusal>,
-    /// What the server warns of, with its answer to the dry run.
+    /// The server's warnings in its answer to the dry run.
     pub warnings: Vec<String>,
 }
 
@@ -122,11 +122,11 @@ pub enum Step {
     Configure {
         /// The differences.
         drift: Vec<Drift>,
-        /// A JSON 6902 patch for the live object that hands fields of other managers to ours. It must be sent
-        /// first, and the step is decided again afterwards.
+        /// A JSON 6902 patch for the live object that moves fields of other managers to lockgate's entry. It
+        /// must be sent first, and the step is decided again afterwards.
         take_over: Option<Value>,
     },
-    /// It is as in Git: write nothing.
+    /// It is as in Git, so nothing is written.
     Keep,
     /// An immutable field has changed, and force is allowed: delete it, wait, and apply it again.
     Recreate {
@@ -163,9 +163,9 @@ impl fmt::Display for Skip {
         match self {
             Self::ReconcileDisabled => write!(f, "{}: disabled", keys::RECONCILE),
             Self::Ignored => write!(f, "{}: Ignore", keys::SSA),
-            Self::Present => write!(f, "{}: IfNotPresent, and it is there", keys::SSA),
-            Self::Replaced => f.write_str("it is a part of Flux that lockgate stands in for"),
-            Self::Deleted => write!(f, "{}: report, and others have deleted it", keys::DRIFT),
+            Self::Present => write!(f, "{}: IfNotPresent, and it exists", keys::SSA),
+            Self::Replaced => f.write_str("it is a part of Flux that lockgate replaces"),
+            Self::Deleted => write!(f, "{}: report, and somebody else has deleted it", keys::DRIFT),
         }
     }
 }
@@ -200,7 +200,7 @@ pub struct Entry {
     pub step: Step,
     /// The drift that is reported and not corrected.
     pub drifted: Vec<Drift>,
-    /// What another way of applying has left on it, where we have not applied it before. It stays.
+    /// The fields that another tool has left on it, if lockgate has not applied it before. They stay.
     pub left: Vec<Drift>,
     /// Another owner of the same kind in the object's labels. Two builds with the same object overwrite each
     /// other.
@@ -276,7 +276,7 @@ fn step(object: &Object, observation: Option<&Observation>, options: &PlanOption
     let Some(Observation { live, dry_run, .. }) = observation else {
         return match skip(object, None) {
             Some(skip) => Step::Skip(skip),
-            None => Step::Refuse(Refusal::unavailable(id, Phase::DryRun, "it was not looked at")),
+            None => Step::Refuse(Refusal::unavailable(id, Phase::DryRun, "it was not read from the cluster")),
         };
     };
     if let Some(skip) = skip(object, live.as_ref()) {
@@ -308,8 +308,8 @@ fn mended(object: &Object, live: &Object, refusal: &Refusal, options: &PlanOptio
     let taken = || take_over(live, object, None, options.ownership);
     let patch = match &refusal.cause {
         Cause::UnknownField(_) => versions::raise(live).or_else(taken),
-        // Some rules of the API server are told as failures of its own: a port of the nodes that is there
-        // twice.
+        // The API server reports some violations as failures of its own, such as a node port that is already
+        // in use.
         Cause::Invalid | Cause::Denied | Cause::WebhookDenied(_) | Cause::Other { .. } => taken(),
         _ => None,
     };

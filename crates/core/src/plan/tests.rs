@@ -83,7 +83,7 @@ fn an_edit_with_kubectl_is_undone_though_nothing_differs() {
     assert_eq!(decide_for(merge), Step::Keep);
 }
 
-/// What the server says no to may be what the edit makes of the object together with Git.
+/// The server may refuse the edit together with Git's fields.
 #[test]
 fn an_edit_beside_which_git_is_refused_is_handed_over_first() {
     let managed = json!([
@@ -131,12 +131,12 @@ fn an_object_may_ask_to_be_left_alone() {
         (object(json!({})), Some(live_with(keys::SSA, "ignore")), Some(Skip::Ignored)),
         (annotated(keys::SSA, "IfNotPresent"), Some(plain()), Some(Skip::Present)),
         (annotated(keys::SSA, "IfNotPresent"), None, None),
-        // Who is there does not decide this one.
+        // The existing objects do not decide this one.
         (object(json!({})), Some(live_with(keys::SSA, "IfNotPresent")), None),
         (flux_definition(), None, Some(Skip::Replaced)),
     ];
     for (desired, live, skip) in cases {
-        // What is left alone is not refused either.
+        // An object that is left alone is not refused either.
         let entry = decide(&desired, live, refused(), &PlanOptions::default());
         match skip {
             Some(skip) => assert_eq!(entry.step, Step::Skip(skip), "{desired:?}"),
@@ -162,7 +162,7 @@ fn only_force_makes_an_object_anew() {
         (object(json!({})), Some(live(json!({}))), &forced, true),
         (annotated(keys::FORCE, "Enabled"), Some(live(json!({}))), &plain, true),
         (object(json!({})), Some(live_forced), &plain, true),
-        // It is not there, so the server's text means something else.
+        // The object does not exist, so the server's text means something else.
         (object(json!({})), None, &forced, false),
     ];
     for (desired, live, options, recreated) in cases {
@@ -317,7 +317,7 @@ fn what_earlier_stages_bring_is_created() {
         foreseen.admit(&mut stage);
         assert_eq!(stage.entries[0].step == Step::Create, comes, "{cause:?}");
     }
-    // What is there already has been asked about.
+    // The server has checked existing objects already.
     let kept = Entry { step: Step::Keep, ..create(&namespace) };
     let mut foreseen = Foreseen::default();
     foreseen.learn(&Stage { entries: vec![kept], gate: Gate::None });
@@ -335,7 +335,7 @@ fn what_earlier_stages_bring_is_created() {
     assert_eq!(stage.refusals().count(), 1);
 }
 
-/// Helm's controller marks what it applies with labels and a manager of its own.
+/// Helm's controller marks the objects that it applies with labels and a manager of its own.
 #[test]
 fn another_kind_of_appliers_has_its_own_marks() {
     let release = |name: &str| Ref::new(HELM_RELEASE, "flux-system", name);

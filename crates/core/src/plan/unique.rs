@@ -8,7 +8,7 @@ use super::cause::Cause;
 use super::refusal::Refusal;
 use lockgate_base::model::{Object, ObjectId};
 
-/// Where such values are, by group and kind, as the API server holds them unique. `*` stands for each item of
+/// The places of such values, by group and kind, as the API server enforces them. `*` stands for each item of
 /// a list.
 const UNIQUE: [(&str, &str, &[&str]); 2] = [
     (

@@ -27,8 +27,8 @@ pub fn is_used(id: &ObjectId) -> bool {
     id.group.is_empty() && USED.contains(&id.kind.as_str())
 }
 
-/// The objects that a live object refers to, for pods that run or that the cluster may start by itself. A
-/// ReplicaSet without replicas is a record of the past, and a pod that has ended needs nothing.
+/// The objects that a live object refers to, for pods that run or that the cluster may start. A ReplicaSet
+/// without replicas is a record of the past, and a pod that has ended needs nothing.
 pub fn uses(object: &Object) -> HashSet<ObjectId> {
     let (group, kind) = (object.group(), object.kind());
     let template = TEMPLATES.iter().find(|(of, named, _)| (*of, *named) == (group, kind));

@@ -1,7 +1,7 @@
 //! Entries of `metadata.managedFields` that use another version of a custom resource than Git does.
 //!
-//! The API server looks at a live object in the version of each entry, one after the other. If a later
-//! version has a field that an earlier one lacks, even only by default, the server refuses each apply with
+//! The API server checks a live object in the version of each entry, one after the other. If a later version
+//! has a field that an earlier one lacks, even only by default, the server refuses each apply with
 //! `field not declared in schema`.
 
 use serde_json::Value;

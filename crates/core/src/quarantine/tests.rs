@@ -90,7 +90,7 @@ async fn what_the_agent_ends_at_three_times_is_left_alone_until_it_changes() {
     assert!(!quarantine.is_suspect(&key));
 }
 
-/// What a build leaves in memory may be what the next one of it has too little of.
+/// The memory that one build leaves in use may be missing for the next.
 #[tokio::test(start_paused = true)]
 async fn what_the_agent_ends_at_each_second_time_is_left_alone_as_well() {
     let key = build("bomb");

@@ -7,7 +7,7 @@ use lockgate_base::model::Ref;
 /// Why one object depends on another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Why {
-    /// It is made from the content of the other.
+    /// The other object's content is its input.
     Source,
     /// It runs after the other.
     Dependency,

@@ -28,8 +28,7 @@ pub(super) struct LaneRule {
     pub(super) after_lists: bool,
     /// Whether any newer work cancels a run. A new spec and the deletion of the object always do.
     pub(super) is_cut_off: bool,
-    /// Whether a suspended object runs until it holds something, so that objects made from it are still
-    /// enforced.
+    /// Whether a suspended object runs until it has content, so that objects made from it are still enforced.
     pub(super) holds: bool,
     limit: fn(&Limits) -> usize,
 }

@@ -24,7 +24,7 @@ fn jittered(interval: Duration, key: &Ref, run: u64) -> Duration {
     interval.mul_f64(0.95 + 0.1 * f64::from(word) / f64::from(u16::MAX))
 }
 
-/// 1, 2, 4 s ... up to `limit` after the first, second, third ... failure that may pass by itself.
+/// 1, 2, 4 s ... up to `limit` after the first, second, third ... failure that may pass without help.
 fn backoff(failures: u32, limit: Duration) -> Duration {
     Duration::from_secs(1 << failures.saturating_sub(1).min(20)).min(limit)
 }

@@ -61,7 +61,7 @@ pub struct RunEnd {
     /// Whether the object reports something new, which other objects then repeat: those that it blocks, and
     /// those that need its content.
     pub news: bool,
-    /// The content that a source holds now, if any: the revision, and anything else that tells it from
+    /// The present content of a source, if any: the revision, and anything else that distinguishes it from
     /// another state of the source.
     pub revision: Option<String>,
     /// The corrections of objects that others have changed.
@@ -97,9 +97,9 @@ pub enum Next {
     Interval(Duration),
     /// After exactly this long. A zero duration disables the timer.
     After(Duration),
-    /// Soon: after 1, 2, 4 ... 30 s, because the cause of the failure passes by itself.
+    /// Soon: after 1, 2, 4 ... 30 s, because the cause of the failure passes without help.
     Backoff,
-    /// With backoff up to this duration, because the cause may pass by itself, or may not. A zero duration
+    /// With backoff up to this duration, because the cause may or may not pass without help. A zero duration
     /// disables the timer.
     BackoffTo(Duration),
     /// When a dependency becomes ready, or at the latest after this duration. A zero duration disables the

@@ -67,7 +67,7 @@ fn object(name: &str) -> ObjectId {
 }
 
 impl Bench {
-    /// A synced queue whose source `repo` stands at revision `r1`.
+    /// A synced queue whose source `repo` is at revision `r1`.
     fn new() -> Self {
         let mut bench = Self::cold();
         bench.send(Signal::Synced);
@@ -198,7 +198,7 @@ fn readiness_that_a_run_was_too_early_to_see_is_not_missed() {
     bench.seen("a", 1, &[]);
     bench.seen("b", 1, &["a"]);
     assert_eq!(bench.runs(), ["a", "b"]);
-    // `b` has looked at `a` before `a` was ready, and reports only afterwards.
+    // `b` has read `a` before `a` was ready, and reports only afterwards.
     bench.ready("a");
     bench.blocked("b");
     assert_eq!(bench.runs(), ["b"]);

@@ -5,7 +5,7 @@ use super::reason::Reason;
 use crate::queue::Next;
 use lockgate_base::model::ConditionStatus;
 
-/// What an outcome comes down to.
+/// The judgement of an outcome.
 pub enum Judgement {
     /// Ready is True.
     Success(Success),

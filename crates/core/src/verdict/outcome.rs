@@ -169,7 +169,7 @@ impl Common {
             Self::Removed { deleted, .. } => format!("removed, {deleted} objects deleted"),
             Self::Abandoned { left, .. } => format!("removed, {} objects left", left.len()),
             Self::RemovalWaits { dependents, .. } => {
-                format!("waits for {} dependents to go", dependents.len())
+                format!("waits for the deletion of {} dependents", dependents.len())
             }
             Self::RemovalFailed { failures } => format!("{} not deleted", failures.len()),
         }

@@ -56,7 +56,7 @@ fn say<F: Face + std::fmt::Debug>(outcome: &Outcome<F::Ending>, context: &Verdic
     said(verdict(outcome, context))
 }
 
-/// What a verdict writes and tells, where it does.
+/// The status and the notices of a verdict, if it has any.
 fn said<S: std::fmt::Debug>(verdict: Verdict<S>) -> Said<S> {
     let Verdict::Say(said) = verdict else { panic!("{verdict:?}") };
     said
@@ -78,7 +78,7 @@ fn done() -> Done {
     }
 }
 
-/// Drift that is left is a condition as long as there is any.
+/// The condition exists as long as drift is left.
 #[test]
 fn drift_that_is_left_is_shown() {
     let line = "Deployment/n/web (spec.replicas)".to_owned();
@@ -86,7 +86,7 @@ fn drift_that_is_left_is_shown() {
     let status = judge(&Applied::Ready(drifted).into(), &ready()).status;
     let (state, reason, message) = condition(&status, "Drifted").unwrap();
     assert_eq!((state, reason.as_str()), (ConditionStatus::True, "DriftReported"));
-    assert_eq!(message, "has drifted, and is left so: Deployment/n/web (spec.replicas)");
+    assert_eq!(message, "has drifted, and is not corrected: Deployment/n/web (spec.replicas)");
     let same = judge(&Applied::Unchanged.into(), &status).status;
     assert!(condition(&same, "Drifted").is_some(), "nothing was looked at");
     assert!(condition(&judge(&Applied::Ready(done()).into(), &status).status, "Drifted").is_none());
@@ -97,7 +97,7 @@ fn a_change_is_told_as_flux_tells_it() {
     let many = ["a", "b", "c", "d", "e", "f", "g"];
     let cases = [
         (change(Deed::Created, &[]), "Service/default/podinfo created"),
-        (change(Deed::Recreated, &[]), "Service/default/podinfo created anew"),
+        (change(Deed::Recreated, &[]), "Service/default/podinfo recreated"),
         (change(Deed::Deleted, &[]), "Service/default/podinfo deleted"),
         (change(Deed::Configured, &["spec.ports"]), "Service/default/podinfo configured (spec.ports)"),
         (change(Deed::Configured, &many), "Service/default/podinfo configured (a, b, c, d, e and 2 more)"),
@@ -122,11 +122,11 @@ fn a_fight_names_who_and_what() {
     let cases = [
         (
             rivalry(&["kubectl-edit"], &[fields.clone(), fields]),
-            "kubectl-edit keeps changing spec.paused, spec.replicas, which Git sets otherwise; from now on it is put back \
-          less often, at the latest every 10m0s. Take these fields out of Git, ",
+            "kubectl-edit keeps changing spec.paused, spec.replicas, which Git sets to other values; from \
+             now on the drift is corrected less often, at least every 10m0s. Take these fields out of Git, ",
         ),
-        (rivalry(&["a", "b"], &[]), "a, b keeps changing it, though Git sets it otherwise; "),
-        (rivalry(&[], &[change(Deed::Created, &[])]), "someone keeps deleting it, though Git has it; "),
+        (rivalry(&["a", "b"], &[]), "a, b keeps changing it, although Git sets other values; "),
+        (rivalry(&[], &[change(Deed::Created, &[])]), "someone keeps deleting it, although it is in Git; "),
     ];
     for (rivalry, told) in cases {
         let notice = Notice::fight("Deployment/n/d", &rivalry, Std::from_mins(10));
@@ -255,7 +255,7 @@ fn drift_is_what_changed_though_the_build_did_not() {
     };
     let configured = "Service/default/podinfo configured (spec.ports)";
     assert_eq!(told(corrected.clone(), &ready()), format!("Drift corrected:\n{configured}"));
-    // Of the same revision, with another value of a variable.
+    // The revision is the same, but a variable has another value.
     let substituted = Done { digest: Some(Digest::of("built otherwise")), ..corrected.clone() };
     let finished = format!("Reconciliation finished in 176ms, next run in 10m0s\n{configured}");
     assert_eq!(told(substituted, &ready()), finished);
@@ -291,7 +291,7 @@ fn some_outcomes_leave_no_trace() {
     let before = ready();
     let cases = [
         (Outcome::Own(Applied::Cancelled { done: done() }), Next::Now),
-        // It is what was applied, whether or not it can be looked at again.
+        // It was applied, whether or not it can be read again.
         (Outcome::Common(Common::Unreachable { message: "refused".into() }), Next::Backoff),
         (Outcome::Common(Common::Fenced), Next::Backoff),
         (Outcome::Common(Common::Suspended), Next::Changed),
@@ -319,7 +319,7 @@ fn a_removal_lets_the_object_go() {
     assert!(notice.warning);
     assert_eq!(
         notice.message,
-        "unable to prune objects: the ServiceAccount deployer does not exist; 0 objects deleted, left as they are: \
+        "unable to prune objects: the ServiceAccount deployer does not exist; 0 objects deleted; not deleted: \
          ConfigMap/n/a, Service/n/b"
     );
 }

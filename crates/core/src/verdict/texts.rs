@@ -94,7 +94,7 @@ fn size_of(bytes: u64) -> String {
 
 pub(super) fn source_missing(source: &str) -> String {
     format!(
-        "Source '{source}' not found: create it, or correct spec.sourceRef; it is picked up as soon as it is there"
+        "Source '{source}' not found: create it, or correct spec.sourceRef; it is used as soon as it exists"
     )
 }
 
@@ -105,7 +105,7 @@ pub(super) fn source_not_ready(source: &str, message: Option<&str>) -> String {
 
 pub(super) fn path_missing(path: &str) -> String {
     format!(
-        "{PATH_MISSING}stat {path}: no such file or directory; what was applied before is left as it is. \
+        "{PATH_MISSING}stat {path}: no such file or directory; the objects that were applied before stay. \
          Correct spec.path, or delete the Kustomization to remove its objects"
     )
 }
@@ -171,7 +171,7 @@ fn ended(end: &WaitEnd, waited: StdDuration) -> String {
     format!("{}: {}", Duration::from(rounded(waited)), waited_in_vain(end))
 }
 
-/// Which objects a wait was in vain for, and why.
+/// The objects of a failed wait, and the causes.
 pub fn waited_in_vain(end: &WaitEnd) -> String {
     let list = |objects: &[Ill]| {
         let texts: Vec<String> =
@@ -192,7 +192,7 @@ pub fn waited_in_vain(end: &WaitEnd) -> String {
 /// How an action on a release ended.
 pub(super) fn action_ended(end: &ActionEnd) -> String {
     let ActionEnd { kind, release, chart, failure } = end;
-    // What is not stored, or was not what was wished, has no version to speak of.
+    // A release that is not stored, or not as wanted, has no version for the message.
     let name = release.rsplit_once(".v").map_or(release.as_str(), |(name, _)| name);
     let ended = |what: &str| match failure {
         None => format!("Helm {what} succeeded for release {release} with chart {chart}"),
@@ -214,7 +214,7 @@ pub(super) fn action_ended(end: &ActionEnd) -> String {
     }
 }
 
-/// That an action was tried as often as it may be.
+/// The message that the retries of an action are used up.
 pub(super) fn stalled(deed: ReleaseDeed, attempts: i64) -> String {
     format!("Failed to {} after {attempts} attempt(s)", deed.as_str())
 }
@@ -246,8 +246,8 @@ pub(super) fn quarantined(kind: KindId, times: u32) -> String {
         _ => ("building", "its spec or its folder"),
     };
     format!(
-        "the agent ended while {doing} this, {times} times with nothing else that was new beside it; it is left alone until \
-         {changes} changes, a reconcile is asked for, or an hour has passed"
+        "the agent ended {times} times while it was {doing} this object and no other new one; the object is \
+         left alone until {changes} changes, a reconcile is requested, or an hour has passed"
     )
 }
 
@@ -257,13 +257,13 @@ pub(super) fn not_deleted(failures: &[String]) -> String {
 
 pub(super) fn removal_waits(dependents: &[Ref]) -> String {
     let names: Vec<String> = dependents.iter().map(named).collect();
-    format!("deletion waits for what depends on it and is being deleted as well: {}", some_of(&names))
+    format!("deletion waits for its dependents, which are being deleted too: {}", some_of(&names))
 }
 
 pub(super) fn prune_refused(count: usize) -> String {
     format!(
-        "the build has become empty, which would delete all {count} objects, so nothing was done. If that is meant, \
-         annotate the Kustomization with {}: allowed",
+        "the build has become empty, which would delete all {count} objects, so nothing was done. To allow \
+         it, annotate the Kustomization with {}: allowed",
         keys::PRUNE_ALL
     )
 }
@@ -275,8 +275,8 @@ pub(super) fn removed(deleted: usize, note: Option<&str>) -> String {
 
 pub(super) fn abandoned(account: &str, deleted: usize, left: &[String]) -> String {
     format!(
-        "unable to prune objects: the ServiceAccount {account} does not exist; {deleted} objects deleted, left as they \
-         are: {}",
+        "unable to prune objects: the ServiceAccount {account} does not exist; {deleted} objects deleted; \
+         not deleted: {}",
         left.join(", ")
     )
 }
@@ -288,7 +288,11 @@ pub(super) fn rounded(duration: StdDuration) -> StdDuration {
 
 /// The message about objects without a controller in a build.
 pub(super) fn idle(subjects: &[String]) -> String {
-    format!("nothing acts on {} yet: applied, and healthy whatever the status says", some_of(subjects))
+    format!(
+        "no controller on this cluster acts on {}; these objects are applied, and count as healthy \
+     whatever their status says",
+        some_of(subjects)
+    )
 }
 
 /// The message about an object that is corrected again and again, because somebody else keeps changing it.
@@ -297,13 +301,13 @@ pub(super) fn fight(subject: &str, rivalry: &Rivalry, interval: StdDuration) -> 
     let who = if names.is_empty() { "someone".to_owned() } else { names.join(", ") };
     let fields: Vec<String> = rivalry.fields.iter().cloned().collect();
     let (deed, cure) = match fields.as_slice() {
-        [] if rivalry.deleted => ("deleting it, though Git has it".to_owned(), "Remove it from Git"),
-        [] => ("changing it, though Git sets it otherwise".to_owned(), FIGHT_CURE),
-        fields => (format!("changing {}, which Git sets otherwise", some_of(fields)), FIGHT_CURE),
+        [] if rivalry.deleted => ("deleting it, although it is in Git".to_owned(), "Remove it from Git"),
+        [] => ("changing it, although Git sets other values".to_owned(), FIGHT_CURE),
+        fields => (format!("changing {}, which Git sets to other values", some_of(fields)), FIGHT_CURE),
     };
     format!(
-        "{subject}: {who} keeps {deed}; from now on it is put back less often, at the latest every {}. {cure}, or stop \
-         what does so",
+        "{subject}: {who} keeps {deed}; from now on the drift is corrected less often, at least every {}. \
+         {cure}, or stop that program",
         Duration::from(interval)
     )
 }
@@ -323,8 +327,8 @@ pub fn unsupported(fields: &[(&str, bool)]) -> Option<String> {
     }
 }
 
-/// Several findings as one message: alone as it is, more as a list. The first stands in the first line, which
-/// is all that a table of kubectl shows of it.
+/// Several findings as one message: one as it is, more as a list. The first is in the first line, the only
+/// one that kubectl's tables show.
 pub(super) fn listed(what: &str, findings: &[String]) -> String {
     match findings {
         [] => String::new(),

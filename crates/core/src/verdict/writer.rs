@@ -32,7 +32,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// The text of a message as a condition holds it.
+    /// The text of a message in a condition.
     fn message(&self, text: &str) -> String {
         texts::shorten(&self.redactor.redact(text), MESSAGE_LIMIT)
     }

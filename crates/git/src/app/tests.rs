@@ -1,4 +1,4 @@
-//! What a Secret of an App must hold, and what the App signs.
+//! The content of an App's Secret, and the claim that the App signs.
 
 use std::process::Command;
 

@@ -29,23 +29,23 @@ use lockgate_base::tree::{Blobs, ContentId, Tree, TreeEntry};
 /// The largest archive of a chart, in bytes (Flux's limit).
 const ARCHIVE: u64 = 10 << 20;
 
-/// Who asks a repository, and how.
+/// A repository, and the credentials for it.
 #[derive(Debug, Clone)]
 pub struct Access {
-    /// The namespace that asks; each has its share of the threads.
+    /// The namespace of the request. Each namespace has a share of the threads.
     pub namespace: String,
-    /// Where it is.
+    /// The address of the repository.
     pub site: Site,
     /// The credentials for it.
     pub login: Option<SiteLogin>,
     /// `spec.certSecretRef`.
     pub tls: Option<Tls>,
-    /// The wall-clock limit of the whole request.
+    /// The time limit of the whole request.
     pub timeout: Duration,
 }
 
 impl Access {
-    /// Refuses credentials that would go over plain HTTP to another machine.
+    /// Refuses credentials that would be sent over plain HTTP to another machine.
     pub fn check(&self) -> Result<(), SourceError> {
         let sends_a_secret =
             self.login.is_some() || self.tls.as_ref().is_some_and(|tls| tls.identity().is_some());
@@ -59,16 +59,16 @@ impl Access {
     }
 }
 
-/// Which index is wanted.
+/// A request for an index.
 #[derive(Debug, Clone)]
 pub struct IndexRequest {
-    /// Of which repository.
+    /// The repository.
     pub access: Access,
     /// The index that the caller has.
     pub known: Option<Arc<Indexed>>,
 }
 
-/// An index that was read.
+/// A parsed index.
 #[derive(Debug)]
 pub struct Indexed {
     /// The charts.
@@ -77,50 +77,50 @@ pub struct Indexed {
     pub digest: Digest,
     /// The size of its text, in bytes.
     pub size: u64,
-    /// By which the repository tells whether it is still the same.
+    /// The repository's mark of this version of the index.
     etag: Option<String>,
 }
 
 impl Indexed {
-    /// Reads an index that is at hand, as YAML or JSON.
+    /// Parses an index from YAML or JSON.
     pub fn read(text: &[u8]) -> Result<Self, IndexError> {
         let size = u64::try_from(text.len()).unwrap_or(u64::MAX);
         Ok(Self { index: ChartIndex::read(text)?, digest: Digest::of(text), size, etag: None })
     }
 }
 
-/// What a request for an index found.
+/// The result of a request for an index.
 #[derive(Debug, Clone)]
 pub enum Listed {
-    /// The repository still has the index that is known.
+    /// The index has not changed.
     Unchanged,
-    /// Another one.
+    /// A new index.
     Updated(Arc<Indexed>),
 }
 
-/// Which archive is wanted.
+/// A request for an archive.
 #[derive(Debug, Clone)]
 pub struct ArchiveRequest {
-    /// Of which repository.
+    /// The repository.
     pub access: Access,
-    /// Whether the credentials are for whichever host the archive is at.
+    /// Whether the credentials are for every host of the archive.
     pub passes_credentials: bool,
-    /// Where it is, as the index says.
+    /// The address in the index.
     pub url: String,
-    /// Its digest, where the index says that.
+    /// The digest in the index, if it has one.
     pub digest: Option<Digest>,
 }
 
-/// The archive of a chart, unpacked.
+/// A chart from an unpacked archive.
 #[derive(Debug, Clone)]
 pub struct Archive {
-    /// Its files, in the folder that it holds.
+    /// The files of the chart's folder.
     pub tree: Tree,
-    /// Its digest.
+    /// The digest of the archive.
     pub digest: Digest,
 }
 
-/// The content of an archive, for as long as somebody has its tree or a part of it.
+/// The content of an archive, while its tree or a part of it is in use.
 struct Kept {
     blobs: Arc<dyn Blobs>,
     entries: Vec<(String, TreeEntry)>,
@@ -140,22 +140,22 @@ impl Kept {
     }
 }
 
-/// Where an archive is held, if anybody holds it.
+/// The slot of an archive, which may be empty.
 type Place = Arc<tokio::sync::Mutex<Weak<Kept>>>;
 
-/// What one archive is known by: where it is, to whom it is given, and what is in it. Whoever may not read a
-/// repository gets nothing out of what others have fetched from it.
+/// The key of an archive: its address, the credentials and the digest. So nobody gets an archive that was
+/// fetched with other credentials.
 type Key = Digest;
 
-/// What a request to a Helm repository will have found.
+/// The future result of a request to a Helm repository.
 pub type Asking<'f, T> = Pin<Box<dyn Future<Output = Result<T, SourceError>> + Send + 'f>>;
 
-/// The port to where Helm repositories are.
+/// The port to Helm repositories.
 pub trait HelmHost: Send + Sync {
-    /// Asks for an index, within the request's limit by the clock. Dropping the future ends the request.
+    /// Requests an index within the time limit. Dropping the future ends the request.
     fn index(&self, request: IndexRequest) -> Asking<'_, Listed>;
 
-    /// Asks for an archive, within the request's limit by the clock. Dropping the future ends the request.
+    /// Requests an archive within the time limit. Dropping the future ends the request.
     fn archive(&self, request: ArchiveRequest) -> Asking<'_, Archive>;
 }
 
@@ -174,12 +174,12 @@ impl HelmHost for Helm {
 pub struct Helm {
     spools: Arc<Spools>,
     pool: Arc<Pool>,
-    /// The archives that somebody holds. Who asks for one that is on its way waits for it.
+    /// The archives in use. A request for one that is being fetched waits for it.
     archives: Arc<Mutex<HashMap<Key, Place>>>,
 }
 
 impl Helm {
-    /// Sets the adapter up with its folder below `state_dir`, which one process at a time may use.
+    /// Creates the adapter with its folder below `state_dir`, which only one process at a time may use.
     pub fn new(state_dir: &Path, disk: &Disk) -> Result<Self, SourceError> {
         Ok(Self {
             spools: Arc::new(Spools::open(&state_dir.join("charts"), disk)?),
@@ -188,13 +188,13 @@ impl Helm {
         })
     }
 
-    /// The same, whose fetches share memory with others.
+    /// This adapter with memory that other adapters share.
     #[must_use]
     pub fn sharing(self, memory: &FetchMemory) -> Self {
         Self { pool: Arc::new(Pool::sharing(memory)), ..self }
     }
 
-    /// Asks for an index, within the request's limit by the clock.
+    /// Requests an index within the time limit.
     pub async fn index(&self, request: IndexRequest) -> Result<Listed, SourceError> {
         let access = request.access.clone();
         self.within(&access, move |context| {
@@ -203,8 +203,7 @@ impl Helm {
         .await
     }
 
-    /// Asks for an archive, within the request's limit by the clock. One that somebody holds is not asked for
-    /// again.
+    /// Requests an archive within the time limit. An archive in use is not requested again.
     pub async fn archive(&self, request: ArchiveRequest) -> Result<Archive, SourceError> {
         let url = request.access.site.resolve(&request.url)?;
         let place = request.digest.map(|digest| self.place(&request, url.as_str(), digest));
@@ -234,7 +233,7 @@ impl Helm {
         pool::fetch(&self.pool, access.site.checked(), &access.namespace, access.timeout, work).await
     }
 
-    /// Where an archive is held, if anybody holds it.
+    /// The slot of an archive.
     fn place(&self, request: &ArchiveRequest, url: &str, digest: Digest) -> Place {
         let login = request.access.login.as_ref().map(SiteLogin::fingerprint);
         let login = login.map(|digest| digest.bytes().to_vec()).unwrap_or_default();
@@ -262,7 +261,7 @@ impl Job<'_> {
             identity: tls.as_ref().and_then(Tls::identity),
             is_verified: true,
             https_only: site.is_private(),
-            // Followed here, since credentials must not go along.
+            // Redirects are followed here, since credentials must not follow them.
             redirects: 0,
             proxy: ureq::Proxy::try_from_env(),
             name: NAME,
@@ -286,7 +285,7 @@ impl Job<'_> {
         let etag = answer.headers().get("etag").and_then(|etag| etag.to_str().ok()).map(ToOwned::to_owned);
         let mut stream = Hashing::of(HeldReader { context: self.context, reader: web.reader(answer) });
         let index = ChartIndex::read(&mut stream);
-        // Where it was cut off, what was read of it says nothing.
+        // If the connection was cut, the error of the parser says nothing.
         if let Some(broken) = self.context.take_failure() {
             return Err(broken);
         }
@@ -328,14 +327,14 @@ impl Job<'_> {
             let message = format!("the chart at {url} is larger than {} MiB, the limit", ARCHIVE >> 20);
             SourceError::TooLarge(message)
         };
-        // What was changed on the way may look like anything; that it was is what matters.
+        // A changed archive may look like anything; the digest is what matters.
         let (digest, size) = stream.end(ARCHIVE).map_err(|error| web.broken(&error))?;
         if size > ARCHIVE {
             return Err(too_large());
         }
         if let Some(wanted) = request.digest.filter(|wanted| *wanted != digest) {
             return Err(SourceError::Content(format!(
-                "the chart at {url} is not the one that the index names: that has the digest {wanted}, and what came has {digest}"
+                "the chart at {url} does not have the digest {wanted} of the index, but {digest}"
             )));
         }
         let UnpackedLayer { entries, .. } =
@@ -343,7 +342,7 @@ impl Job<'_> {
         Ok(Kept { blobs: spool.finish()?, entries, digest })
     }
 
-    /// What an answer other than 200 means.
+    /// The error of an answer other than 200.
     fn failed(&self, answer: &WebAnswer, url: &str) -> SourceError {
         let status = answer.status().as_u16();
         let host = self.context.host();
@@ -359,13 +358,16 @@ impl Job<'_> {
             (404, _) => SourceError::ReferenceNotFound(format!("{url} not found (HTTP 404)")),
             (429, _) => {
                 let wait = wait.map(|wait| format!("; it says to wait for {wait} s")).unwrap_or_default();
-                SourceError::Remote { host, message: format!("it was asked too often (HTTP 429){wait}") }
+                SourceError::Remote {
+                    host,
+                    message: format!("it received too many requests (HTTP 429){wait}"),
+                }
             }
             _ => SourceError::Remote { host, message: format!("it answered HTTP {status} for {url}") },
         }
     }
 }
-/// What is read and kept in memory: no more is kept of an index than was read of it.
+/// A reader that counts memory: an index never takes more than its text.
 struct HeldReader<'h, R> {
     context: &'h FetchContext,
     reader: R,

@@ -42,7 +42,8 @@ impl Site {
         let checked = GitUrl::site(text)?;
         if checked.user().is_some() {
             return Err(invalid(
-                "a user name has no place in it; put it in a Secret and name that in spec.secretRef",
+                "it must not contain a user name; put that into a Secret, and refer to the Secret in \
+                 spec.secretRef",
             ));
         }
         let address = Url::parse(&format!("{}/", text.trim_end_matches('/')));
@@ -189,7 +190,7 @@ mod tests {
         for (text, problem) in [
             ("oci://ghcr.io/charts", "set spec.type: oci"),
             ("ssh://git@h/charts", "write https://"),
-            ("https://u@h/charts", "a user name has no place in it"),
+            ("https://u@h/charts", "it must not contain a user name"),
             ("https://169.254.169.254/", "link-local"),
             ("charts.example.com", "it has no scheme"),
             ("https://h/charts?token=a", "a query or fragment has no meaning"),

@@ -30,9 +30,9 @@ use crate::web::WebAnswer;
 use crate::{SourceError, ignore};
 use lockgate_base::keys;
 
-/// The most tags of a repository that are looked at.
+/// The most tags of a repository that are considered.
 const TAGS: usize = 100_000;
-/// How many tags are asked for at a time.
+/// How many tags one request asks for.
 const PAGE: usize = 1000;
 /// The media type of a layer that is the archive of a Helm chart.
 pub const CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
@@ -40,11 +40,11 @@ pub const CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
 /// What to fetch.
 #[derive(Debug, Clone)]
 pub struct OciRequest {
-    /// The namespace that asks; each has its share of the threads.
+    /// The namespace of the request. Each namespace has a share of the threads.
     pub namespace: String,
-    /// Where from.
+    /// The repository.
     pub repository: Repository,
-    /// Which artifact.
+    /// The artifact to fetch.
     pub reference: ArtifactRequest,
     /// The logins of registries; those for other registries are not used.
     pub secrets: Vec<PullSecret>,
@@ -52,19 +52,19 @@ pub struct OciRequest {
     pub tls: Option<Tls>,
     /// `spec.proxySecretRef`.
     pub proxy: Option<Proxy>,
-    /// `spec.insecure`: plain HTTP, or a certificate that nobody vouches for.
+    /// `spec.insecure`: plain HTTP, or a certificate without a trusted authority.
     pub insecure: bool,
-    /// The media type of the layer that is wanted; the first layer where there is none.
+    /// The media type of the wanted layer; `None` for the first layer.
     pub media_type: Option<String>,
-    /// Whether the whole layer is wanted, whatever `ignore` and `.sourceignore` leave out.
+    /// Whether the whole layer is wanted, without `ignore` and `.sourceignore`.
     pub whole: bool,
     /// `spec.ignore`: lines in `.gitignore` syntax.
     pub ignore: Option<String>,
-    /// The keys by one of which the artifact must be signed, where it must.
+    /// The keys one of which must have signed the artifact; `None` if it need not be signed.
     pub keys: Option<SignatureKeys>,
-    /// The wall-clock limit of the whole fetch.
+    /// The time limit of the whole fetch.
     pub timeout: Duration,
-    /// The revision whose [`Snapshot`] the caller has, taken of the same layer in the same way.
+    /// The revision whose [`Snapshot`] the caller has, made from the same layer in the same way.
     pub known: Option<Revision>,
 }
 
@@ -77,28 +77,28 @@ pub struct OciFetcher {
 }
 
 impl OciFetcher {
-    /// Sets the adapter up with its folder below `state_dir`, which one process at a time may use.
+    /// Creates the adapter with its folder below `state_dir`, which only one process at a time may use.
     /// `spec.insecure` of a registry on another machine is refused unless `allows_insecure`.
     pub fn new(state_dir: &Path, disk: &Disk, allows_insecure: bool) -> Result<Self, SourceError> {
         let spools = Arc::new(Spools::open(state_dir, disk)?);
         Ok(Self { spools, pool: Arc::new(Pool::sharing(&FetchMemory::default())), allows_insecure })
     }
 
-    /// The same, whose fetches share memory with others.
+    /// This adapter with memory that other adapters share.
     #[must_use]
     pub fn sharing(self, memory: &FetchMemory) -> Self {
         Self { pool: Arc::new(Pool::sharing(memory)), ..self }
     }
 
-    /// Fetches, within the request's limit by the clock, whatever the host does; the wait for one's turn has
-    /// the same limit.
+    /// Fetches within the time limit of the request, whatever the host does. The wait for a free thread has
+    /// the same limit of its own.
     async fn run(&self, request: OciRequest) -> Result<FetchFinding, SourceError> {
         let wanted = request.reference.wanted()?;
         if let TagSelector::Digest { tag, digest } = &wanted
             && let Some(known) =
                 request.known.as_ref().filter(|known| **known == Revision::oci(tag.as_deref(), digest))
         {
-            // What a digest names never changes.
+            // A digest always names the same content.
             return Ok(FetchFinding::Unchanged(known.clone()));
         }
         let base = request.repository.base(false)?;
@@ -179,7 +179,7 @@ impl Job<'_> {
         }))
     }
 
-    /// The version that a tag stands for. A tag has no plus, so that of a chart has an underscore for it.
+    /// The version of a tag. A tag cannot contain a plus, so charts use an underscore in its place.
     fn version_of(&self, tag: &str) -> String {
         if self.is_chart() { tag.replace('_', "+") } else { tag.to_owned() }
     }
@@ -192,7 +192,7 @@ impl Job<'_> {
         self.request.media_type.as_deref() == Some(CHART)
     }
 
-    /// The registry, over TLS; with `spec.insecure` over plain HTTP where it does not speak TLS.
+    /// Connects to the registry over TLS; with `spec.insecure` over plain HTTP if it does not speak TLS.
     fn connect(&self) -> Result<Registry<'_>, SourceError> {
         let OciRequest { repository, secrets, tls, insecure, proxy, .. } = self.request;
         let options = |is_verified: bool, https_only: bool| ClientOptions {
@@ -200,7 +200,7 @@ impl Job<'_> {
             identity: tls.as_ref().and_then(Tls::identity),
             is_verified,
             https_only,
-            // Followed here, since credentials must not go along.
+            // Redirects are followed here, since credentials must not follow them.
             redirects: 0,
             proxy: proxy.as_ref().map(Proxy::client).or_else(ureq::Proxy::try_from_env),
             name: NAME,
@@ -237,7 +237,7 @@ impl Job<'_> {
             let next = answer.headers().get("link").and_then(|link| link.to_str().ok()).and_then(next_page);
             let body = registry.body(answer)?;
             let page: Page = serde_json::from_slice(&body)
-                .map_err(|_| SourceError::Listing("what came back is no list of tags".into()))?;
+                .map_err(|_| SourceError::Listing("the answer is no list of tags".into()))?;
             let tags = page.tags.unwrap_or_default();
             let is_last = tags.is_empty();
             found.extend(tags.into_iter().filter(|tag| is_tag(tag)));
@@ -262,8 +262,8 @@ impl Job<'_> {
         ))
     }
 
-    /// The digest that a tag names now, and the manifest where the registry tells the digest with that alone.
-    /// What follows is asked for by the digest, so that a tag which moves meanwhile does not matter.
+    /// The present digest of a tag, and the manifest if the registry gives the digest only with it. All later
+    /// requests use the digest, so that a moving tag does no harm.
     fn resolve(
         &self,
         registry: &mut Registry<'_>,
@@ -281,7 +281,7 @@ impl Job<'_> {
         {
             return Ok((digest, None));
         }
-        // Some answer a HEAD in another way; and what is wrong, they say in a body alone.
+        // Some registries answer a HEAD differently, and an error has its text only in a body.
         let answer = registry.ask(&Method::GET, &path, ACCEPT)?;
         if answer.status() != 200 {
             return Err(registry.failed(answer, &format!("tag '{tag}'")));
@@ -302,7 +302,7 @@ impl Job<'_> {
             return Ok(body);
         }
         Err(SourceError::Content(format!(
-            "the manifest {digest} is not what came: that has the digest {found}"
+            "the manifest was requested by the digest {digest}, but has {found}"
         )))
     }
 
@@ -316,7 +316,7 @@ impl Job<'_> {
         let mut stream = Hashing::of(registry.web.reader(answer));
         let mut spool = self.spools.begin()?;
         let unpacked = unpack(&mut stream, &mut spool);
-        // A layer that was changed on the way may look like anything; that it was is what matters.
+        // A changed layer may look like anything; the digest is what matters.
         let (found, read) = stream.end(u64::MAX).map_err(|error| registry.web.broken(&error))?;
         if let Some(broken) = self.context.take_failure() {
             return Err(broken);
@@ -324,7 +324,7 @@ impl Job<'_> {
         let found = found.to_string();
         if found != *digest {
             let message = format!(
-                "the layer {digest} is not what came: {read} of {} bytes, with the digest {found}",
+                "the layer {digest} arrived with {read} of {} bytes and the digest {found}",
                 layer.size
             );
             return Err(SourceError::Content(message));
@@ -336,14 +336,14 @@ impl Job<'_> {
         if self.request.whole {
             return Ok((tree, warnings));
         }
-        self.context.now_doing("leaving out what .sourceignore names");
+        self.context.now_doing("applying .sourceignore");
         let go_on = || self.context.remaining().map(drop);
         let tree = ignore::applied(&tree, self.request.ignore.as_deref(), go_on);
         Ok((tree.map_err(|_| self.context.timeout())?, warnings))
     }
 }
 
-/// A failure of the list of tags, as Flux tells it from one of the artifact.
+/// A failure of the list of tags, which Flux distinguishes from one of the artifact.
 fn listing(error: SourceError) -> SourceError {
     match error {
         SourceError::Remote { host, message } => SourceError::Listing(format!("{host}: {message}")),

@@ -85,7 +85,7 @@ impl ImageManifest {
                 let layer = fitting.next().ok_or_else(|| self.lacks(wanted))?;
                 let more = fitting.count();
                 let warning = format!(
-                    "{} layers have the media type of spec.layerSelector, {wanted}; the first of them is taken",
+                    "{} layers have the media type {wanted} of spec.layerSelector; the first is used",
                     more + 1
                 );
                 (layer, (more > 0).then_some(warning))
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(selected(Some("one")), ("1".into(), None));
         let (layer, warning) = selected(Some("two"));
         assert_eq!(layer, "2");
-        assert!(warning.unwrap().starts_with("2 layers have the media type of spec.layerSelector, two"));
+        assert!(warning.unwrap().starts_with("2 layers have the media type two of spec.layerSelector"));
         let missing = manifest.select(Some("three")).unwrap_err().to_string();
         assert_eq!(
             missing,

@@ -14,19 +14,19 @@ use crate::web::{Web, WebAnswer, origin};
 use lockgate_base::model::Secret;
 use std::sync::Arc;
 
-/// How a form is sent.
+/// The media type of a form.
 const FORM: &str = "application/x-www-form-urlencoded";
-/// The largest answer that is no layer, in bytes.
+/// The largest answer other than a layer, in bytes.
 const ANSWER: u64 = 8 << 20;
 
-/// A registry, and who asks it.
+/// A registry, and the credentials for it.
 pub(super) struct Registry<'r> {
     pub(super) web: Web,
     pub(super) repository: &'r Repository,
     /// The address of the repository.
     pub(super) base: GitUrl,
     pub(super) secrets: &'r [PullSecret],
-    /// The `Authorization` header that was let in.
+    /// The accepted `Authorization` header.
     authorization: Option<Secret<String>>,
 }
 
@@ -51,7 +51,7 @@ impl<'r> Registry<'r> {
         }
     }
 
-    /// Asks for something below the repository, and logs in where the registry wants that.
+    /// Sends a request below the repository, and logs in if the registry demands it.
     pub(super) fn ask(
         &mut self,
         method: &Method,
@@ -62,7 +62,7 @@ impl<'r> Registry<'r> {
         let headers = [("Accept", accept)];
         let ask = |authorization| self.web.follow(method, &url, &headers, authorization);
         let (answer, asked) = ask(self.authorization.as_ref())?;
-        // Whoever was redirected to does not say where credentials are sent.
+        // The target of a redirect must not decide where credentials are sent.
         if answer.status() != StatusCode::UNAUTHORIZED || origin(&asked) != origin(&url) {
             return Ok(answer);
         }
@@ -73,7 +73,7 @@ impl<'r> Registry<'r> {
         Ok(self.web.follow(method, &url, &headers, self.authorization.as_ref())?.0)
     }
 
-    /// The header that answers a challenge; `None` where there are no credentials for it.
+    /// The header that answers a challenge; `None` if there are no credentials for it.
     fn log_in(&self, challenge: &Challenge) -> Result<Option<Secret<String>>, SourceError> {
         let chosen = login::choose(self.secrets, self.repository);
         if let Some((source, _)) =
@@ -88,9 +88,10 @@ impl<'r> Registry<'r> {
         };
         let is_tls = realm.starts_with("https://");
         if GitUrl::parse(realm).is_err() || (self.base.scheme() == Scheme::Https && !is_tls) {
-            return Err(
-                self.remote(format!("it sends to {} for a token, which is not followed", one_line(realm)))
-            );
+            return Err(self.remote(format!(
+                "it refers to {} for a token, and lockgate does not ask there",
+                one_line(realm)
+            )));
         }
         self.web.now_doing("asking for a token");
         let request =
@@ -112,18 +113,18 @@ impl<'r> Registry<'r> {
         }
     }
 
-    /// The whole body of an answer that is no layer.
+    /// The whole body of an answer other than a layer.
     pub(super) fn body(&self, answer: WebAnswer) -> Result<Vec<u8>, SourceError> {
         self.web.body(answer, ANSWER)?.ok_or_else(|| {
             SourceError::TooLarge(format!(
-                "{} answers with more than {} MiB, the limit for anything but a layer",
+                "the answer of {} is larger than {} MiB, the limit for answers other than layers",
                 self.host(),
                 ANSWER >> 20
             ))
         })
     }
 
-    /// What an answer other than 200 means. `subject` is what was asked for, as messages have it.
+    /// The error of an answer other than 200. `subject` is the requested object in messages.
     pub(super) fn failed(&self, answer: WebAnswer, subject: &str) -> SourceError {
         let status = answer.status().as_u16();
         let wait = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(one_line);
@@ -137,7 +138,7 @@ impl<'r> Registry<'r> {
             )),
             429 => {
                 let wait = wait.map(|wait| format!("; it says to wait for {wait} s")).unwrap_or_default();
-                self.remote(format!("it was asked too often (HTTP 429){said}{wait}"))
+                self.remote(format!("it received too many requests (HTTP 429){said}{wait}"))
             }
             _ => self.remote(format!("it answered HTTP {status} for {subject}{said}")),
         }

@@ -39,7 +39,8 @@ impl Repository {
         })?;
         if url.user().is_some() {
             return Err(invalid(
-                "a user name has no place in it; put it in a Secret and name that in spec.secretRef",
+                "it must not contain a user name; put that into a Secret, and refer to the Secret in \
+                 spec.secretRef",
             ));
         }
         let name = url.path().trim_matches('/');
@@ -212,7 +213,7 @@ mod tests {
             ("oci://ghcr.io", "names no repository after the host"),
             ("oci://ghcr.io/a:v1", "it names a version ('v1'), which belongs into spec.ref"),
             ("oci://ghcr.io/a@sha256:00", "belongs into spec.ref"),
-            ("oci://u@ghcr.io/a", "a user name has no place in it"),
+            ("oci://u@ghcr.io/a", "it must not contain a user name"),
             ("oci://u:p@ghcr.io/a", "a password in the address"),
             ("oci://ghcr.io/A", "lower-case letters"),
             ("oci://ghcr.io/a/../b", "'..'"),

@@ -1,5 +1,5 @@
-//! Signatures of artifacts, as cosign makes them with a key: in an artifact of their own beside the one that
-//! is signed, or in bundles that refer to it.
+//! Signatures of artifacts that cosign makes with a key: in an artifact of their own next to the signed one,
+//! or in bundles that refer to it.
 
 use std::collections::BTreeMap;
 
@@ -18,35 +18,36 @@ use crate::SourceError;
 use crate::credentials::SecretData;
 use lockgate_base::model::Secret;
 
-/// How the name of a key in a Secret ends.
+/// The suffix of a key's name in a Secret.
 const PUBLIC: &str = ".pub";
-/// How many signatures of one artifact are looked at.
+/// The most signatures of one artifact that are checked.
 const SIGNATURES: usize = 64;
-/// The annotation of a layer that is signed, and the kind of what it says (the simple signing of cosign).
+/// The annotation with a layer's signature, and the type of a signed text (cosign's simple signing).
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 const SIMPLE: &str = "cosign container image signature";
-/// The media type of a bundle, without its version; of what stands in one; and what that says.
+/// The media type of a bundle without its version, the type of its content, and the type of the statement in
+/// it.
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
 const STATEMENT: &str = "application/vnd.in-toto+json";
 const PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
 
-/// The keys by one of which an artifact must be signed.
+/// The keys one of which must have signed an artifact.
 #[derive(Debug, Clone)]
 pub struct SignatureKeys {
-    /// Where they come from, for messages: `Secret namespace/name`.
+    /// Their origin, for messages: `Secret namespace/name`.
     source: String,
     keys: Vec<PublicKey>,
 }
 
 #[derive(Debug, Clone)]
 struct PublicKey {
-    /// Its algorithm, and it, as an X.509 SubjectPublicKeyInfo has both.
+    /// The algorithm and the key, as in an X.509 SubjectPublicKeyInfo.
     algorithm: Vec<u8>,
     key: Vec<u8>,
 }
 
 impl SignatureKeys {
-    /// Reads the keys of a Secret called `source` in messages: all whose names end with `.pub`.
+    /// Parses the keys of a Secret called `source` in messages: all whose names end with `.pub`.
     pub fn read(source: &str, data: &SecretData) -> Result<Self, SourceError> {
         let error = |problem: String| SourceError::Credentials { secret: source.to_owned(), problem };
         let named = data.iter().filter(|(name, _)| name.ends_with(PUBLIC));
@@ -74,14 +75,14 @@ impl PublicKey {
         let (info, _) = element(der.as_ref(), 0x30)?;
         let (algorithm, rest) = element(info, 0x30)?;
         let (bits, _) = element(rest, 0x03)?;
-        // No bit of the last byte is unused.
+        // The last byte has no unused bits.
         let (0, key) = bits.split_first().map(|(unused, key)| (*unused, key))? else { return None };
         let read = Self { algorithm: algorithm.to_vec(), key: key.to_vec() };
         let is_known = read.algorithms().next().is_some();
         is_known.then_some(read)
     }
 
-    /// What may check a signature of this key.
+    /// The algorithms that may check a signature of this key.
     fn algorithms(&self) -> impl Iterator<Item = &'static dyn SignatureVerificationAlgorithm> {
         let all = rustls::crypto::ring::default_provider().signature_verification_algorithms.all;
         let is_its = |one: &&&'static dyn SignatureVerificationAlgorithm| {
@@ -95,7 +96,7 @@ impl PublicKey {
     }
 }
 
-/// The content of the first element of DER, which must have this tag, and what follows it.
+/// The content of the first DER element, which must have this tag, and the rest after it.
 fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (&found, rest) = der.split_first()?;
     let (&first, rest) = rest.split_first()?;
@@ -103,7 +104,7 @@ fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
         (usize::from(first), rest)
     } else {
         let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-        // A key is far shorter than what does not fit here.
+        // A key is far shorter than a length that does not fit here.
         let length = digits.iter().try_fold(0_usize, |length, digit| {
             length.checked_mul(256).map(|length| length + usize::from(*digit))
         });
@@ -113,12 +114,12 @@ fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     (found == tag).then_some((content, after))
 }
 
-/// What was found of signatures that do not count.
+/// The signatures that do not count.
 #[derive(Debug, Default)]
 struct Uncounted {
-    /// By keys that are not given.
+    /// Those of other keys.
     by_others: usize,
-    /// By a key that is given, of another artifact.
+    /// Those of a given key for another artifact.
     of_others: usize,
 }
 
@@ -152,11 +153,11 @@ pub(super) fn verify(
     )))
 }
 
-/// What was signed.
+/// A signed message.
 struct Signed {
     message: Vec<u8>,
     signature: Vec<u8>,
-    /// The digest of the artifact that the message is about; empty where it is about none.
+    /// The digest of the artifact that the message is about; empty if it is about none.
     of: String,
 }
 
@@ -180,7 +181,7 @@ struct Descriptor {
     annotations: BTreeMap<String, String>,
 }
 
-/// The signatures in the artifact that is named after the digest of the one that is signed.
+/// The signatures in the artifact that is named after the digest of the signed one.
 fn beside(registry: &mut Registry<'_>, digest: &str) -> Result<Vec<Signed>, SourceError> {
     let tag = format!("{}.sig", digest.replacen(':', "-", 1));
     let Some(manifest) = asked::<SignatureManifest>(registry, &format!("manifests/{tag}"), ACCEPT)? else {
@@ -197,7 +198,7 @@ fn beside(registry: &mut Registry<'_>, digest: &str) -> Result<Vec<Signed>, Sour
     Ok(found)
 }
 
-/// The digest of the artifact that a text of simple signing is about.
+/// The digest of the artifact in a text of simple signing.
 fn simply_signed(message: &[u8]) -> Option<String> {
     let message: serde_json::Value = serde_json::from_slice(message).ok()?;
     let text = |pointer: &str| message.pointer(pointer)?.as_str();
@@ -211,7 +212,7 @@ struct Bundle {
     dsse_envelope: Option<Envelope>,
 }
 
-/// An envelope of DSSE, with texts in base64.
+/// A DSSE envelope, with texts in base64.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Envelope {
@@ -230,7 +231,7 @@ fn bundled(registry: &mut Registry<'_>, digest: &str) -> Result<Vec<Signed>, Sou
     const INDEX: &str = "application/vnd.oci.image.index.v1+json";
     let mut list = asked::<SignatureManifest>(registry, &format!("referrers/{digest}"), INDEX)?;
     if list.is_none() {
-        // Where a registry does not know who refers to what, whoever pushes says so in a tag.
+        // If a registry does not know which artifacts refer to others, the signer names them in a tag.
         let tag = digest.replacen(':', "-", 1);
         list = asked(registry, &format!("manifests/{tag}"), INDEX)?;
     }
@@ -254,7 +255,7 @@ fn bundled(registry: &mut Registry<'_>, digest: &str) -> Result<Vec<Signed>, Sou
     Ok(found)
 }
 
-/// What the signatures of an envelope have signed: its type and its content, each after its length.
+/// The signed message of an envelope: its type and its content, each with its length.
 fn enveloped(envelope: &Envelope) -> Vec<Signed> {
     let Ok(payload) = STANDARD.decode(&envelope.payload) else { return Vec::new() };
     let kind = &envelope.payload_type;
@@ -266,7 +267,7 @@ fn enveloped(envelope: &Envelope) -> Vec<Signed> {
     signatures.map(|signature| Signed { message: message.clone(), signature, of: of.clone() }).collect()
 }
 
-/// The digest of the artifact that a statement of in-toto says is signed.
+/// The digest of the artifact in an in-toto statement.
 fn stated(statement: &[u8]) -> Option<String> {
     let statement: serde_json::Value = serde_json::from_slice(statement).ok()?;
     if statement["predicateType"] != PREDICATE {
@@ -276,7 +277,7 @@ fn stated(statement: &[u8]) -> Option<String> {
     Some(format!("sha256:{hex}"))
 }
 
-/// What stands at a path, as JSON; `None` where nothing does, or it is of another form.
+/// The JSON at a path; `None` if there is none, or it has another form.
 fn asked<T: for<'d> Deserialize<'d>>(
     registry: &mut Registry<'_>,
     path: &str,
@@ -303,7 +304,7 @@ fn blob(registry: &mut Registry<'_>, digest: &str) -> Result<Vec<u8>, SourceErro
     let found = format!("sha256:{}", hex::encode(Sha256::digest(&body)));
     if found != digest {
         return Err(SourceError::Content(format!(
-            "the signature {digest} is not what came: that has the digest {found}"
+            "the signature was requested by the digest {digest}, but has {found}"
         )));
     }
     Ok(body)

@@ -1,4 +1,4 @@
-//! What becomes of the stores, within a process and from one to the next.
+//! The life of the stores, within a process and from one process to the next.
 
 use super::*;
 
@@ -69,7 +69,7 @@ fn a_folder_has_one_process_at_a_time() {
     assert!(Stores::open(folder.path(), &Disk::default()).is_ok());
 }
 
-/// A process fetches a commit and is killed; the folder of what it has fetched.
+/// A process fetches a commit and is killed. Returns the folder of its store.
 fn left_by(folder: &Path, key: &[u8], commit: u8) -> PathBuf {
     let stores = Stores::open(folder, &Disk::default()).unwrap();
     let generation = stores.generation(Digest::of(key), &mut None).unwrap();

@@ -32,7 +32,7 @@ use metadata::ChartMetadata;
 /// How deep charts may be packed into each other.
 const DEPTH: usize = 30;
 
-/// A chart. A copy shares what is large.
+/// A chart. Copies share the large parts.
 #[derive(Debug, Clone)]
 pub struct Chart {
     pub(in crate::helm) metadata: ChartMetadata,
@@ -98,7 +98,7 @@ impl Chart {
         self.metadata.deprecated
     }
 
-    /// What it says of itself.
+    /// The content of Chart.yaml.
     pub fn metadata(&self) -> &ChartMetadata {
         &self.metadata
     }
@@ -198,7 +198,7 @@ fn load(files: Vec<File>, bounds: &mut Bounds, depth: usize) -> Done<Chart> {
     })
 }
 
-/// Chart.yaml, wherever it stands among the files; what is said twice counts last.
+/// Reads Chart.yaml, wherever it is among the files. The last of duplicate fields counts.
 fn read_chart_yaml(files: &[File], go_type: &str) -> Done<Option<ChartMetadata>> {
     let mut metadata: Option<ChartMetadata> = None;
     for file in files.iter().filter(|file| file.path == "Chart.yaml") {
@@ -214,7 +214,7 @@ fn read_chart_yaml(files: &[File], go_type: &str) -> Done<Option<ChartMetadata>>
     }
 }
 
-/// What stands behind the last dot of a path, as it is written.
+/// The text after the last dot of a path.
 fn extension(path: &str) -> Option<&str> {
     path.rsplit_once('.').map(|(_, extension)| extension)
 }

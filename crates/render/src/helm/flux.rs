@@ -13,7 +13,7 @@ use super::values::references::ValuesReference;
 /// How long a release's name may be.
 const NAME_LIMIT: usize = 53;
 
-/// A HelmRelease, as far as rendering asks.
+/// The parts of a HelmRelease that rendering needs.
 #[derive(Debug, Clone, Default)]
 pub struct HelmRelease {
     /// `metadata.name`
@@ -28,11 +28,12 @@ pub struct HelmRelease {
     pub values: Json,
     /// `spec.valuesFrom`
     pub references: Vec<ValuesReference>,
-    /// Files of the chart that stand for its values, later ones over earlier ones; none where its own count.
+    /// Files of the chart that replace its values, later ones over earlier ones; empty if its own values
+    /// count.
     pub values_files: Vec<String>,
     /// Whether such files may be missing.
     pub ignores_missing_files: bool,
-    /// What is done to the documents.
+    /// The changes to make to the documents.
     pub post_render: PostRender,
 }
 

@@ -24,7 +24,7 @@ use super::values::methods::table;
 /// How long a release's name may be.
 const NAME_LIMIT: usize = 53;
 
-/// What a chart is rendered as.
+/// The release that a chart is rendered for.
 #[derive(Debug, Clone)]
 pub struct Release {
     /// The release's name.
@@ -33,11 +33,11 @@ pub struct Release {
     pub namespace: String,
     /// Its revision, from 1.
     pub revision: i64,
-    /// Whether it is there already.
+    /// Whether the release exists already.
     pub is_upgrade: bool,
-    /// What the cluster can do.
+    /// The capabilities of the cluster.
     pub capabilities: Capabilities,
-    /// What the charts' schemas refer to.
+    /// The documents that the charts' schemas refer to.
     pub documents: Rc<Documents>,
 }
 
@@ -48,9 +48,9 @@ pub struct RenderedChart {
     pub chart: Chart,
     /// Its documents.
     pub manifests: Manifests,
-    /// What it has to say to people; nothing of what charts in it have.
+    /// The notes of the chart, without those of charts in it.
     pub notes: String,
-    /// What is worth knowing and stops nothing.
+    /// The warnings.
     pub warnings: Vec<String>,
 }
 
@@ -78,7 +78,8 @@ pub fn render(
     let printed = engine::render(files, &parsed, context)?;
     let (texts, notes) = texts(printed, &format!("{}/templates/NOTES.txt", chart.name()))?;
     let manifests = manifest::sort(texts)?;
-    let warning = |url| format!("a schema refers to {url}, which could not be had, so it allows everything");
+    let warning =
+        |url| format!("a schema refers to {url}, which could not be fetched, so it allows everything");
     Ok(RenderedChart { chart, manifests, notes, warnings: missing.into_iter().map(warning).collect() })
 }
 
@@ -126,13 +127,13 @@ fn templates(chart: &Chart, release: &Release, values: &Map) -> Done<Vec<Rendera
     let seen = Seen { release: about, capabilities: Value::object(release.capabilities.clone()) };
     let mut files = Vec::new();
     collect(chart, "", values.clone(), &seen, &mut files)?;
-    // Of two templates of one path the last one counts.
+    // Of two templates with one path, the last one counts.
     let by_path: BTreeMap<Str, Renderable> =
         files.into_iter().map(|file| (file.path.clone(), file)).collect();
     Ok(by_path.into_values().collect())
 }
 
-/// What all templates of a render see.
+/// The data that all templates of a render share.
 struct Seen {
     release: Value,
     capabilities: Value,
@@ -178,7 +179,7 @@ fn collect(chart: &Chart, parent: &str, values: Map, seen: &Seen, files: &mut Ve
     Ok(top)
 }
 
-/// What templates printed, as text, and beside it the notes of the chart itself, which stand at `own`.
+/// The output of the templates as text, and separately the notes of the chart itself, whose path is `own`.
 fn texts(printed: BTreeMap<Str, Vec<u8>>, own: &str) -> Done<(BTreeMap<String, String>, String)> {
     let (mut texts, mut notes) = (BTreeMap::new(), String::new());
     for (path, text) in printed {

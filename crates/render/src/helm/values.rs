@@ -26,7 +26,7 @@ impl Default for GivenValues {
 }
 
 impl GivenValues {
-    /// The values of a HelmRelease: its inline ones and those that it refers to, in Flux's order.
+    /// The values of a HelmRelease, its own and those that it refers to, in Flux's order.
     pub fn of_release(
         inline: &serde_json::Value,
         references: &[ValuesReference],

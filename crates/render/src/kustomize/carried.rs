@@ -72,5 +72,5 @@ pub(crate) fn typed_as(field: &Value, text: &str) -> Result<Value, Fault> {
         return Ok(plain);
     }
     let found = lockgate_base::model::type_name(field);
-    Err(Fault::new(format!("the field is {found}, and the value cannot be read as one")))
+    Err(Fault::new(format!("the field is {found}, and the value is not")))
 }

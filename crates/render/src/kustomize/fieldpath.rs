@@ -220,7 +220,9 @@ impl Finder<'_> {
         let outcome = match field {
             Value::Object(_) | Value::Array(_) => self.find(field, rest, made),
             _ if rest.is_empty() => self.find(field, rest, made),
-            Value::Null if made || self.is_unwritten() => Err(Fault::new("there is no text")),
+            Value::Null if made || self.is_unwritten() => {
+                Err(Fault::new("the path continues inside a text, and there is none"))
+            }
             Value::Null => self.apart(&mut Value::Null, rest, false),
             scalar => self.inside_text(scalar, rest),
         };
@@ -236,14 +238,14 @@ impl Finder<'_> {
         }
         if *value == "" || made {
             if !rest.is_empty() {
-                return Err(Fault::new("there is no text"));
+                return Err(Fault::new("the path continues inside a text, and there is none"));
             }
             return self.find(value, rest, made);
         }
         let Some(shape) = self.create.map(|last| next_shape(rest, last)) else { return Ok(()) };
         *value = shape.empty();
         if shape == Shape::Scalar && !rest.is_empty() {
-            return Err(Fault::new("there is no text"));
+            return Err(Fault::new("the path continues inside a text, and there is none"));
         }
         self.apart(&mut shape.empty(), rest, true)
     }
@@ -385,7 +387,7 @@ fn wrong(found: &Value, wanted: &str, part: &str) -> Fault {
 pub(crate) fn parse_text(text: &str) -> Result<Value, Fault> {
     let is_empty = |line: &str| line.is_empty() || line.starts_with('#');
     if text.lines().map(str::trim_start).all(is_empty) {
-        return Err(Fault::new("there is no text"));
+        return Err(Fault::new("the path continues inside a text, and there is none"));
     }
     let document = first_document(text, Dialect::V3);
     document.map(|document| document.value).map_err(|error| Fault::new(error.to_string()))

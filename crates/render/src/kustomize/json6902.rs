@@ -276,14 +276,14 @@ impl fmt::Display for Reason {
         match self {
             Self::UnknownOperation => f.write_str("op is one of add, remove, replace, move, copy and test"),
             Self::MissingField(field) => write!(f, "'{field}' is missing or not a string"),
-            Self::MissingPath(path) => write!(f, "there is nothing that could hold '{path}'"),
+            Self::MissingPath(path) => write!(f, "the parent of '{path}' does not exist"),
             Self::MissingKey(path) => write!(f, "there is no '{path}'"),
             Self::NotAnIndex(text) => write!(f, "'{text}' is not an index of a list"),
             Self::OutOfRange { index, length } => {
                 write!(f, "index {index} is outside the list, which has {length} places")
             }
-            Self::TestFailed => f.write_str("the value is another one"),
-            Self::RootIsNoCollection => f.write_str("the whole object can be replaced by a mapping only"),
+            Self::TestFailed => f.write_str("the value differs"),
+            Self::RootIsNoCollection => f.write_str("only a mapping can replace the whole object"),
             Self::Spent(spent) => spent.fmt(f),
         }
     }
@@ -337,7 +337,7 @@ mod tests {
             ),
             (
                 "- {op: add, path: /x/y, value: 1}",
-                "operation 1 of the JSON patch (add /x/y): there is nothing that could hold '/x/y'",
+                "operation 1 of the JSON patch (add /x/y): the parent of '/x/y' does not exist",
             ),
             (
                 "- {op: add, path: /x, value: 1}\n- {op: remove, path: /y}",
@@ -345,7 +345,7 @@ mod tests {
             ),
             (
                 "- {op: test, path: /l/0, value: 2}",
-                "operation 1 of the JSON patch (test /l/0): the value is another one",
+                "operation 1 of the JSON patch (test /l/0): the value differs",
             ),
             (
                 "- {op: jump, path: /l}",

@@ -8,8 +8,10 @@ pub(crate) fn check(key: &str) -> Result<()> {
     if is_plain_text(key) {
         return Ok(());
     }
-    let message =
-        format!("'{key}' cannot be a key: without quotes it is no string, and kustomize writes it so");
+    let message = format!(
+        "'{key}' cannot be a key: kustomize writes keys without quotes, and without them this one \
+         is no string"
+    );
     Err(Fault::new(message).into())
 }
 

@@ -284,7 +284,8 @@ impl<'s> Merge<'s> {
         if !stated.is_empty() {
             for lost in list::lost(&stated, &self.nodes.value(merged), &keys) {
                 self.warnings.push(format!(
-                    "{}: the patch's element {{{lost}}} is lost, because only one of object and patch states {}; state it in both",
+                    "{}: the patch's element {{{lost}}} is lost, because only the object or only the patch \
+                     sets {}; set it in both",
                     self.path(),
                     keys[1..].join(" and "),
                 ));

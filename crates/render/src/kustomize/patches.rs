@@ -236,7 +236,7 @@ fn unique_target(map: &ResMap, patch: &MergePatch, build: &BuildShared<'_>) -> R
     match map.by_any_id(&id) {
         [only] => Ok(*only),
         [] => Err(fault(format!(
-            "the patch is for no object: none is {}, Kind={} with this name and namespace at this step",
+            "the patch has no target: at this step no {}, Kind={} has this name and namespace",
             id.gvk().api_version(),
             id.kind
         ))),
@@ -378,7 +378,9 @@ fn apply_all(
         json6902::apply(patch, &mut res.value, build.budget)
             .map_err(|error| Fault::new(error.to_string()).on_object(before.subject()))?;
         if !res.value.is_object() {
-            return Err(Fault::new("the patch leaves no mapping").on_object(before.subject()).into());
+            return Err(Fault::new("the result of the patch is no mapping")
+                .on_object(before.subject())
+                .into());
         }
         res.write_annotations();
         forget_if_changed(map, at, &before);

@@ -20,7 +20,7 @@ pub(crate) fn compile_within(before: &str, pattern: &str, after: &str) -> Result
 }
 
 fn go(pattern: &str) -> Result<Regex, String> {
-    let translated = translate(pattern).ok_or("an escape, a class or a repetition is not one")?;
+    let translated = translate(pattern).ok_or("an escape, a class or a repetition is malformed")?;
     Regex::new(&translated).map_err(|error| {
         // The last line of the message is the cause; those before it show the place.
         let text = error.to_string();

@@ -241,8 +241,8 @@ fn put_in(
         let matches = fieldpath::find(object, &parts, create, texts).map_err(in_path)?;
         found.refresh(at, object);
         if matches.is_empty() {
-            let what = if create.is_some() { "found or made" } else { "found" };
-            return Err(in_path(Fault::new(format!("the field cannot be {what} in the target"))));
+            let more = if create.is_some() { ", and it cannot be created there" } else { "" };
+            return Err(in_path(Fault::new(format!("the target has no such field{more}"))));
         }
         for place in &matches {
             let Some(field) = fieldpath::at(object, &place.hops) else { continue };
@@ -344,7 +344,7 @@ fn as_written(field: &mut Value, written: Option<&WrittenAs>, new: &str) -> Resu
         (_, Some(Form::Untagged)) => return Ok(true),
         (Value::String(_), Some(Form::Text(old))) if is_date(old) => {
             if !is_date(new) {
-                return Err(Fault::new("the field is a date, and the value cannot be read as one"));
+                return Err(Fault::new("the field is a date, and the value is not"));
             }
             return Ok(true);
         }

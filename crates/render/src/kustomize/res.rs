@@ -260,7 +260,9 @@ impl Res {
                 return fault("it had no name when it was renamed".into());
             }
             if name.contains(',') || namespace.contains(',') {
-                return fault(format!("'{name}' holds a comma, which the name of a renamed object cannot"));
+                return fault(format!(
+                    "'{name}' contains a comma, which the name of a renamed object must not"
+                ));
             }
         }
         Ok(())

@@ -168,7 +168,8 @@ impl ResMap {
                 Ok(())
             }
             (several, _) => {
-                let message = format!("{} objects could be merged with or replaced", several.len());
+                let message =
+                    format!("{} objects match; a merge or replacement needs exactly one", several.len());
                 Err(Fault::new(message).on_object(id.subject()).into())
             }
         }

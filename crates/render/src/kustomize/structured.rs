@@ -24,7 +24,9 @@ pub(super) fn put(
     let field = literal_field(object, outer)?;
     if written.is_empty() && !field.is_string() {
         let found = lockgate_base::model::type_name(field);
-        return Some(Err(Fault::new(format!("the field is {found}, of which nothing is left"))));
+        return Some(Err(Fault::new(format!(
+            "the field is {found}, and the change would leave nothing of it"
+        ))));
     }
     if *text_of(field) != written {
         *field = written.into();

@@ -38,7 +38,7 @@ pub(crate) fn run(
                 without_validation_label(&res.value, *anew).is_some_and(|after| after == *before)
             });
         if !same {
-            let message = "a validator changed the resources, or set what they have already";
+            let message = "a validator changed the resources, or set a value that they have already";
             return Err(Fault::new(message).in_field("validators").in_file(file).into());
         }
     }

@@ -71,7 +71,7 @@ pub(crate) fn run(all: &mut Accumulator, build: &BuildShared<'_>) -> Result<()> 
         res.visit(&fields, Create::Nothing, &mut |field| replace(field, &values, &mut used, build.budget))?;
     }
     for name in values.keys().filter(|name| !used.contains(*name)) {
-        build.warn(format!("the variable '{name}' is defined and never used"));
+        build.warn(format!("the variable '{name}' is defined but never used"));
     }
     Ok(())
 }
@@ -82,14 +82,14 @@ fn value_of(all: &Accumulator, name: &str, var: &Var) -> Result<Value> {
     let res = marked.ok_or_else(|| {
         let reference = &var.objref;
         fault(format!(
-            "its object {} {}/{} is not there",
+            "its object {} {}/{} does not exist",
             reference.api_version, reference.kind, reference.name
         ))
     })?;
     let path = fieldpath::with_indexes(fieldpath::split(&var.fieldref.field_path));
     let found = fieldpath::lookup(&res.value, &path).ok().flatten();
     let found = found.ok_or_else(|| {
-        fault(format!("its field '{}' is not there", var.fieldref.field_path)).on_object(res.subject())
+        fault(format!("its field '{}' does not exist", var.fieldref.field_path)).on_object(res.subject())
     })?;
     Ok(found.clone())
 }

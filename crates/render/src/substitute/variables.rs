@@ -45,7 +45,7 @@ pub enum SubstituteError {
         expression: String,
     },
     /// The budget of the build is spent.
-    #[error("{spent}; it was spent in '{expression}'")]
+    #[error("{spent}; the limit was exceeded in '{expression}'")]
     TooExpensive {
         /// The part of the budget.
         spent: Spent,

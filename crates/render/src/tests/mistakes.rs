@@ -1,4 +1,4 @@
-//! What people commit by mistake: each is told with its file and its cause.
+//! Mistakes that people make: each message names the file and the cause.
 
 use super::*;
 
@@ -49,7 +49,7 @@ fn a_byte_order_mark_and_line_ends_of_windows_are_no_mistake() {
     assert_eq!(names(of_bytes(&[("a.yaml", marked.as_bytes())]).unwrap()), ["a"]);
 }
 
-/// I37: the names are those that Flux's generator takes, by their letters.
+/// I37: the generator of Flux accepts only these names, letter by letter.
 #[test]
 fn files_are_read_by_their_endings() {
     let paths = ["a.yaml", "b.yml", "c.YAML", "d.json", "README.md", ".hidden/e.yaml", ".f.yaml", "g/h.yaml"];

@@ -32,7 +32,7 @@ pub enum HttpsAuth {
         /// The user's password.
         password: String,
     },
-    /// Whoever has the token, sent as `Authorization: Bearer`.
+    /// A client with the token, sent as `Authorization: Bearer`.
     Bearer(String),
 }
 
@@ -100,7 +100,7 @@ impl HttpsGitServer {
         format!("https://{}/{}.git", self.address(), repo.name())
     }
 
-    /// What was asked so far: method, path and query.
+    /// The requests so far: method, path and query.
     pub fn requests(&self) -> Vec<String> {
         lock(&self.shared.requests).clone()
     }

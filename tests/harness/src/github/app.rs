@@ -1,4 +1,5 @@
-//! GitHub Apps: a signed JWT is changed for a token of an installation, which is found by where it is.
+//! GitHub Apps: exchanges a signed JWT for a token of an installation, which is found by its account or
+//! repository.
 
 use anyhow::Context as _;
 use axum::Json;

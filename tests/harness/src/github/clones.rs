@@ -1,4 +1,5 @@
-//! Clones over HTTP: a token stands as the password, whatever the user's name, and reads what it reaches.
+//! Clones over HTTP: the token is the password, whatever the user's name, and reads the repositories that it
+//! reaches.
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
@@ -22,14 +23,14 @@ pub struct GitCall {
     pub status: u16,
 }
 
-/// What a Git client asks for: a repository, and what of it.
+/// A request of a Git client: a repository, and a part of it.
 pub(super) struct Clone {
     repo: String,
     rest: String,
 }
 
 impl Clone {
-    /// Reads an address; `None` where it is none that a Git client asks for.
+    /// Parses an address; `None` if no Git client requests it.
     pub(super) fn of(uri: &Uri) -> Option<Self> {
         let path = uri.path().trim_start_matches('/');
         let rest = ["/info/refs", "/git-upload-pack"].into_iter().find(|rest| path.ends_with(rest))?;

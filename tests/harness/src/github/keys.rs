@@ -1,5 +1,5 @@
-//! Deploy keys. GitHub keeps them for as long as it keeps what they were made with, shows when they were made
-//! and, late, when they were last used, and lets them in while the organisation's policy allows it.
+//! Deploy keys. GitHub keeps them as long as the token or App that created them, shows when they were created
+//! and, late, when they were last used, and accepts them while the organisation's policy allows it.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
@@ -18,7 +18,7 @@ pub struct DeployKey {
     pub id: u64,
     /// `owner/name`.
     pub repo: String,
-    /// What it is called.
+    /// The title of the key.
     pub title: String,
     /// The public key, without a comment.
     pub key: String,
@@ -34,7 +34,7 @@ pub struct DeployKey {
     used: Option<SystemTime>,
     /// Uses without a login, which are shown as late as those that sshd knows of.
     noted: Vec<SystemTime>,
-    /// What sshd knows it by while it lets it in.
+    /// sshd's id of the key while it is accepted.
     admitted: Option<KeyId>,
 }
 
@@ -44,7 +44,7 @@ impl DeployKey {
     }
 }
 
-/// What is asked to be registered.
+/// The key to register.
 pub(super) struct New<'a> {
     pub(super) repo: &'a str,
     pub(super) title: &'a str,
@@ -62,7 +62,7 @@ pub(super) struct Keys {
     forbidding: BTreeSet<String>,
     /// How long it takes until a use is shown.
     pub(super) lag: Duration,
-    /// The present, where it is not that of the machine.
+    /// The present time, if it is not that of the machine.
     pub(super) now: Option<SystemTime>,
 }
 
@@ -93,7 +93,7 @@ impl Keys {
         &self.all
     }
 
-    /// Registers a key with a token, and lets it in.
+    /// Registers a key with a token, and makes sshd accept it.
     pub(super) fn add(&mut self, new: &New<'_>, with: &str, token: &Token) -> anyhow::Result<DeployKey> {
         let admitted = Some(self.git.authorize(&self.git.repo(new.repo)?, new.key)?);
         self.last_id += 1;

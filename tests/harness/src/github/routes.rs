@@ -22,7 +22,7 @@ use crate::process::lock;
 
 pub(super) type Parameters = BTreeMap<String, String>;
 
-/// After how many seconds a rate limit begins anew.
+/// The number of seconds after which a rate limit is reset.
 const HOUR: u64 = 3600;
 
 pub(super) fn router(shared: &Arc<Shared>) -> Router {
@@ -247,7 +247,8 @@ impl Call<'_> {
             return Ok(not_found());
         };
         if token.administration < needed {
-            // Who is no administrator is told nothing; a token without the permission, what it lacks.
+            // A user who is no administrator gets no reason; a token without the permission gets the missing
+            // one.
             return Ok(if token.scopes.is_some() {
                 not_found()
             } else {

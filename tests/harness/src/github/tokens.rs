@@ -35,7 +35,7 @@ pub enum Bearer {
     Installation,
 }
 
-/// What the bearer of a token may do.
+/// The rights of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     /// The login that it belongs to.
@@ -46,8 +46,8 @@ pub struct Token {
     pub administration: Access,
     /// For whom it speaks.
     pub bearer: Bearer,
-    /// What it reaches: repositories as `owner/name`, or all of an owner as `owner/`. Nothing stands for all
-    /// that there are.
+    /// The repositories that it reaches, as `owner/name`, or as `owner/` for all of an owner. `None` stands
+    /// for all repositories.
     pub(super) reach: Option<Vec<String>>,
 }
 
@@ -87,7 +87,7 @@ impl Token {
         is_person && (self.scopes.is_none() || self.administration == Access::Write)
     }
 
-    /// How GitHub calls it where it may not do something.
+    /// GitHub's name for it in refusals.
     pub(super) const fn kind(&self) -> &'static str {
         match self.bearer {
             Bearer::Person => "personal access token",
@@ -96,14 +96,14 @@ impl Token {
     }
 }
 
-/// An App, and where it is installed.
+/// An App, and its installation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct App {
     /// Its id or client id.
     pub id: String,
     /// The number of the installation.
     pub installation: u64,
-    /// The user or organisation where it is installed.
+    /// The user or organisation with the installation.
     pub owner: String,
     /// Whether its tokens see and change deploy keys; all may read the repositories.
     pub administration: Access,

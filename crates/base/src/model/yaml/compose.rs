@@ -127,7 +127,7 @@ impl<'t> Composer<'t> {
         match lines.next() {
             Some(line) if !line.starts_with([' ', '#']) && !is_marker(line) => {
                 if self.dialect == Dialect::V3 {
-                    return Err(place.error("text behind the end of a document; indent it"));
+                    return Err(place.error("there is text after the end of a document; indent it"));
                 }
                 Ok(Event::Scalar(Cow::Borrowed(""), ScalarStyle::Literal, 0, None))
             }

@@ -213,7 +213,7 @@ impl<'t> Reader<'t> {
         };
         let (event, span) = self.next()?;
         let (value, end) = self.node(event, &span, depth + 1)?;
-        // The place is behind the colon if the value begins on a line of its own.
+        // The place is after the colon if the value begins on a line of its own.
         let end = end.unwrap_or((line, column + 1));
         Some(Entry { head, key: Some(key), value, comment: self.comment_at(end) })
     }
@@ -227,7 +227,7 @@ impl<'t> Reader<'t> {
         head
     }
 
-    /// The comment behind a place.
+    /// The comment after a place.
     fn comment_at(&self, (line, column): (usize, usize)) -> Option<String> {
         let line = self.text.lines().nth(line - 1)?;
         let rest: String = line.chars().skip(column).collect();
@@ -379,7 +379,7 @@ impl Scalar {
         Self { text, style: Style::Plain, kind: Some(value.clone()) }
     }
 
-    /// The text of the scalar; the lines of a literal begin behind its `|`.
+    /// The text of the scalar; the lines of a literal begin after its `|`.
     fn written(&self, flow: bool) -> String {
         let looks = plain_value(&self.text, Dialect::V3).unwrap_or_else(|_| Value::from(self.text.as_str()));
         let (mut tag, mut style) = ("", self.style);

@@ -19,42 +19,40 @@ pub use self::style::is_usually_quoted;
 /// The longest key, in bytes, that stands before its colon without a `?`.
 const SIMPLE_KEY_LIMIT: usize = 128;
 
-/// The column behind which go-yaml v2 breaks a line at the next space.
+/// The column after which go-yaml v2 breaks a line at the next space.
 const V2_WIDTH: usize = 80;
 
-/// What indentation is copied from.
+/// The source of indentation.
 const BLANKS: &str = "                                                                ";
 
-/// How a value is printed.
+/// The layout of printed YAML.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
     words: Words,
-    /// By how many spaces a level is indented, from 2 to 9; go-yaml v2 knows 2 only.
+    /// The number of spaces for each level, from 2 to 9; go-yaml v2 always uses 2.
     indent: usize,
-    /// Whether lists stand at the column of their key, as they always do with go-yaml v2.
+    /// Whether lists begin at the column of their key, as always with go-yaml v2.
     compact: bool,
-    /// The column behind which lines are broken.
+    /// The column after which lines are broken.
     width: usize,
-    /// Whether keys are sorted, as Go's libraries sort them.
+    /// Whether keys are sorted as in Go's libraries.
     sorted: bool,
 }
 
 impl Layout {
-    /// As `sigs.k8s.io/yaml` marshals, with go-yaml v2: what kustomize prints, and Helm's `toYaml`.
+    /// The layout of `sigs.k8s.io/yaml` with go-yaml v2, which kustomize and Helm's `toYaml` use.
     pub const V2: Self = Self { words: Words::V2, indent: 2, compact: true, width: V2_WIDTH, sorted: true };
 
-    /// As go-yaml v3 encodes a value with an indentation of 2, lists indented under their keys: Helm's
-    /// `toYamlPretty`.
+    /// The layout of go-yaml v3 with an indentation of 2 and with lists indented under their keys, as in
+    /// Helm's `toYamlPretty`.
     pub const V3: Self =
         Self { words: Words::V3, indent: 2, compact: false, width: usize::MAX, sorted: true };
 
-    /// So that every reader of YAML reads the value back equal, keys in the order in which they stand, no
-    /// line broken.
+    /// A layout that every reader of YAML reads back equal: keys in their own order, and no broken lines.
     pub const PORTABLE: Self =
         Self { words: Words::Any, indent: 2, compact: true, width: usize::MAX, sorted: false };
 
-    /// This layout with another indentation, of at least 2 and at most 9 spaces; only go-yaml v3 has a choice
-    /// there.
+    /// This layout with another indentation, from 2 to 9 spaces; only go-yaml v3 has a choice.
     #[must_use]
     pub const fn indented_by(self, indent: usize) -> Self {
         Self { indent, ..self }
@@ -66,7 +64,7 @@ impl Layout {
         Self { compact: true, ..self }
     }
 
-    /// This layout with keys in the order in which they stand, as kyaml prints the nodes that it read.
+    /// This layout with keys in their own order, as kyaml prints the nodes that it has read.
     #[must_use]
     pub const fn unsorted(self) -> Self {
         Self { sorted: false, ..self }
@@ -83,7 +81,7 @@ pub fn print(value: &Value, layout: Layout) -> String {
     print_with(value, layout, None)
 }
 
-/// A value as one YAML document in block style, with scalars in it that no value stands for. Each text in it
+/// A value as one YAML document in block style, with scalars that no value can represent. Each of their texts
 /// comes from [`RawScalars`].
 pub fn print_raw(value: &Value, layout: Layout, raw: &RawScalars) -> String {
     print_with(value, layout, Some(raw))
@@ -105,15 +103,14 @@ fn print_with(value: &Value, layout: Layout, raw: Option<&RawScalars>) -> String
     emitter.out
 }
 
-/// The value as one YAML document that every reader reads back equal, with keys in the order in which they
-/// stand.
+/// The value as one YAML document that every reader reads back equal, with keys in their own order.
 ///
 /// A float without a fraction reads back as an integer, since no reader tells the two apart.
 pub fn to_string(value: &Value) -> String {
     print(value, Layout::PORTABLE)
 }
 
-/// What a node stands in.
+/// The parent of a node.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Parent {
     Document,
@@ -124,16 +121,16 @@ enum Parent {
 
 struct Emitter<'r> {
     layout: Layout,
-    /// The scalars that texts name.
+    /// The scalars that texts stand for.
     raw: Option<&'r RawScalars>,
     out: String,
-    /// In characters.
+    /// The column, in characters.
     column: usize,
-    /// The column of the collection that is open; `None` for the document.
+    /// The column of the open collection; `None` for the document.
     indent: Option<usize>,
-    /// Whether what stands before the cursor parts words: a blank, a line feed or an open bracket.
+    /// Whether the character before the cursor separates words: a blank, a line feed or an open bracket.
     is_blank: bool,
-    /// Whether nothing stands on the line but indentation and the dashes and marks of collections.
+    /// Whether the line so far has only indentation, and the dashes and marks of collections.
     is_indentation: bool,
 }
 
@@ -192,7 +189,7 @@ impl Emitter<'_> {
 
     fn list(&mut self, items: &[Value], parent: Parent) {
         let outer = self.indent;
-        // Behind a key on the same line, a compact list stays at the key's column.
+        // After a key on the same line, a compact list stays at the key's column.
         let behind_key = parent == Parent::Map && !self.is_indentation;
         self.indent = Some(match outer {
             None => 0,
@@ -255,12 +252,12 @@ impl Emitter<'_> {
         self.indent = outer;
     }
 
-    /// Whether a text and a blank before it end before the column behind which lines are broken.
+    /// Whether a text and a blank before it end before the column after which lines are broken.
     fn fits(&self, text: &str) -> bool {
         self.layout.width == usize::MAX || self.column + 1 + text.len() <= self.layout.width
     }
 
-    /// A text that stands there as it is, on this line.
+    /// Writes a text unchanged on this line.
     fn word(&mut self, text: &str) {
         if !self.is_blank {
             self.put(' ');
@@ -324,7 +321,7 @@ impl Emitter<'_> {
 
     fn double_quoted(&mut self, text: &str, may_break: bool) {
         self.indicator("\"", true, false);
-        // Libyaml looks for a byte order mark at the beginning of the text and not where it stands.
+        // Libyaml looks for a byte order mark at the beginning of the text, and not at its place.
         let marked = text.starts_with('\u{feff}');
         let mut in_spaces = false;
         let mut chars = text.char_indices().peekable();
@@ -385,7 +382,7 @@ impl Emitter<'_> {
         }
     }
 
-    /// Goes to the column of the open collection, on a new line where something else stands on this one.
+    /// Moves to the column of the open collection, on a new line if this one has other content.
     fn start_line(&mut self) {
         let indent = self.indent.unwrap_or_default();
         if !self.is_indentation || self.column > indent || (self.column == indent && !self.is_blank) {
@@ -415,7 +412,7 @@ impl Emitter<'_> {
 
     fn put_all(&mut self, text: &str) {
         self.out.push_str(text);
-        // Only where lines are broken it has to be right.
+        // It only has to be right if lines are broken.
         self.column += if text.is_ascii() { text.len() } else { text.chars().count() };
     }
 

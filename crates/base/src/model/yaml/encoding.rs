@@ -12,7 +12,8 @@ pub enum EncodingError {
     /// Several documents in UTF-16. Go's tools split documents before they decode a text, and so see only the
     /// first.
     #[error(
-        "is UTF-16 text of several documents, of which kustomize and kubectl read the first alone; save it as UTF-8"
+        "is UTF-16 text with several documents, and kustomize and kubectl read only the first of them; save \
+         it as UTF-8"
     )]
     SeveralDocuments,
 }

@@ -60,7 +60,7 @@ fn kube_config() -> Value {
     json!({
         "type": "object",
         "properties": {
-            "configMapRef": reference("A ConfigMap that says how to log in to the cluster's provider."),
+            "configMapRef": reference("A ConfigMap with the login at the cluster's provider."),
             "secretRef": {
                 "type": "object",
                 "description": "A Secret with a kubeconfig.",
@@ -84,10 +84,10 @@ fn ignore_rule() -> Value {
         "type": "object",
         "required": ["paths"],
         "properties": {
-            "paths": {"type": "array", "description": "JSON pointers (RFC 6901).", "items": {"type": "string"}},
+            "paths": {"type": "array", "description": "The fields, as JSON pointers (RFC 6901).", "items": {"type": "string"}},
             "target": {
                 "type": "object",
-                "description": "Which objects; all where absent.",
+                "description": "The objects with these fields. Defaults to all.",
                 "properties": {
                     "group": text(), "version": text(), "kind": text(), "name": text(), "namespace": text(),
                     "labelSelector": text(), "annotationSelector": text(),
@@ -116,11 +116,11 @@ fn verify() -> Value {
         "properties": {
             "mode": {
                 "type": "string",
-                "description": "What must be signed. `head` is the older name of `HEAD`.",
+                "description": "The objects whose signatures are verified. `head` is the older name of `HEAD`.",
                 "default": "HEAD",
                 "enum": ["head", "HEAD", "Tag", "TagAndHEAD"],
             },
-            "secretRef": reference("A Secret with the public keys of those who are trusted."),
+            "secretRef": reference("A Secret with the public keys of trusted signers."),
         },
     })
 }
@@ -130,9 +130,9 @@ fn include() -> Value {
         "type": "object",
         "required": ["repository"],
         "properties": {
-            "repository": reference("Another of the same kind and namespace."),
-            "fromPath": {"type": "string", "description": "What to copy. Defaults to its root."},
-            "toPath": {"type": "string", "description": "Where to. Defaults to the name of the repository."},
+            "repository": reference("Another GitRepository in the same namespace."),
+            "fromPath": {"type": "string", "description": "The path to copy from. Defaults to the root."},
+            "toPath": {"type": "string", "description": "The path to copy to. Defaults to the name of the repository."},
         },
     })
 }

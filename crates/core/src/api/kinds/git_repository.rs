@@ -13,7 +13,7 @@ use lockgate_base::model::{Duration, KindId};
 /// The provider whose credentials are those of a GitHub App.
 pub const PROVIDER_GITHUB: &str = "github";
 
-/// A Git repository and the revision of it that is wanted.
+/// A Git repository, and the revision of it to fetch.
 pub type GitRepository = Resource<GitRepositorySpec>;
 
 pub(super) const INFO: KindInfo = KindInfo {
@@ -51,7 +51,7 @@ impl Kind for GitRepositorySpec {
             ("include", !self.include.is_empty()),
             ("proxySecretRef", self.proxy_secret_ref.is_some()),
             ("provider", !matches!(self.provider.as_deref(), None | Some("generic" | PROVIDER_GITHUB))),
-            // It is a provider's account; with `generic`, Flux refuses it as well.
+            // A ServiceAccount is for a provider's credentials; with `generic`, Flux refuses it too.
             ("serviceAccountName", self.service_account_name.is_some()),
         ]
     }
@@ -83,11 +83,11 @@ impl SourceSpec for GitRepositorySpec {
     }
 }
 
-/// Where the repository is and what of it is wanted.
+/// The address of the repository, and the part of it to fetch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GitRepositorySpec {
-    /// `ssh://` or `https://`; the `git@host:path` form is not allowed.
+    /// The address, as `ssh://` or `https://`. The form `git@host:path` is not allowed.
     #[schemars(regex(pattern = "^(http|https|ssh)://.*$"))]
     pub url: String,
     /// How often to look for a new revision.
@@ -97,38 +97,39 @@ pub struct GitRepositorySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", regex(pattern = r"^([0-9]+(\.[0-9]+)?(ms|s|m))+$"))]
     pub timeout: Option<Duration>,
-    /// The Secret with credentials.
+    /// The Secret with the credentials for the repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalReference>,
-    /// `generic` or, where the Secret is a GitHub App's, `github`; `aws` and `azure` are not served.
+    /// The provider of the credentials: `generic`, or `github` if the Secret is for a GitHub App. `aws` and
+    /// `azure` are not supported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["generic", "aws", "azure", "github"]))]
     pub provider: Option<String>,
-    /// The ServiceAccount for provider credentials.
+    /// The ServiceAccount that requests the provider's credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_account_name: Option<String>,
-    /// What to check out. Defaults to the branch `master`.
+    /// The branch, tag or commit to fetch. Defaults to the branch `master`.
     #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
     pub reference: Option<GitReference>,
-    /// Which signatures are wanted.
+    /// The signatures that the commit or the tag must have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Value>,
-    /// Patterns to leave out, in the syntax of `.gitignore`.
+    /// Patterns of files to exclude, in the syntax of `.gitignore`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ignore: Option<String>,
-    /// Whether submodules are fetched.
+    /// Whether the submodules of the repository are fetched too.
     #[serde(default)]
     pub recurse_submodules: bool,
-    /// Folders to which the tree is limited.
+    /// The folders to fetch. Defaults to all.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub sparse_checkout: Vec<String>,
-    /// Other repositories to copy in.
+    /// Other GitRepositories whose files are copied into this one.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub include: Vec<Value>,
-    /// A Secret with a proxy's address.
+    /// A Secret with the address and the credentials of a proxy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy_secret_ref: Option<LocalReference>,
-    /// Whether fetching is paused.
+    /// Whether fetching is suspended.
     #[serde(default)]
     pub suspend: bool,
     /// Has no effect (v1beta1, v1beta2).
@@ -139,8 +140,8 @@ pub struct GitRepositorySpec {
     pub access_from: Option<Value>,
 }
 
-/// What to check out. The first that is set wins: commit, name, tag, semver, branch (fluxcd/pkg `git/gogit`
-/// `Clone`).
+/// The branch, tag or commit to fetch. If several are set, the first of these wins: commit, name, tag,
+/// semver, branch (fluxcd/pkg `git/gogit` `Clone`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 pub struct GitReference {
     /// A branch.
@@ -149,13 +150,13 @@ pub struct GitReference {
     /// A tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
-    /// A range; the highest tag within it is taken.
+    /// A range of versions; the highest tag in it is fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub semver: Option<String>,
-    /// A full reference name such as `refs/pull/1/head`.
+    /// A full reference name, such as `refs/pull/1/head`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// A commit's SHA-1.
+    /// The SHA-1 of a commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
 }

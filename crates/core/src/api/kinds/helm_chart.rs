@@ -11,7 +11,7 @@ use crate::api::reference::SourceReference;
 use crate::api::source::{SourceInfo, SourceSpec, SourceStatus, Verification, secrets};
 use lockgate_base::model::{Duration, KindId};
 
-/// A chart of a repository of charts, or of a Git repository.
+/// A chart from a Helm repository, a Git repository or an OCI artifact.
 pub type HelmChart = Resource<HelmChartSpec>;
 
 pub(super) const INFO: KindInfo = KindInfo {
@@ -80,46 +80,46 @@ impl SourceSpec for HelmChartSpec {
 }
 
 impl HelmChartSpec {
-    /// The files whose values stand for the chart's own.
+    /// The files whose values replace those of the chart.
     pub fn values_files(&self) -> Vec<String> {
         let old = self.values_file.iter().filter(|file| !file.is_empty());
         self.values_files.iter().chain(old).cloned().collect()
     }
 }
 
-/// Which chart, of which version, and where it is.
+/// The name, version and origin of a chart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HelmChartSpec {
-    /// Its name in a repository of charts, or its path in a Git repository.
+    /// The name of the chart in its Helm repository, or its path in a GitRepository or OCIRepository.
     pub chart: String,
-    /// A version or a range, of which the newest is taken. Without effect on charts in Git.
+    /// A version, or a range whose newest version is fetched. It has no effect on charts of a GitRepository.
     #[serde(default = "any")]
     pub version: String,
-    /// The repository.
+    /// The source that contains the chart.
     pub source_ref: SourceReference,
     /// How often to look for a newer version.
     #[schemars(with = "String")]
     pub interval: Duration,
-    /// Whether a chart in Git is another one with each commit, or only with another version.
+    /// Whether a chart in Git is packaged again for each commit, or only for a new version of the chart.
     #[serde(default)]
     pub reconcile_strategy: ReconcileStrategy,
-    /// Files whose values stand for the chart's own, later ones over earlier ones.
+    /// Files whose values replace those of the chart; later files win.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub values_files: Vec<String>,
-    /// One more such file; of v1beta1.
+    /// One more file of values (v1beta1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values_file: Option<String>,
-    /// Whether such files may be missing.
+    /// Whether files of `valuesFiles` may be missing.
     #[serde(default)]
     pub ignore_missing_values_files: bool,
-    /// Which signatures are wanted.
+    /// The signatures that the chart must have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Verification>,
-    /// Without effect in Flux, too.
+    /// Has no effect, as in Flux.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_from: Option<Value>,
-    /// Whether fetching is paused.
+    /// Whether fetching is suspended.
     #[serde(default)]
     pub suspend: bool,
 }
@@ -128,13 +128,13 @@ fn any() -> String {
     "*".into()
 }
 
-/// When a chart in Git is another one.
+/// When a chart in Git is packaged again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub enum ReconcileStrategy {
-    /// When its version is another one.
+    /// For each new version of the chart.
     #[default]
     ChartVersion,
-    /// With each commit.
+    /// For each commit.
     Revision,
 }
 

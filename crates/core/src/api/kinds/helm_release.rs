@@ -23,7 +23,7 @@ use lockgate_render::helm::flux::release_name;
 use status::HelmReleaseStatus;
 use values::{DriftDetection, PostRenderer, ValuesFrom};
 
-/// A release of a chart.
+/// A chart that is installed in the cluster.
 pub type HelmRelease = Resource<HelmReleaseSpec>;
 
 const ID: KindId = KindId { group: "helm.toolkit.fluxcd.io", kind: "HelmRelease" };
@@ -37,10 +37,10 @@ const OWNERSHIP: Ownership = Ownership {
 };
 
 impl HelmRelease {
-    /// The marks of what HelmReleases have applied.
+    /// The labels and the field manager of HelmReleases.
     pub const OWNERSHIP: &'static Ownership = &OWNERSHIP;
 
-    /// The release's name, as short as Helm takes it.
+    /// The name of the release, shortened to the length that Helm allows.
     pub fn release_name(&self) -> String {
         let (spec, name) = (&self.spec, &self.metadata.name);
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
@@ -120,101 +120,103 @@ impl Kind for HelmReleaseSpec {
     }
 }
 
-/// Which chart is released where, with which values, and what is done when that fails.
+/// The chart to release, its values, and the handling of failures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HelmReleaseSpec {
-    /// The chart, of which a HelmChart is made.
+    /// The HelmChart to create for the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chart: Option<ChartTemplate>,
-    /// The source that holds the chart, where none is made.
+    /// An existing source that contains the chart, in place of `chart`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chart_ref: Option<SourceReference>,
-    /// How often to look at it again.
+    /// How often to reconcile after a success.
     #[schemars(with = "String")]
     pub interval: Duration,
-    /// Another cluster to release to.
+    /// The kubeconfig of another cluster to release to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kube_config: Option<Value>,
-    /// Whether reconciling is paused.
+    /// Whether reconciliation is suspended.
     #[serde(default)]
     pub suspend: bool,
-    /// The release's name; from the object's own and `targetNamespace` where it is not given.
+    /// The name of the release. Defaults to the name of the object, with `targetNamespace` before it if that
+    /// is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release_name: Option<String>,
-    /// The namespace of the release; the object's own where it is not given.
+    /// The namespace of the release. Defaults to the namespace of the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_namespace: Option<String>,
-    /// The namespace of the release's Secrets; the object's own where it is not given.
+    /// The namespace of the Secrets in which Helm stores the release. Defaults to the namespace of the
+    /// object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_namespace: Option<String>,
-    /// Objects that must be ready first, HelmReleases where no kind is given.
+    /// Objects that must be ready before the release; HelmReleases if no kind is set.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<DependsOn>,
-    /// How long one action may wait for objects; five minutes where it is not given.
+    /// How long one action may wait for objects. Defaults to five minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub timeout: Option<Duration>,
-    /// How many versions are kept; five where it is not given, all where it is zero.
+    /// How many versions of the release to keep. Defaults to five; zero keeps all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_history: Option<i64>,
-    /// The ServiceAccount in whose name is acted.
+    /// The ServiceAccount to impersonate for the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_account_name: Option<String>,
-    /// Has no effect: there is one client.
+    /// Has no effect in lockgate, which always uses one client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub persistent_client: Option<bool>,
-    /// How it is installed.
+    /// How to install the release.
     #[serde(default, deserialize_with = "null_as_default")]
     pub install: Install,
-    /// How it is upgraded.
+    /// How to upgrade the release.
     #[serde(default, deserialize_with = "null_as_default")]
     pub upgrade: Upgrade,
-    /// Whether and how it is tested.
+    /// Whether and how to run the chart's tests.
     #[serde(default, deserialize_with = "null_as_default")]
     pub test: TestAction,
-    /// How it is rolled back.
+    /// How to roll back the release.
     #[serde(default, deserialize_with = "null_as_default")]
     pub rollback: Rollback,
-    /// How it is uninstalled.
+    /// How to uninstall the release.
     #[serde(default, deserialize_with = "null_as_default")]
     pub uninstall: Uninstall,
-    /// Values that stand in other objects.
+    /// ConfigMaps and Secrets with values for the chart; later ones win.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub values_from: Vec<ValuesFrom>,
-    /// Values.
+    /// Values for the chart; they win over `valuesFrom`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values: Option<Map<String, Value>>,
-    /// Labels and annotations of all objects.
+    /// Labels and annotations to set on every object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub common_metadata: Option<CommonMetadata>,
-    /// What is done to the rendered objects, in order.
+    /// Changes of the rendered objects, in this order.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub post_renderers: Vec<PostRenderer>,
-    /// To which documents that is done.
+    /// Which of the chart's documents the post-renderers change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub post_render_strategy: Option<String>,
-    /// Has no effect: health is watched.
+    /// Has no effect in lockgate, which watches the health of the objects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_strategy: Option<Value>,
-    /// How to judge the health of custom resources, in CEL.
+    /// The health of custom resources, as CEL expressions.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub health_check_exprs: Vec<HealthCheckExpr>,
-    /// What is done about drift.
+    /// How to handle drift.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift_detection: Option<DriftDetection>,
 }
 
-/// The HelmChart that is made.
+/// The HelmChart to create.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChartTemplate {
-    /// The kind that is made: `HelmChart`, which it is where it is not given, or `OCIRepository`.
+    /// The kind to create: `HelmChart` (the default) or `OCIRepository`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Its labels and annotations.
+    /// Labels and annotations of the HelmChart.
     #[serde(default, deserialize_with = "null_as_default")]
     pub metadata: CommonMetadata,
-    /// Its spec.
+    /// The spec of the HelmChart.
     pub spec: ChartTemplateSpec,
 }
 
@@ -224,35 +226,35 @@ impl ChartTemplate {
     }
 }
 
-/// The spec of a HelmChart that is made.
+/// The spec of the HelmChart to create.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ChartTemplateSpec {
-    /// Its name in a repository of charts, or its path in a Git repository.
+    /// The name of the chart in its Helm repository, or its path in a GitRepository.
     #[serde(default)]
     pub chart: String,
-    /// A version or a range, of which the newest is taken.
+    /// A version, or a range whose newest version is fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// The repository.
+    /// The source that contains the chart.
     pub source_ref: SourceReference,
-    /// How often to look for a newer version; as often as at the release where it is not given.
+    /// How often to look for a newer version. Defaults to the interval of the HelmRelease.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub interval: Option<Duration>,
-    /// When a chart in Git is another one.
+    /// When a chart in Git is packaged again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reconcile_strategy: Option<ReconcileStrategy>,
-    /// Files whose values stand for the chart's own.
+    /// Files whose values replace those of the chart; later files win.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub values_files: Vec<String>,
-    /// One more such file; of v2beta1.
+    /// One more file of values (v2beta1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values_file: Option<String>,
-    /// Whether such files may be missing.
+    /// Whether files of `valuesFiles` may be missing.
     #[serde(default)]
     pub ignore_missing_values_files: bool,
-    /// Which signatures are wanted.
+    /// The signatures that the chart must have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Value>,
 }

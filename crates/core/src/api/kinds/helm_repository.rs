@@ -74,13 +74,13 @@ impl SourceSpec for HelmRepositorySpec {
     }
 }
 
-/// The spec of a repository of charts.
+/// The address of a Helm repository, and how to fetch from it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HelmRepositorySpec {
     /// `https://HOST/PATH` of the folder with `index.yaml`, or `oci://HOST/PATH` of a registry.
     pub url: String,
-    /// The type of the repository.
+    /// `default` for a web server with an index, or `oci` for a registry.
     #[serde(default, rename = "type")]
     pub form: RepositoryType,
     /// How often to fetch the index. Defaults to 1 minute.
@@ -101,22 +101,21 @@ pub struct HelmRepositorySpec {
     /// Whether the credentials are also sent to every host that the index names.
     #[serde(default)]
     pub pass_credentials: bool,
-    /// Whether a registry is reached over plain HTTP, or over TLS with a certificate that no authority
-    /// vouches for.
+    /// Whether to reach a registry over plain HTTP, or over TLS without checking its certificate.
     #[serde(default)]
     pub insecure: bool,
-    /// `generic`, `aws`, `azure` or `gcp`.
+    /// The provider of the credentials: `generic`. `aws`, `azure` and `gcp` are not supported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
-    /// Without effect, as in Flux.
+    /// Has no effect, as in Flux.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_from: Option<Value>,
-    /// Whether fetching is paused.
+    /// Whether fetching is suspended.
     #[serde(default)]
     pub suspend: bool,
 }
 
-/// The type of a repository of charts.
+/// The type of a Helm repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RepositoryType {

@@ -28,7 +28,7 @@ const OWNERSHIP: Ownership = Ownership {
 };
 
 impl Kustomization {
-    /// The marks of what Kustomizations have applied.
+    /// The labels and the field manager of Kustomizations.
     pub const OWNERSHIP: &'static Ownership = &OWNERSHIP;
 }
 
@@ -91,13 +91,13 @@ impl Status for KustomizationStatus {
     }
 }
 
-/// The folder that `spec.path` means in a source: one that begins with a slash begins at the root too, and
-/// one that climbs above the root stops there, as in Flux.
+/// The folder of a source that `spec.path` names. As in Flux, a leading slash stands for the root of the
+/// source, and a path that climbs above the root stops there.
 pub fn folder(path: &str) -> String {
     tree::within_root(path)
 }
 
-/// What to build, and how to apply it.
+/// The folder to build, and how to apply the result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KustomizationSpec {
@@ -108,43 +108,44 @@ pub struct KustomizationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", regex(pattern = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"))]
     pub retry_interval: Option<Duration>,
-    /// How long health checks and deletions may take. Defaults to `interval` less 30 s, at least 30 s.
+    /// How long health checks and deletions may take. Defaults to `interval` minus 30 s, and is at least 30
+    /// s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", regex(pattern = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"))]
     pub timeout: Option<Duration>,
-    /// Where the files come from.
+    /// The source of the files.
     pub source_ref: SourceReference,
     /// The folder to build, relative to the source's root. Defaults to the root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Whether objects that are no longer built are deleted.
+    /// Whether to delete objects that the build no longer contains.
     pub prune: bool,
     /// What happens to the objects when the Kustomization is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
-    /// Whether objects are recreated when an immutable field changes.
+    /// Whether to delete and recreate objects if an immutable field changes.
     #[serde(default)]
     pub force: bool,
-    /// Whether to wait until all applied objects are healthy. Then `healthChecks` is not looked at.
+    /// Whether to wait until all applied objects are healthy. `healthChecks` is then ignored.
     #[serde(default)]
     pub wait: bool,
-    /// Objects that must be healthy.
+    /// Objects that must be healthy before the Kustomization is Ready.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub health_checks: Vec<HealthCheck>,
-    /// How to judge the health of custom resources, in CEL.
+    /// The health of custom resources, as CEL expressions.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub health_check_exprs: Vec<HealthCheckExpr>,
-    /// Objects that must be ready first, Kustomizations where no kind is given.
+    /// Objects that must be ready before this one is applied; Kustomizations if no kind is set.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<DependsOn>,
-    /// Labels and annotations set on every object.
+    /// Labels and annotations to set on every object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub common_metadata: Option<CommonMetadata>,
-    /// Put before the name of every object.
+    /// A prefix for the name of every object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 200))]
     pub name_prefix: Option<String>,
-    /// Put behind the name of every object.
+    /// A suffix for the name of every object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 200))]
     pub name_suffix: Option<String>,
@@ -152,7 +153,7 @@ pub struct KustomizationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub target_namespace: Option<String>,
-    /// Strategic merge and JSON 6902 patches, after those of the folder's own kustomization.
+    /// Strategic merge and JSON 6902 patches, applied after those of the folder's kustomization.yaml.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub patches: Vec<Patch>,
     /// Strategic merge patches (v1beta2).
@@ -162,35 +163,35 @@ pub struct KustomizationSpec {
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     #[serde(rename = "patchesJson6902")]
     pub patches_json6902: Vec<Json6902Patch>,
-    /// Image names, tags and digests.
+    /// New names, tags and digests for images.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<Image>,
-    /// Kustomize components, relative to `path`.
+    /// Kustomize components to include, relative to `path`.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<String>,
-    /// Whether a component whose path is missing is passed over.
+    /// Whether to skip components whose path does not exist.
     #[serde(default)]
     pub ignore_missing_components: bool,
-    /// `originAnnotations`, `transformerAnnotations`.
+    /// Annotations that kustomize adds: `originAnnotations`, `transformerAnnotations`.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub build_metadata: Vec<String>,
-    /// Variables to substitute in what was built.
+    /// Variables to substitute in the built objects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub post_build: Option<PostBuild>,
-    /// How encrypted files are read.
+    /// How to decrypt files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decryption: Option<Decryption>,
-    /// The ServiceAccount in whose name objects are applied.
+    /// The ServiceAccount to impersonate for everything that is applied, read and deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_account_name: Option<String>,
-    /// Another cluster to apply to.
+    /// The kubeconfig of another cluster to apply to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kube_config: Option<Value>,
-    /// Fields that are left as they are on the cluster.
+    /// Fields that keep their values on the cluster.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<Value>")]
     pub ignore: Vec<IgnoreRule>,
-    /// Whether reconciling is paused.
+    /// Whether reconciliation is suspended.
     #[serde(default)]
     pub suspend: bool,
     /// Has no effect (v1beta1).
@@ -199,7 +200,7 @@ pub struct KustomizationSpec {
 }
 
 impl KustomizationSpec {
-    /// Whether its objects are deleted with it.
+    /// Whether the objects are deleted together with the Kustomization.
     pub fn deletes_its_objects(&self) -> bool {
         let by_policy = match self.deletion_policy.unwrap_or_default() {
             DeletionPolicy::MirrorPrune => self.prune,
@@ -220,7 +221,7 @@ pub enum DeletionPolicy {
     Delete,
     /// Delete them and wait until they are gone.
     WaitForTermination,
-    /// Leave them.
+    /// Leave them in the cluster.
     Orphan,
 }
 
@@ -228,58 +229,58 @@ pub enum DeletionPolicy {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthCheck {
-    /// Defaults to `apps/v1`.
+    /// API version of the object. Defaults to `apps/v1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_version: Option<String>,
-    /// Kind.
+    /// Kind of the object.
     pub kind: String,
-    /// Name.
+    /// Name of the object.
     pub name: String,
-    /// Namespace.
+    /// Namespace of the object; empty for a cluster-scoped kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
 }
 
-/// Health of a kind of custom resource as CEL expressions over the object's top-level fields.
+/// The health of a kind of custom resource, as CEL expressions over the object's top-level fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthCheckExpr {
-    /// API version; matched by group.
+    /// API version of the kind. Only its group is compared.
     pub api_version: String,
-    /// Kind; absent means the whole group.
+    /// The kind. Defaults to all kinds of the group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// True when the object is healthy.
+    /// True if the object is healthy.
     pub current: String,
-    /// True while it is on its way.
+    /// True while the object is changing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_progress: Option<String>,
-    /// True when it has failed.
+    /// True if the object has failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
 }
 
-/// An object that must be ready first.
+/// An object that must be ready before the dependent is applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DependsOn {
-    /// API version; any where it is absent.
+    /// API version of the object. Defaults to any version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_version: Option<String>,
-    /// Kind; defaults to the dependent's.
+    /// Kind of the object. Defaults to the dependent's kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Name.
+    /// Name of the object.
     pub name: String,
-    /// Namespace; defaults to the dependent's.
+    /// Namespace of the object. Defaults to the dependent's namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// A CEL expression over `dep` and `self` in place of the usual rule.
+    /// A CEL expression over `dep` and `self` that replaces the usual rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_expr: Option<String>,
 }
 
-/// Labels and annotations set on every object.
+/// Labels and annotations to set on every object.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct CommonMetadata {
     /// Labels.
@@ -290,17 +291,18 @@ pub struct CommonMetadata {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// A patch and what it applies to.
+/// A patch, and the objects that it changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Patch {
-    /// A strategic merge patch or a list of JSON 6902 operations, as YAML or JSON text.
+    /// A strategic merge patch, or a list of JSON 6902 operations, as YAML or JSON text.
     pub patch: String,
-    /// Which objects; a strategic merge patch names its own where this is absent.
+    /// The objects to patch. A strategic merge patch without a target changes the object that it names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<PatchTarget>,
 }
 
-/// Selects objects. Group, version, kind, name and namespace are anchored regular expressions.
+/// Selects objects. Group, version, kind, name and namespace are regular expressions that must match the
+/// whole value.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PatchTarget {
@@ -327,12 +329,12 @@ pub struct PatchTarget {
     pub annotation_selector: Option<String>,
 }
 
-/// Fields that are left as they are on the cluster.
+/// Fields that keep their values on the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IgnoreRule {
-    /// JSON pointers (RFC 6901).
+    /// The fields, as JSON pointers (RFC 6901).
     pub paths: Vec<String>,
-    /// Of which objects; of all where it is absent.
+    /// The objects that have these fields. Defaults to all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<PatchTarget>,
 }
@@ -342,38 +344,38 @@ pub struct IgnoreRule {
 pub struct Json6902Patch {
     /// The operations.
     pub patch: Vec<Value>,
-    /// Which object.
+    /// The object to patch.
     pub target: PatchTarget,
 }
 
-/// A change of images by name.
+/// A new name, tag or digest for an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Image {
-    /// The image's name without a tag.
+    /// The name of the image in the build, without a tag.
     pub name: String,
-    /// The name to use in its place.
+    /// The name that replaces it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_name: Option<String>,
-    /// The tag to use.
+    /// The new tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_tag: Option<String>,
-    /// The digest to use.
+    /// The new digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
 }
 
-/// Variables to substitute in what was built.
+/// Variables to substitute in the built objects.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PostBuild {
-    /// Values; they win over `substituteFrom`.
+    /// Values by name; they win over `substituteFrom`.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub substitute: BTreeMap<String, String>,
-    /// ConfigMaps and Secrets with values; the later wins.
+    /// ConfigMaps and Secrets with values; later ones win.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub substitute_from: Vec<SubstituteFrom>,
-    /// Whether to substitute when there is no variable.
+    /// Whether to substitute even if no variable is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub substitute_strategy: Option<SubstituteStrategy>,
 }
@@ -388,43 +390,43 @@ pub enum SubstituteStrategy {
     Always,
 }
 
-/// A ConfigMap or Secret with values.
+/// A ConfigMap or Secret with values of variables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SubstituteFrom {
     /// `ConfigMap` or `Secret`.
     #[schemars(extend("enum" = ["Secret", "ConfigMap"]))]
     pub kind: String,
-    /// Name, in the Kustomization's namespace.
+    /// Name of the ConfigMap or Secret, in the Kustomization's namespace.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// Whether it may be missing.
+    /// Whether the object may be missing.
     #[serde(default)]
     pub optional: bool,
 }
 
-/// How encrypted files are read.
+/// How to decrypt files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Decryption {
-    /// `sops`.
+    /// The program that has encrypted the files: `sops`.
     #[schemars(extend("enum" = ["sops"]))]
     pub provider: String,
-    /// A Secret with private keys.
+    /// A Secret with the private keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalReference>,
-    /// The ServiceAccount in whose name key services are asked.
+    /// The ServiceAccount to use at key management services.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_account_name: Option<String>,
 }
 
-/// What was seen and done.
+/// The observed state of a Kustomization.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct KustomizationStatus {
-    /// The generation of the last success or final failure; -1 before.
+    /// The generation of the last success or final failure; -1 before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Healthy, Reconciling, Stalled.
+    /// The conditions Ready, Healthy, Reconciling and Stalled.
     #[serde(default, deserialize_with = "null_as_default")]
     #[schemars(with = "Vec<Value>")]
     pub conditions: Conditions,
@@ -437,21 +439,21 @@ pub struct KustomizationStatus {
     /// The revision of the last attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_attempted_revision: Option<String>,
-    /// The last value of the `requestedAt` annotation that was acted on.
+    /// The value of the annotation `requestedAt` that was handled last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
-    /// What is managed.
+    /// The objects that the Kustomization manages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inventory: Option<InventoryStatus>,
-    /// The last five results.
+    /// The last five distinct results.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryEntry>,
 }
 
-/// What is managed.
+/// The objects that the Kustomization manages.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct InventoryStatus {
-    /// One entry an object.
+    /// One entry for each object.
     #[serde(default, deserialize_with = "null_as_default")]
     pub entries: Vec<InventoryEntry>,
 }
@@ -459,32 +461,32 @@ pub struct InventoryStatus {
 /// One managed object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InventoryEntry {
-    /// `<namespace>_<name>_<group>_<kind>`.
+    /// The object, as `<namespace>_<name>_<group>_<kind>`.
     pub id: String,
-    /// API version.
+    /// The version of the API group in which the object was applied.
     pub v: String,
 }
 
-/// One distinct result and how often it came.
+/// One distinct result, and the number of times it occurred.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryEntry {
-    /// SHA-256 of what was built.
+    /// The SHA-256 of the built objects.
     pub digest: String,
-    /// When it came first.
+    /// When the result first occurred.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub first_reconciled: Timestamp,
-    /// When it came last.
+    /// When the result last occurred.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub last_reconciled: Timestamp,
-    /// How long the last one took.
+    /// How long the last of these reconciles took.
     #[schemars(with = "String")]
     pub last_reconciled_duration: Duration,
     /// The reason of the Ready condition.
     pub last_reconciled_status: String,
-    /// How often.
+    /// How many reconciles had this result.
     pub total_reconciliations: i64,
-    /// `revision`, `originRevision`.
+    /// The keys `revision` and `originRevision`.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
 }

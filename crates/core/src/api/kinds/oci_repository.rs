@@ -11,7 +11,7 @@ use crate::api::source::{
 };
 use lockgate_base::model::{Duration, KindId};
 
-/// An artifact in a registry.
+/// An OCI artifact in a registry.
 pub type OciRepository = Resource<OciRepositorySpec>;
 
 pub(super) const INFO: KindInfo = KindInfo {
@@ -87,11 +87,11 @@ impl SourceSpec for OciRepositorySpec {
     }
 }
 
-/// Where an artifact is in a registry, and which part of it is wanted.
+/// The address of an artifact in a registry, and the part of it to fetch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OciRepositorySpec {
-    /// `oci://HOST/REPOSITORY`, without a tag.
+    /// The address, as `oci://HOST/REPOSITORY`, without a tag.
     pub url: String,
     /// How often to look for a new revision.
     #[schemars(with = "String")]
@@ -100,56 +100,55 @@ pub struct OciRepositorySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub timeout: Option<Duration>,
-    /// Which artifact. Defaults to the tag `latest`.
+    /// The tag, version or digest to fetch. Defaults to the tag `latest`.
     #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
     pub reference: Option<OciReference>,
-    /// Which layer of it, and whether that is unpacked.
+    /// The layer to fetch, and whether to unpack it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer_selector: Option<LayerSelector>,
-    /// `generic`, `aws`, `azure` or `gcp`.
+    /// The provider of the credentials: `generic`. `aws`, `azure` and `gcp` are not supported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
     /// A Secret with the registry's credentials, of the type `kubernetes.io/dockerconfigjson`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalReference>,
-    /// Which signatures are wanted.
+    /// The signatures that the artifact must have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Verification>,
-    /// The ServiceAccount whose pull secrets are used.
+    /// The ServiceAccount whose pull secrets are used for the registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_account_name: Option<String>,
-    /// A Secret with a certificate authority, and a certificate to show and its key.
+    /// A Secret with a certificate authority, or with a client certificate and its key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cert_secret_ref: Option<LocalReference>,
-    /// A Secret with a proxy's address and credentials.
+    /// A Secret with the address and the credentials of a proxy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy_secret_ref: Option<LocalReference>,
-    /// Patterns to leave out, in the syntax of `.gitignore`.
+    /// Patterns of files to exclude, in the syntax of `.gitignore`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ignore: Option<String>,
-    /// Whether the registry is reached over plain HTTP, or over TLS with a certificate that nobody vouches
-    /// for.
+    /// Whether to reach the registry over plain HTTP, or over TLS without checking its certificate.
     #[serde(default)]
     pub insecure: bool,
-    /// Whether fetching is paused.
+    /// Whether fetching is suspended.
     #[serde(default)]
     pub suspend: bool,
 }
 
-/// Which artifact of a repository. The first that is set wins: digest, semver, tag.
+/// The tag, version or digest to fetch. If several are set, the first of these wins: digest, semver, tag.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OciReference {
-    /// `sha256:…`, of the manifest.
+    /// The digest of the manifest, as `sha256:…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// A range; the highest version within it is taken.
+    /// A range of versions; the highest tag in it is fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub semver: Option<String>,
-    /// A regular expression that the tags must match of which `semver` chooses.
+    /// A regular expression that a tag must match before `semver` considers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub semver_filter: Option<String>,
-    /// A tag.
+    /// The tag to fetch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
 }

@@ -8,6 +8,6 @@ pub(super) fn health(status: JudgedObject<'_>) -> Health {
     match status.condition("Available") {
         Some(available) if available.is_true() => Health::Current,
         Some(available) => Health::InProgress(available.message()),
-        None => in_progress("nobody has looked yet whether it is available"),
+        None => in_progress("its availability has not been checked yet"),
     }
 }

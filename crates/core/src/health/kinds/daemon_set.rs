@@ -5,7 +5,7 @@ use super::super::status::{JudgedObject, in_progress};
 
 pub(super) fn health(status: JudgedObject<'_>) -> Health {
     let Some(desired) = status.number("/status/desiredNumberScheduled") else {
-        return in_progress("the nodes are not counted yet");
+        return in_progress("the controller has not counted the nodes yet");
     };
     // The controller always sets this field, so without it the numbers are not from the controller.
     if status.number("/status/observedGeneration").is_none() {

@@ -12,12 +12,12 @@ pub(super) fn health(status: JudgedObject<'_>) -> Health {
         "Running" => running(status),
         // The scheduler may still find a node, or the autoscaler may create one, so this is no failure.
         "Pending" => match status.condition("PodScheduled").filter(|condition| condition.is_false()) {
-            Some(scheduled) => with_cause(in_progress("no node takes it"), Some(scheduled)),
+            Some(scheduled) => with_cause(in_progress("it cannot be scheduled"), Some(scheduled)),
             None => in_progress(
                 trouble(status, &[]).map_or_else(|| "it is pending".into(), |trouble| trouble.text),
             ),
         },
-        "" => in_progress("it has not been seen by a node"),
+        "" => in_progress("no kubelet has seen it yet"),
         phase => in_progress(format!("its phase is {phase}")),
     }
 }

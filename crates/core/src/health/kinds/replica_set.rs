@@ -14,7 +14,7 @@ pub(super) fn health(status: JudgedObject<'_>) -> Health {
         Some((field, what)) => with_cause(replicas(count(field), wanted, what), failure),
         None if count("replicas") > wanted => with_cause(surplus(count("replicas") - wanted), failure),
         None if failure.is_some() => {
-            with_cause(Health::InProgress("its pods cannot be made".into()), failure)
+            with_cause(Health::InProgress("its pods cannot be created".into()), failure)
         }
         None => Health::Current,
     }

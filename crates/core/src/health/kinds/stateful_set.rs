@@ -31,7 +31,7 @@ pub(super) fn health(status: JudgedObject<'_>) -> Health {
     }
     let (current, update) = (status.text("/status/currentRevision"), status.text("/status/updateRevision"));
     if current != update {
-        return in_progress(format!("revision {update} is still to replace {current}"));
+        return in_progress(format!("revision {update} has not replaced {current} yet"));
     }
     Health::Current
 }

@@ -133,7 +133,7 @@ fn events_tell_what_the_status_does_not() {
         for pod in [&starting, &not_begun] {
             assert_eq!(told(pod, &events), Some((Unprepared, format!("{reason}: m"))));
         }
-        // What was, is not the reason any more.
+        // An earlier state is no longer the reason.
         assert_eq!(told(&running, &events).unwrap().0, NotReady);
     }
     assert_eq!(told(&not_begun, &[]), Some((Starting, "it is pending".into())));

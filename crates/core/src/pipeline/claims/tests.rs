@@ -1,4 +1,4 @@
-//! What an object is to other owners than the one that would delete it.
+//! The relation of an object to other owners than the one that would delete it.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ fn id(text: &str) -> ObjectId {
     text.parse().unwrap()
 }
 
-/// Of what cannot be read it is not known that it holds nothing.
+/// An unreadable object may manage objects.
 #[test]
 fn an_inventory_that_cannot_be_read_is_not_an_empty_one() {
     let object = |status: Value| {
@@ -64,7 +64,7 @@ fn child(name: &str) -> ObjectId {
     id(&format!("flux-system_{name}_kustomize.toolkit.fluxcd.io_Kustomization"))
 }
 
-/// A Kustomization that holds others.
+/// A Kustomization that manages other Kustomizations.
 fn parent(name: &str, children: &[&str], more: &Value) -> Kustomization {
     let entry = |name: &&str| json!({"id": child(name).to_string(), "v": "v1"});
     let entries: Vec<Value> = children.iter().map(entry).collect();
@@ -113,7 +113,7 @@ fn what_a_kustomization_cannot_do_without() {
     assert_eq!(needs(&own), expected.split_whitespace().map(id).collect());
 }
 
-/// Who is told of where several have to do with an object.
+/// The owner that is named if several have a relation to an object.
 #[test]
 fn who_loses_something_counts_before_who_needs_it() {
     let nothing = HashSet::new();

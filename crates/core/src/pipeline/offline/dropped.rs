@@ -1,4 +1,4 @@
-//! What becomes of an object that is no longer built, as far as that can be told without a cluster.
+//! The fate of an object that the build no longer contains, as far as it is known without a cluster.
 
 use std::collections::HashSet;
 
@@ -8,9 +8,9 @@ use crate::pipeline::prune::Fate;
 use crate::plan::{self, Pruner};
 use lockgate_base::model::Object;
 
-/// What becomes of an object that a Kustomization has built and does not build any more; `None` where it is
-/// let go. `is_removed` says that the Kustomization itself goes. What is not told by the object or the
-/// Kustomization, the cluster decides.
+/// The fate of an object that a Kustomization has built before and no longer builds; `None` if it is no
+/// longer managed. `is_removed` says that the Kustomization itself was removed. The cluster decides about
+/// everything that neither the object nor the Kustomization says.
 pub fn fate(kustomization: &Kustomization, object: &Object, is_removed: bool) -> Option<Fate> {
     let is_let_go =
         if is_removed { !kustomization.spec.deletes_its_objects() } else { !kustomization.spec.prune };

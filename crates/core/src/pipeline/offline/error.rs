@@ -144,12 +144,12 @@ pub enum OfflineError {
         /// The limit.
         limit: usize,
     },
-    /// The tree holds more objects of a kind than can be looked through.
+    /// The tree has more objects of a kind than can be searched.
     #[error("{file}: {spent}")]
     TooLarge {
         /// The file that was too much.
         file: String,
-        /// What there was too much of.
+        /// The exceeded limit.
         spent: Spent,
     },
     /// A HelmRelease cannot be rendered.

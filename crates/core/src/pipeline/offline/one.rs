@@ -29,7 +29,7 @@ pub async fn kustomization(
         .map_err(|error| OfflineError::Malformed { file: found.file.clone(), error })?;
     let spec = &kustomization.spec;
     if spec.decryption.is_some() {
-        warnings.push("nothing is decrypted here; what is encrypted is shown as it stands".into());
+        warnings.push("this command decrypts nothing; encrypted values are shown unchanged".into());
     } else if let Err(Common::Malformed { message }) = supported(&kustomization) {
         warnings.push(format!("the agent does not apply it: {message}"));
     }
@@ -59,7 +59,7 @@ pub async fn kustomization(
         dress(&mut resource.object, Kustomization::OWNERSHIP, &owner, spec.common_metadata.as_ref());
     }
     if resources.is_empty() {
-        warnings.push("it builds to nothing".into());
+        warnings.push("its build is empty".into());
     }
     let warnings = warnings.into_iter().map(|warning| format!("{subject}: {warning}"));
     let warnings = warnings.chain(oddities_of(&resources)).collect();
@@ -97,7 +97,7 @@ impl Completed {
             for (field, default) in defaults {
                 if spec.get(field).is_none_or(Value::is_null) {
                     spec.insert(field.into(), default);
-                    warnings.push(format!("spec.{field} is missing, so the API server does not take it"));
+                    warnings.push(format!("spec.{field} is missing, so the API server would refuse it"));
                 }
             }
         });

@@ -13,8 +13,8 @@ use lockgate_base::tree::Tree;
 /// The most Kustomizations that are built in search of a parent, the nearest first.
 const PARENT_LIMIT: usize = 50;
 
-/// What is to be said of a Kustomization that is built by itself. Where the tree holds too much to be looked
-/// through, less is known, and said.
+/// The notes about a Kustomization that is built alone. If the tree is too large to be searched, a note says
+/// so.
 pub async fn hints(tree: &Tree, found: &LocatedObject, values: &SubstituteValues) -> Vec<String> {
     let mut hints = Vec::new();
     let mut sources = KnownSources::default();
@@ -26,7 +26,7 @@ pub async fn hints(tree: &Tree, found: &LocatedObject, values: &SubstituteValues
         let changed = changed_fields(&found.object, &applied);
         if !changed.is_empty() {
             hints.push(format!(
-                "{subject}: {} changes its {} before the agent sees it; build that one with --recursive",
+                "{subject}: {} changes its {} before the agent sees it; build that parent with --recursive",
                 super::error::subject(&parent),
                 changed.join(", ")
             ));
@@ -34,7 +34,7 @@ pub async fn hints(tree: &Tree, found: &LocatedObject, values: &SubstituteValues
         sources.own = source_of(&parent.object);
     }
     if let Some(reason) = sources.is_foreign(&found.object, tree) {
-        hints.push(format!("{subject}: {reason}, and what is built here is this one"));
+        hints.push(format!("{subject}: {reason}, but this build uses the files given here"));
     }
     hints
 }

@@ -44,8 +44,8 @@ pub(super) fn sources_in(tree: &Tree) -> Result<Vec<LocatedObject>, OfflineError
     objects(tree, "", &kinds, Some)
 }
 
-/// The ConfigMaps and Secrets that stand in the tree as they are, each with its values alone. What a build
-/// would make of them is not known here.
+/// The ConfigMaps and Secrets in the files of the tree, each with its values only. Changes that a build would
+/// make to them are not known here.
 pub fn values_in(tree: &Tree) -> Result<Vec<LocatedObject>, OfflineError> {
     objects(tree, "", &["ConfigMap", "Secret"], |object| {
         object
@@ -96,7 +96,7 @@ fn objects(
                 found.push(LocatedObject { file: path.clone(), object });
             }
         }
-        // What is kept is counted by itself.
+        // The values that are kept are counted separately.
         budget.give_back(Cost::Nodes, budget.spent(Cost::Nodes) - before);
     }
     Ok(found)

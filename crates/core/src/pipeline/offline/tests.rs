@@ -91,7 +91,7 @@ fn folder(path: &str) -> Start {
     Start::Folder(path.into())
 }
 
-/// The subjects of what was built, without their files.
+/// The subjects of the built objects, without their files.
 fn subjects(rendered: &[BuiltSet]) -> Vec<&str> {
     rendered.iter().map(|built| built.subject.split(" in ").next().unwrap()).collect()
 }
@@ -229,7 +229,8 @@ fn each_comes_after_those_it_depends_on() {
     let order: Vec<&str> = subjects(&all)[1..].iter().map(|name| name.rsplit('/').next().unwrap()).collect();
     assert_eq!(order, ["b", "d", "c", "a"]);
     let warnings: Vec<&str> = all.iter().flat_map(|built| &built.warnings).map(String::as_str).collect();
-    let expected = "Kustomization/flux-system/c in clusters/a/c.yaml: depends on flux-system/gone, which is nowhere here";
+    let expected = "Kustomization/flux-system/c in clusters/a/c.yaml: depends on flux-system/gone, which \
+        does not exist here";
     assert_eq!(warnings, [expected]);
 }
 
@@ -245,10 +246,10 @@ fn dependencies_of_other_kinds_are_looked_for_too() {
     let all = whole(&Tree::in_memory(files), folder("clusters/a"), &SubstituteValues::default()).unwrap();
     let warnings: Vec<&str> = all.iter().flat_map(|built| &built.warnings).map(String::as_str).collect();
     assert!(
-        warnings[0].ends_with("depends on OCIRepository/flux-system/gone, which is nowhere here"),
+        warnings[0].ends_with("depends on OCIRepository/flux-system/gone, which does not exist here"),
         "{warnings:?}"
     );
-    assert!(warnings[1].contains("Alert/flux-system/podinfo, so it never becomes ready"), "{warnings:?}");
+    assert!(warnings[1].contains("so Alert/flux-system/podinfo never becomes ready"), "{warnings:?}");
     assert_eq!(warnings.len(), 2, "{warnings:?}");
 }
 
@@ -270,7 +271,7 @@ fn all_that_is_wrong_is_told_at_once() {
     assert_eq!(told[1], named("a") + "dependsOn is a cycle: a -> b -> a");
 }
 
-/// A Kustomization whose objects hold one that differs from it each time never comes to an end by itself.
+/// A Kustomization that builds another one that differs each time would never end.
 #[test]
 fn nesting_ends() {
     let endless = "\
@@ -332,7 +333,7 @@ fn a_draft_is_built_and_told_what_it_lacks() {
     assert_eq!(built.resources[0].object.label(lockgate_base::keys::OWNER_NAMESPACE), Some("flux-system"));
     for field in ["interval", "prune", "sourceRef"] {
         let expected = format!(
-            "Kustomization/flux-system/d: spec.{field} is missing, so the API server does not take it"
+            "Kustomization/flux-system/d: spec.{field} is missing, so the API server would refuse it"
         );
         assert!(built.warnings.contains(&expected), "{:?}", built.warnings);
     }
@@ -395,7 +396,8 @@ fn a_parent_that_changes_what_is_built_is_named() {
     let patches = "  patches:\n  - target: {kind: Kustomization}\n    patch: |\n      - {op: add, path: /spec/wait, value: true}\n";
     let told = hints_below(&format!("{own}{patches}"), &[]);
     let expected = "Kustomization/flux-system/apps in clusters/a/apps.yaml: Kustomization/flux-system/root in \
-                    clusters/a/root.yaml changes its spec.wait before the agent sees it; build that one with --recursive";
+                    clusters/a/root.yaml changes its spec.wait before the agent sees it; build that parent \
+                        with --recursive";
     assert_eq!(told, [expected]);
 }
 
@@ -413,7 +415,7 @@ fn a_source_that_is_not_the_tree_is_named() {
     assert_eq!(hints_below(root, &[("s.yaml", &sources("ssh://git@h/p"))]), [""; 0]);
     let told = hints_below(root, &[("s.yaml", &sources("ssh://git@h/infra"))]);
     let expected = "Kustomization/flux-system/apps in clusters/a/apps.yaml: its source is another repository, \
-                    ssh://git@h/infra, and what is built here is this one";
+                    ssh://git@h/infra, but this build uses the files given here";
     assert_eq!(told, [expected]);
 }
 
@@ -426,11 +428,10 @@ fn values_of_another_part_of_the_tree_are_told_of() {
         let values = SubstituteValues { tree: values_in(&tree).unwrap(), ..SubstituteValues::default() };
         kustomization(&tree, &found, &values).unwrap().warnings.join("\n")
     };
-    let told =
-        "ConfigMap/vars is taken from clusters/b/vars.yaml, since nothing that is built here brings it";
+    let told = "ConfigMap/vars is read from clusters/b/vars.yaml, since no build here contains it";
     assert!(warned("clusters/b/vars.yaml").contains(told), "{}", warned("clusters/b/vars.yaml"));
     for file in ["vars.yaml", "clusters/vars.yaml", "clusters/a/vars.yaml"] {
-        assert!(!warned(file).contains("is taken from"), "{file}");
+        assert!(!warned(file).contains("is read from"), "{file}");
     }
 }
 
@@ -453,7 +454,8 @@ fn what_flux_does_not_have_is_told_of() {
     assert_eq!(
         warnings,
         [
-            "GitRepo/flux-system/g in clusters/a/kind.yaml: there is no kind GitRepo in source.toolkit.fluxcd.io, only \
+            "GitRepo/flux-system/g in clusters/a/kind.yaml: source.toolkit.fluxcd.io has no kind GitRepo; \
+             it has \
              Bucket, ExternalArtifact, GitRepository, HelmChart, HelmRepository, OCIRepository",
             "Kustomization/flux-system/odd in clusters/a/odd.yaml: a Kustomization has no field spec.waitt",
         ]

@@ -73,7 +73,8 @@ impl<L: Lookup> Lookup for Nearby<'_, L> {
         let folder = found.file.rsplit_once('/').map_or("", |(folder, _)| folder);
         if !is_around(folder, self.near) {
             let line = format!(
-                "{kind}/{name} is taken from {}, since nothing that is built here brings it; the cluster may have another",
+                "{kind}/{name} is read from {}, since no build here contains it; the cluster may have \
+                 another one",
                 found.file
             );
             self.told.lock().unwrap_or_else(PoisonError::into_inner).push(line);

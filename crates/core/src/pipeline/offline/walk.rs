@@ -103,7 +103,7 @@ struct Walk<'t, L, C> {
     values: SubstituteValues,
     /// Kustomizations and HelmReleases that are found and not built yet, in order.
     pending: Vec<Pending>,
-    /// All that were found, with their files.
+    /// All Kustomizations found, with their files.
     seen: BTreeMap<Ref, String>,
     done: BTreeSet<Ref>,
     /// The sources that were built.
@@ -197,8 +197,8 @@ impl<L: Lookup, C: Charts> Walk<'_, L, C> {
                 let name =
                     |key: &Ref| if key.kind == Kustomization::ID { key.path() } else { key.to_string() };
                 let unknown = next.depends_on.iter().filter(is_unknown);
-                let warnings =
-                    unknown.map(|key| format!("{subject}: depends on {}, which is nowhere here", name(key)));
+                let warnings = unknown
+                    .map(|key| format!("{subject}: depends on {}, which does not exist here", name(key)));
                 rendered.warnings.extend(warnings.collect::<Vec<_>>());
                 rendered.warnings.extend(next.problems.iter().map(|problem| format!("{subject}: {problem}")));
                 self.took(rendered, next.depth + 1);
@@ -242,8 +242,9 @@ impl<L: Lookup, C: Charts> Walk<'_, L, C> {
         let key = key_of(&Completed::of(found.clone()).found.object);
         if let Some(file) = self.seen.get(&key) {
             let is_other = *file != found.file && !file.is_empty() && !found.file.is_empty();
-            return is_other
-                .then(|| format!("{}: is in {file} too, and is built from there", subject(&found)));
+            return is_other.then(|| {
+                format!("{}: is also defined in {file}, and is built from that file", subject(&found))
+            });
         }
         self.seen.insert(key.clone(), found.file.clone());
         let (depends_on, problems) = depends_on(&found.object, &key);

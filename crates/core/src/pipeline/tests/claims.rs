@@ -13,7 +13,8 @@ use crate::verdict::Common;
 use lockgate_base::keys;
 use lockgate_base::model::Object;
 
-/// What another holds stays managed until that one has put its labels on it; then it is let go.
+/// An object that another owner manages stays managed until that owner has set its labels; then it is given
+/// up.
 #[tokio::test]
 async fn what_another_holds_is_handed_over() {
     for (awaited, managed) in
@@ -30,14 +31,17 @@ async fn what_another_holds_is_handed_over() {
         let told: Vec<String> = fake.log().into_iter().filter(|line| line.starts_with("kept")).collect();
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(
-            told[0].contains("Kustomization/flux-system/next holds it, or what would go with it"),
+            told[0].contains(
+                "Kustomization/flux-system/next manages it, or objects that would be deleted \
+                with it"
+            ),
             "{told:?}"
         );
         assert!(fake.object("old").is_some() && fake.object("gone").is_none());
     }
 }
 
-/// It takes them over once the value is there.
+/// That owner takes the objects over once the value exists.
 #[tokio::test]
 async fn what_lacks_a_value_holds_all_the_same_what_it_builds() {
     let values = json!({"postBuild": {"substituteFrom": [{"kind": "Secret", "name": "missing"}]}});
@@ -46,7 +50,7 @@ async fn what_lacks_a_value_holds_all_the_same_what_it_builds() {
     assert_eq!(held, HashSet::from(["n_a__ConfigMap".parse().unwrap()]));
 }
 
-/// What others take values from is no loss of theirs, so that nobody is to take it over.
+/// The owner that takes values from an object does not take the object over.
 #[tokio::test]
 async fn what_another_needs_stays_and_is_let_go() {
     let fake = Fake::with(&["vars"]);
@@ -54,7 +58,7 @@ async fn what_another_needs_stays_and_is_let_go() {
     diary.need("n_vars__ConfigMap", "next");
     let finish = run(&fake, &diary, &kustomization(&json!({}), &["n_vars__ConfigMap"]), &["a"], None).await;
     assert_eq!(inventory_of(&finish.outcome), ["n_a__ConfigMap"]);
-    let told = "kept ConfigMap/n/vars is not deleted: Kustomization/flux-system/next cannot do without it";
+    let told = "kept ConfigMap/n/vars is not deleted: Kustomization/flux-system/next needs it";
     assert!(fake.log().iter().any(|line| line == told), "{:?}", fake.log());
     assert!(fake.object("vars").is_some());
 }
@@ -71,7 +75,7 @@ async fn a_namespace_stays_while_its_owner_builds_objects_in_it() {
     let managed = kustomization(&json!({}), &["_n__Namespace", "_m__Namespace"]);
     let finish = run(&fake, &Diary::beside(&fake), &managed, &["a"], None).await;
     assert_eq!(inventory_of(&finish.outcome), ["n_a__ConfigMap"]);
-    let told = "kept Namespace/n is not deleted: its owner cannot do without it";
+    let told = "kept Namespace/n is not deleted: its owner needs it";
     assert_eq!(fake.log(), ["apply a", "delete m", told]);
 }
 
@@ -87,11 +91,11 @@ async fn a_removal_waits_for_the_next_owner_to_take_over() {
     diary.claim("n_old__ConfigMap", "next", false);
     let outcome = remove(Ok(&fake), &fake, &renamed, None, &diary).await;
     let Common::Removed { deleted: 0, note: Some(note) } = outcome else { panic!("{outcome:?}") };
-    assert!(note.contains("Kustomization/flux-system/next holds it"), "{note}");
+    assert!(note.contains("Kustomization/flux-system/next manages it"), "{note}");
     assert!(fake.object("old").is_some());
 }
 
-/// Each goes before what it depends on, though the names have another order.
+/// Each is deleted before its dependencies, even if their names have another order.
 #[tokio::test]
 async fn what_depends_on_another_is_deleted_before_it() {
     let fake = Fake::with(&["a", "b", "c"]);

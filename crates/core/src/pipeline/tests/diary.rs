@@ -19,7 +19,7 @@ pub(super) struct Diary {
     written: AtomicBool,
     pending: Mutex<Vec<String>>,
     fails: bool,
-    /// What others hold.
+    /// The objects of other owners.
     claims: Mutex<Vec<(HashSet<ObjectId>, Claim)>>,
     /// An object, and one that depends on it.
     dependents: Vec<(ObjectId, ObjectId)>,
@@ -65,7 +65,7 @@ impl Diary {
         self.recorded.lock().unwrap().clone()
     }
 
-    /// What was last said to be waited for.
+    /// The last reported reasons of a wait.
     pub(super) fn pending(&self) -> Vec<String> {
         self.pending.lock().unwrap().clone()
     }

@@ -34,7 +34,7 @@ pub(super) struct Fake {
     untaken: Option<Answer>,
     /// Objects with a field that cannot change, and has changed.
     frozen: BTreeSet<String>,
-    /// What the server warns of with each object that is applied.
+    /// The server's warnings for each applied object.
     warnings: Vec<String>,
     /// An object whose dry run is refused, how, and how often still.
     answers: Mutex<Option<(String, Answer, usize)>>,
@@ -44,7 +44,7 @@ pub(super) struct Fake {
     absent: Mutex<BTreeSet<String>>,
     /// How long waits take.
     slow: Duration,
-    /// What others make of an object each time that it is about to be deleted, and how often.
+    /// The change that others make to an object each time before it is deleted, and how often.
     meddling: Mutex<Option<(Value, usize)>>,
 }
 
@@ -105,7 +105,7 @@ impl Fake {
         self
     }
 
-    /// An object that is there is being deleted.
+    /// An existing object is terminating.
     pub(super) fn leaving(self, name: &str) -> Self {
         let leave =
             |value: &mut Value| value["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
@@ -131,13 +131,13 @@ impl Fake {
         self
     }
 
-    /// What is waited for takes that long.
+    /// A wait takes this long.
     pub(super) fn slow(mut self, duration: Duration) -> Self {
         self.slow = duration;
         self
     }
 
-    /// Someone has written to an object that is there.
+    /// Somebody has written to an existing object.
     pub(super) fn edited(self, name: &str) -> Self {
         let object = self.object(name).unwrap().edit(|value| value["data"] = json!({"k": "v"})).unwrap();
         self.objects.lock().unwrap().insert(name.into(), object);
@@ -163,7 +163,7 @@ impl Fake {
         self
     }
 
-    /// What is waited for has failed at the first look.
+    /// A wait fails at the first read.
     pub(super) fn failing(mut self) -> Self {
         self.failing = true;
         self
@@ -177,7 +177,7 @@ impl Fake {
         self.unwatched.store(true, Ordering::Relaxed);
     }
 
-    /// Where all writes stand, in order.
+    /// All writes, in order.
     pub(super) fn lines(&self) -> Arc<Mutex<Vec<String>>> {
         Arc::clone(&self.log)
     }
@@ -217,7 +217,7 @@ impl Fake {
         objects.insert(name.into(), edited.unwrap());
     }
 
-    /// What was waited for last.
+    /// The objects of the last wait.
     pub(super) fn awaited(&self) -> Vec<ObjectReference> {
         self.awaited.lock().unwrap().clone()
     }

@@ -18,10 +18,10 @@ use lockgate_base::tree::Tree;
 
 use Fate::{Inert, Refused, Served};
 
-/// What becomes of a field, and of all that is below it.
+/// The treatment of a field, and of all fields below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    /// It does what it does in Flux, which the test of that name shows.
+    /// It has the same effect as in Flux, which the test of that name shows.
     Served(&'static str),
     /// An object that sets it is refused, and told so by the field's name.
     Refused,
@@ -29,10 +29,10 @@ enum Fate {
     Inert,
 }
 
-/// Shows each field that is laid over a folder, by what Flux's own code made of it.
+/// The test that shows each field which is laid over a folder, by the answers of Flux's own code.
 const LAID_OVER: &str = "a_kustomization_object_is_laid_over_a_folder_as_flux_does_it";
 
-/// By field of `spec`, the longest path first where one is below another.
+/// The fields of `spec`. Of two paths, one below the other, the longer comes first.
 const KUSTOMIZATION: &[(&str, Fate)] = &[
     ("buildMetadata", Served(LAID_OVER)),
     ("commonMetadata", Served(LAID_OVER)),
@@ -228,7 +228,7 @@ fn decides<'t>(table: &'t [(&'t str, Fate)], path: &str) -> Option<&'t (&'t str,
     table.iter().find(|(field, _)| path.strip_prefix(field).is_some_and(is_below))
 }
 
-/// The same value without the fields that are not wanted.
+/// The value without the fields that are not wanted.
 fn only(path: &str, value: &Value, is_wanted: &impl Fn(&str) -> bool) -> Value {
     match value {
         Value::Object(fields) => {
@@ -241,7 +241,7 @@ fn only(path: &str, value: &Value, is_wanted: &impl Fn(&str) -> bool) -> Value {
     }
 }
 
-/// What the chain says of the first object of a kind's fixture, less the fields that are not wanted.
+/// The chain's message about the first object of a kind's fixture, without the fields that are not wanted.
 fn asked<K: Kind>(is_wanted: impl Fn(&str) -> bool) -> Option<String> {
     let fixture = tests::objects(K::INFO).remove(0);
     let edited = fixture.edit(|value| value["spec"] = only("", &value["spec"], &is_wanted)).unwrap();

@@ -57,7 +57,7 @@ async fn definitions_that_are_there_are_not_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_made_anew_is_waited_for_without_the_slot() {
-    const TOLD: &str = "forced ConfigMap/n/a is deleted, and created anew: refused";
+    const TOLD: &str = "forced ConfigMap/n/a is deleted and recreated: refused";
     let cases = [
         (0, &["clear a", "apply b", "apply a", TOLD][..]),
         (10, &["clear a", "apply b", "waits", "resumes", "apply a", TOLD]),

@@ -1,4 +1,4 @@
-//! What the API server refuses after it has accepted the dry run of it.
+//! Objects that the API server refuses after it has accepted their dry run.
 
 use super::*;
 use crate::plan::Answer;

@@ -11,16 +11,16 @@ const NAMESPACE: &str = "apiVersion: v1\nkind: Namespace\nmetadata: {name: n}\n"
 const IGNORED: &str = "apiVersion: v1\nkind: ConfigMap\n\
                        metadata: {name: i, namespace: n, labels: {kustomize.toolkit.fluxcd.io/ssa: Ignore}}\n";
 
-/// A cluster, and what is wanted of it.
+/// A cluster, and the expected preview.
 struct Case {
     what: &'static str,
     fake: fn() -> Fake,
     spec: Value,
     inventory: Vec<String>,
     files: Vec<(String, String)>,
-    /// What another owner holds, and whether that is waited for.
+    /// The claim of another owner, and whether it is waited for.
     claim: Option<(&'static str, bool)>,
-    /// What the run ends in.
+    /// The end of the run.
     end: &'static str,
 }
 
@@ -117,13 +117,13 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// What was built, looked at as the agent does without flags.
+/// The built objects, previewed as by an agent without flags.
 fn input(built: Build) -> PreviewInput {
     let Build { resources, digest, .. } = built;
     PreviewInput { resources, digest: Some(digest), drift: plan::DriftPolicy::Watch }
 }
 
-/// How a change is told by the cluster's log.
+/// A change in the words of the cluster's log.
 fn lines(changes: &[ChangedObject]) -> Vec<String> {
     let lines = changes.iter().flat_map(|change| match change.deed {
         Deed::Created | Deed::Configured => vec![format!("apply {}", change.id.name)],
@@ -193,7 +193,7 @@ async fn a_preview_announces_what_a_run_does() {
     }
 }
 
-/// One look at a preview shows all that is wrong, also what a run would not come to.
+/// One preview shows all mistakes, including those that a run would not reach.
 #[tokio::test]
 async fn a_preview_shows_the_refusals_of_all_stages() {
     let fake = Fake::default().refusing("n").refusing("b");
@@ -211,8 +211,8 @@ async fn a_preview_shows_the_refusals_of_all_stages() {
     assert_eq!(announced.changes, []);
 }
 
-/// A namespace from Git is taken off a kind that has none, whether the kind is there or only comes; what it
-/// holds stays secret.
+/// A namespace in Git is removed from an object of a cluster-scoped kind, whether the kind exists or is only
+/// being created. Values of a Secret in it stay hidden.
 #[tokio::test]
 async fn what_lives_in_no_namespace_is_announced_in_none_and_stays_sensitive() {
     let definition = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\n\
@@ -243,7 +243,7 @@ async fn what_lives_in_no_namespace_is_announced_in_none_and_stays_sensitive() {
     }
 }
 
-/// What is dropped is told with its fate, and what is there only where it is compared.
+/// Dropped objects have their fate, and existing ones appear only if they are compared.
 #[tokio::test]
 async fn a_preview_says_what_becomes_of_what_is_dropped() {
     let fake = Fake::with(&["a", "gone", "moves"]).edited("a").foreign("other");

@@ -1,4 +1,4 @@
-//! What Git has dropped goes first where it is in the way of what is new.
+//! Objects that Git has dropped are deleted first if they block new ones.
 
 use super::*;
 use crate::plan::Answer;
@@ -14,7 +14,7 @@ fn ingress(name: &str, host: &str) -> (String, String) {
     (format!("apps/{name}.yaml"), text)
 }
 
-/// The same host, as it is on the cluster.
+/// The same host in the cluster.
 fn live(name: &str, host: &str) -> Object {
     let labels = json!({keys::OWNER_NAME: "apps", keys::OWNER_NAMESPACE: "flux-system"});
     let metadata =
@@ -33,7 +33,7 @@ async fn renamed(fake: &Fake, prune: bool) -> Outcome<Applied> {
     reconcile(fake, fake, &job(&kustomization, &snapshot, cancel), &Diary::default()).await.outcome
 }
 
-/// A webhook holds hosts unique, so that an Ingress that was renamed is refused beside the old one.
+/// A webhook requires unique hosts, so it refuses a renamed Ingress while the old one exists.
 #[tokio::test]
 async fn an_ingress_that_has_the_host_goes_before_the_one_that_asks_for_it() {
     let denies =

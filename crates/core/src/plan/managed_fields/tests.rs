@@ -92,7 +92,7 @@ fn of_an_object_whose_managers_were_lost_only_what_git_sets_is_taken() {
     let wanted = object(json!({"managedFields": [of_git, before]}), json!({}));
     let lost = object(json!({}), json!({"replicas": 3}));
     assert_eq!(entries_after(&lost, Some(&wanted)), Some(json!([rest, of_git])));
-    // So it is where the first apply was not the whole of it.
+    // This is so if the first apply did not cover the whole object.
     assert!(is_edited(&wanted, OURS));
     assert_eq!(entries_after(&wanted, Some(&wanted)), Some(json!([rest, of_git])));
     let after = object(json!({"managedFields": [rest, of_git]}), json!({}));
@@ -202,8 +202,8 @@ fn fields_that_git_does_not_set_are_told() {
     );
 }
 
-/// The defaults of the server are to the name of whoever made the object, so that only what it adds to none
-/// is told.
+/// The server's defaults are owned by the creator of the object, so only fields without defaults are
+/// reported.
 #[test]
 fn what_another_tool_has_left_is_told_on_adoption() {
     let helm = entry(

@@ -113,7 +113,7 @@ fn a_kind_that_is_not_served_is_told_with_the_right_cure() {
         ),
         ("batch", "v1beta1", "CronJob", "is gone since Kubernetes 1.25, use batch/v1", false),
         ("resource.k8s.io", "v1", "ResourceClaim", "this release of Kubernetes does not serve it", true),
-        ("x.io", "v1", "Thing", "its CustomResourceDefinition is not there", true),
+        ("x.io", "v1", "Thing", "its CustomResourceDefinition does not exist", true),
     ];
     for (group, version, kind, cure, transient) in cases {
         let gvk = Gvk { group: group.into(), version: version.into(), kind: kind.into() };
@@ -225,8 +225,9 @@ fn refusals_of_our_own() {
     let cases = [
         (
             Refusal::unknown_kind(id(), Phase::DryRun, gvk),
-            "Bar/n/a dry-run failed: no matches for kind \"Bar\" in version \"x.io/v1\"; its CustomResourceDefinition is \
-             not there: add it to this build or to one that it depends on",
+            "Bar/n/a dry-run failed: no matches for kind \"Bar\" in version \"x.io/v1\"; its \
+             CustomResourceDefinition does not exist: add it to this build, or to one that this build \
+             depends on",
             true,
         ),
         (
@@ -236,8 +237,8 @@ fn refusals_of_our_own() {
         ),
         (
             Refusal::group_down(id(), Phase::DryRun),
-            "Bar/n/a dry-run failed: the server behind the API group x.io does not answer; see kubectl get apiservices; is \
-             what its APIService points to healthy?",
+            "Bar/n/a dry-run failed: the server behind the API group x.io does not answer; see kubectl get \
+             apiservices; is the Service of its APIService healthy?",
             true,
         ),
         (

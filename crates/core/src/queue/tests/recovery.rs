@@ -1,4 +1,4 @@
-//! Failures whose cause passes by itself, and the time of the next try.
+//! Failures whose cause passes without help, and the time of the next try.
 
 use super::*;
 use lockgate_base::model::KindId;
@@ -114,7 +114,7 @@ fn a_paused_source_is_tried_until_it_is_held() {
 #[test]
 fn a_source_that_is_paused_before_it_is_held_is_fetched_all_the_same() {
     let mut bench = Bench::cold();
-    // The other source holds the only slot, so this one still waits when it is suspended.
+    // The other source has the only slot, so this one still waits when it is suspended.
     bench.send(Signal::Seen(source("paused"), Facts::default()));
     bench.send(Signal::Seen(source("paused"), Facts { suspended: true, ..Facts::default() }));
     bench.fetched("repo", Some("r1"));

@@ -100,7 +100,7 @@ fn drifted(done: &Done) -> Mark {
     if done.drifted.is_empty() {
         return Mark::Gone(DRIFTED);
     }
-    let message = format!("has drifted, and is left so: {}", done.drifted.join("; "));
+    let message = format!("has drifted, and is not corrected: {}", done.drifted.join("; "));
     Mark::True(DRIFTED, Reason::DriftReported, message)
 }
 

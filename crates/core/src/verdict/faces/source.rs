@@ -98,7 +98,7 @@ impl Face for SourceStatus {
             let name = format!("{kind}/{}/{}/{revision}", key.namespace, key.name);
             self.artifact = Some(Artifact {
                 path: name.clone(),
-                // Nothing is served: the agent reads its object store. The field exists because tools require
+                // No file is served: the agent reads its object store. The field exists because tools require
                 // it.
                 url: format!("lockgate://{name}"),
                 revision: revision.clone(),
@@ -111,7 +111,7 @@ impl Face for SourceStatus {
     }
 }
 
-/// What is said of the signature of what is held; nothing where it could not be fetched.
+/// The condition about the signature of the fetched content; `None` if it could not be fetched.
 fn verified(outcome: &Outcome<Fetched>) -> Option<Mark> {
     let Outcome::Own(
         Fetched::Updated { revision, content, is_verified, .. }
@@ -133,10 +133,10 @@ fn size(content: &Content) -> Option<i64> {
     }
 }
 
-/// The status while a generation is fetched for the first time, which may take until the timeout; `None`
-/// where nothing new is to be said.
+/// The status while a generation is fetched for the first time, which may take until the timeout; `None` if
+/// there is nothing new to report.
 ///
-/// Ready says so only where it has no answer yet: what is in store stays usable until the fetch has ended, as
+/// Ready says so only if it has no answer yet: the stored artifact stays usable until the fetch has ended, as
 /// in Flux.
 pub fn fetching(context: &VerdictContext<'_, SourceStatus>) -> Option<Judged<SourceStatus>> {
     let observed = context.previous.observed_generation.unwrap_or(-1);

@@ -69,7 +69,7 @@ fn stored(
     Judgement::Success(Success { reason, message, notices })
 }
 
-/// The reason that tells how a chart was made; `None` where it is no chart.
+/// The reason that says how a chart was made; `None` for other content.
 const fn made(content: &Content) -> Option<Reason> {
     match content {
         Content::Chart(chart) if chart.is_packaged => Some(Reason::ChartPackageSucceeded),
@@ -96,7 +96,7 @@ fn stored_notice(
     Some(Writer::new(context).notice(false, reason, news, Some(revision)))
 }
 
-/// What Flux's condition FetchFailed gives as its reason.
+/// The reason that Flux's condition FetchFailed would have.
 fn reason(kind: KindId, cause: FetchCause) -> Reason {
     match cause {
         FetchCause::Authentication => Reason::AuthenticationFailed,
@@ -120,12 +120,12 @@ fn reason(kind: KindId, cause: FetchCause) -> Reason {
     }
 }
 
-/// The reason where what was fetched is not what it must be.
+/// The reason if the fetched content has the wrong form.
 fn content_failed(kind: KindId) -> Reason {
     if kind == HelmRepository::ID { Reason::IndexationFailed } else { Reason::OciLayerOperationFailed }
 }
 
-/// The reason where the host, the network, or what was asked of them is to blame.
+/// The reason if the host, the network, or the request is the cause.
 pub(in crate::verdict) fn operation_failed(kind: KindId) -> Reason {
     match kind {
         _ if kind == OciRepository::ID => Reason::OciPullFailed,

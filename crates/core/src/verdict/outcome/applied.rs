@@ -166,7 +166,7 @@ impl fmt::Display for ChangedObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let deed = match self.deed {
             Deed::Created => "created",
-            Deed::Recreated => "created anew",
+            Deed::Recreated => "recreated",
             Deed::Configured => "configured",
             Deed::Deleted => "deleted",
         };

@@ -189,8 +189,8 @@ fn of_applying() -> Vec<Row> {
         (
             Outcome::Common(Common::Quarantined { times: 2 }),
             "ReconciliationFailed",
-            "the agent ended while building this, 2 times with nothing else that was new beside it; it is left alone until its \
-             spec or its folder changes, a reconcile is asked for, or an hour has passed",
+            "the agent ended 2 times while it was building this object and no other new one; the object is \
+             left alone until its spec or its folder changes, a reconcile is requested, or an hour has passed",
             true,
             Next::After(Std::from_hours(1)),
         ),
@@ -222,7 +222,7 @@ fn of_deleting() -> Vec<Row> {
                 limit: Std::from_secs(5),
             }),
             "DependencyNotReady",
-            "deletion waits for what depends on it and is being deleted as well: flux-system/b",
+            "deletion waits for its dependents, which are being deleted too: flux-system/b",
             false,
             Next::Unblocked(Std::from_secs(5)),
         ),
@@ -366,10 +366,10 @@ fn a_source_that_may_not_be_taken_is_not_attempted() {
     assert_eq!(denied.status.last_attempted_revision.as_deref(), Some("main@sha1:of-another"));
 }
 
-/// What could not be asked is told where it is news: of what was not applied yet.
+/// A failed request is reported only if it is news: for content that was not applied yet.
 #[test]
 fn a_server_that_cannot_be_asked_is_no_progress() {
-    let message = "the API server cannot be asked: connection refused";
+    let message = "the API server cannot be reached: connection refused";
     let outcome = Outcome::Common(Common::Unreachable { message: message.into() });
     let key = key("apps");
     let waiting = applying(&context(&key, &KustomizationStatus::default()), vec![entry("a_b__ConfigMap")]);

@@ -1,4 +1,4 @@
-//! Every status that is written is read back as what it was written for.
+//! Every written status is read back as the state that it was written for.
 
 use std::collections::HashSet;
 use std::mem::discriminant;
@@ -10,8 +10,8 @@ fn standing(status: &KustomizationStatus) -> Standing {
     Standing::of(3, status)
 }
 
-/// What an outcome leaves an object in, and whether nothing but a change of it helps; `None` where it writes
-/// nothing. An outcome that is added does not compile until it stands here.
+/// The state after an outcome, and whether only a change of the object can end it; `None` if the outcome
+/// writes nothing. A new outcome does not compile until it is here.
 fn expected(outcome: &Outcome<Applied>) -> Option<(Stance, bool)> {
     Some(match outcome {
         Outcome::Common(common) => match common {
@@ -46,7 +46,7 @@ fn expected(outcome: &Outcome<Applied>) -> Option<(Stance, bool)> {
     })
 }
 
-/// All that are no failure.
+/// All outcomes that are no failure.
 fn others() -> Vec<Outcome<Applied>> {
     vec![
         Common::Suspended.into(),

@@ -13,7 +13,7 @@ pub const FILE_LIMIT: u64 = 5 * 1024 * 1024;
 /// How many files a chart may have.
 const FILES_LIMIT: usize = 20_000;
 
-/// What may still be unpacked of a chart and of those in it.
+/// The limits for unpacking a chart and the charts in it.
 #[derive(Debug)]
 pub struct Bounds {
     bytes: u64,
@@ -51,7 +51,7 @@ pub fn files_in(archive: &[u8], bounds: &mut Bounds) -> Result<Vec<File>, Error>
 /// Unpacks an archive.
 pub(super) fn unpack(archive: &[u8], bounds: &mut Bounds) -> Result<UnpackedChart, Error> {
     let mut files = Vec::new();
-    // What follows a header that lies about its size is read at most this far.
+    // After a header with a wrong size, at most this many bytes are read.
     members(archive, 2 * UNPACKED_LIMIT, |member| {
         if member.form != MemberKind::Folder && !member.name.ends_with(b"/") {
             files.push(file(member, bounds)?);

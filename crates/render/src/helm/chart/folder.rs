@@ -1,4 +1,4 @@
-//! A chart as a folder of a tree: all its files but those that `.helmignore` leaves out.
+//! A chart as a folder of a tree: all its files except those that `.helmignore` excludes.
 
 use lockgate_base::tree::{Resolved, TreeReader};
 

@@ -15,7 +15,7 @@ use crate::helm::go::unicode::is_print;
 use crate::helm::value::{Map, MapType, Str, Value};
 use crate::helm::values::read::{json_type, value_of};
 
-/// What a chart says of itself. Fields that are not written are empty.
+/// The content of Chart.yaml. Missing fields are empty.
 #[derive(Debug, Clone, Default)]
 pub struct ChartMetadata {
     pub(in crate::helm) name: String,
@@ -62,8 +62,8 @@ pub(in crate::helm) struct Dependency {
 type Done<T> = Result<T, Error>;
 
 impl ChartMetadata {
-    /// Reads a file into what is known already: a field that it does not have stays. `go_type` is what helm
-    /// reads the file into.
+    /// Reads a file over the known fields: a field that the file does not have stays. `go_type` is the type
+    /// into which helm reads the file.
     pub(super) fn read(&mut self, text: &[u8], go_type: &str) -> Done<()> {
         let text = std::str::from_utf8(text)
             .map_err(|_| Error::new("error converting YAML to JSON: yaml: invalid leading UTF-8 octet"))?;
@@ -105,7 +105,8 @@ impl ChartMetadata {
         Ok(())
     }
 
-    /// Checks that all is there, in helm's words, and takes what cannot be printed out of the texts.
+    /// Checks that all required fields exist, with helm's messages, and removes unprintable characters from
+    /// the texts.
     pub(super) fn validate(&mut self) -> Done<()> {
         let error = |message: String| Err(Error::new(format!("validation: {message}")));
         for text in [
@@ -229,7 +230,7 @@ impl Maintainer {
 }
 
 impl Dependency {
-    /// Where the chart is.
+    /// The address of the chart's repository.
     pub(in crate::helm) fn repository(&self) -> &str {
         &self.repository
     }

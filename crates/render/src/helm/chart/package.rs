@@ -14,12 +14,12 @@ use crate::helm::error::Error;
 /// The file with a chart's own values.
 const VALUES: &str = "values.yaml";
 
-/// What is to be made of a chart.
+/// The changes to make to a chart.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Edits {
-    /// What stands behind the plus of its version; nothing where the version stays as it is.
+    /// The text after the plus of its version; empty if the version stays.
     pub metadata: String,
-    /// Files whose values stand for its own, later ones over earlier ones; none where its own count.
+    /// Files whose values replace its own, later ones over earlier ones; empty if its own values count.
     pub values_files: Vec<String>,
     /// Whether such files may be missing.
     pub ignores_missing: bool,
@@ -34,14 +34,14 @@ pub struct Package {
     pub version: String,
     /// Its files.
     pub tree: Tree,
-    /// The files whose values stand for its own.
+    /// The files whose values have replaced its own.
     pub values_files: Vec<String>,
 }
 
 /// Why a chart cannot be handed to releases, by what Flux tells it as.
 #[derive(Debug)]
 pub enum PackageError {
-    /// It is no chart.
+    /// The files are no chart.
     Chart(Error),
     /// Its version cannot be changed.
     Version(Error),
@@ -50,7 +50,7 @@ pub enum PackageError {
 }
 
 impl Edits {
-    /// The same without files that are the chart's own.
+    /// The same edits, without values files of the chart itself.
     #[must_use]
     pub fn without_its_own(mut self) -> Self {
         if let [one] = &*self.values_files
@@ -224,7 +224,7 @@ mod tests {
             (&Json::from("1.2.0+3"), &Json::from("d"))
         );
         assert_eq!(made.values_files, ["values.yaml", "./prod.yaml"]);
-        // Those of a repository are looked up from its root.
+        // The paths of files in a repository begin at its root.
         let source = Tree::in_memory([("env/prod.yaml", "a: 2")]);
         let lenient = Edits { ignores_missing: true, ..edits("3", &["env/prod.yaml", "gone.yaml"]) };
         let made = package(&chart(), Some(&source), &lenient).unwrap();

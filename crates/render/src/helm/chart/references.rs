@@ -152,7 +152,7 @@ fn without_fragment(mut url: Url) -> String {
     url.into()
 }
 
-/// Whether a document is one of those that define JSON Schema, which need not be fetched.
+/// Whether a document defines JSON Schema itself, and so need not be fetched.
 fn is_built_in(url: &str) -> bool {
     let url = url.trim_start_matches("https://").trim_start_matches("http://");
     let drafts = ["draft-04/", "draft-06/", "draft-07/", "draft/2019-09/", "draft/2020-12/"];

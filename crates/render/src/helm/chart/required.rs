@@ -21,7 +21,8 @@ pub struct RequiredChart {
     pub name: String,
     /// A version or a range; empty for any.
     pub version: String,
-    /// Where it is: an address, `file://` and a path from the chart, or empty for a folder below `charts/`.
+    /// The address of its repository: an address, `file://` with a path from the chart, or empty for a folder
+    /// in `charts/`.
     pub repository: String,
 }
 
@@ -44,7 +45,7 @@ pub fn required(tree: &Tree) -> Result<Vec<RequiredChart>, Error> {
         }
     };
     let mut missing: Vec<RequiredChart> = Vec::new();
-    // As in Flux, a chart that holds as many as it names holds them all.
+    // As in Flux, a chart with as many dependencies as it names has all of them.
     if chart.dependencies.len() == wanted.len() {
         return Ok(missing);
     }
@@ -71,7 +72,7 @@ impl RequiredChart {
     }
 }
 
-/// What a lock names, with the lock's own name; `None` where there is none, or it names nothing.
+/// The dependencies in a lock, and the lock's own name; `None` if there is no lock, or it is empty.
 fn lock(files: &[File]) -> Result<Option<(&'static str, Vec<RequiredChart>)>, Error> {
     let found = LOCKS.into_iter().find_map(|name| {
         let file = files.iter().find(|file| file.path == name)?;
@@ -91,7 +92,7 @@ fn lock(files: &[File]) -> Result<Option<(&'static str, Vec<RequiredChart>)>, Er
     Ok(Some((name, entries.iter().map(requirement).collect())))
 }
 
-/// What of a dependency of Chart.yaml a lock says otherwise.
+/// The difference between a dependency in Chart.yaml and in a lock.
 fn problem_with(locked: &[RequiredChart], dependency: &Dependency) -> Option<String> {
     let Dependency { name, version, .. } = dependency;
     let Some(entry) = locked.iter().find(|entry| entry.name == *name) else {

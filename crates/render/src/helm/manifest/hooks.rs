@@ -38,7 +38,7 @@ pub enum HookEvent {
 }
 
 impl HookEvent {
-    /// The word as it stands in a stored release.
+    /// The word in a stored release.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::PreInstall => "pre-install",
@@ -91,7 +91,7 @@ pub struct Hook {
 }
 
 impl Hook {
-    /// What it holds, read anew each time.
+    /// Its content, parsed at each call.
     pub fn value(&self) -> Result<Json, Error> {
         super::split::value_of(&self.path, &self.text)
     }

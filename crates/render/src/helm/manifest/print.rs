@@ -11,7 +11,7 @@ use crate::helm::go::unicode::is_space;
 /// The documents of a release as `helm template` prints them: with the definitions of `crds/` where they are
 /// asked for, and without tests where they are not.
 pub fn template(manifests: &Manifests, definitions: &[(String, &File)], skip_tests: bool) -> String {
-    // What stands before and after a document.
+    // The text before and after a document.
     const AROUND: usize = "---\n# Source: \n\n".len();
     let sizes = manifests.plain.iter().map(|plain| plain.path.len() + plain.text.len() + AROUND);
     let hooks = manifests.hooks.iter().map(|hook| hook.path.len() + hook.text.len() + AROUND);
@@ -42,8 +42,8 @@ pub fn stored(manifests: &Manifests) -> String {
     out
 }
 
-/// What `--show-only` leaves of it: the documents of the templates that one of the patterns names. Fails with
-/// the pattern that names none.
+/// The output with `--show-only`: the documents of the templates that match one of the patterns. The error is
+/// a pattern that matches none.
 pub fn only<'p>(printed: &str, patterns: &'p [String]) -> Result<String, &'p str> {
     let mut out = String::new();
     for pattern in patterns {

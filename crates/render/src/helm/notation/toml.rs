@@ -141,7 +141,7 @@ impl Writer<'_, '_> {
         self.entries(key, value, false)
     }
 
-    /// What is in a table: first what stands on a line, then tables.
+    /// The entries of a table: first those with a line of their own, then tables.
     fn entries(&mut self, key: &Key, value: &Value, inline: bool) -> Result<(), Error> {
         let entries: Vec<(Vec<u8>, Value)> = match value {
             Value::Map(map) => map.entries().into_iter().map(|(key, value)| (key.to_vec(), value)).collect(),
@@ -176,7 +176,7 @@ impl Writer<'_, '_> {
         Ok(())
     }
 
-    /// What stands after the sign.
+    /// Writes the value after the equals sign.
     fn element(&mut self, value: &Value, depth: usize) -> Result<(), Error> {
         if depth > DEPTH {
             return Err(too_deep());
@@ -233,7 +233,7 @@ fn float_text(number: f64) -> String {
     if text.contains(['e', '.']) { text } else { text + ".0" }
 }
 
-/// A time. One that was read without a zone has a zone of its own, which says what is written of it.
+/// The text of a time. A time that was read without a zone has a special zone, which decides the text.
 fn time_text(time: &dyn GoObject) -> Vec<u8> {
     let json = time.json().and_then(|text| text.as_str().map(|text| text.to_vec())).unwrap_or_default();
     let shown = time.text().unwrap_or_default();
@@ -271,7 +271,7 @@ fn quoted(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A key, in quotes where it is not made of letters, digits, `_` and `-`.
+/// A key, in quotes if it has other characters than letters, digits, `_` and `-`.
 pub(super) fn quoted_key(key: &[u8]) -> Vec<u8> {
     if key.is_empty() {
         return b"\"\"".to_vec();

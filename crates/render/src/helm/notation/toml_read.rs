@@ -109,13 +109,13 @@ struct Reader<'c, 'i, 't> {
     key: String,
     /// The line in which the last key or name of a table began.
     key_line: usize,
-    /// What was paid for of the work of the tables.
+    /// The work on tables that was charged to the budget.
     worked: usize,
     time: MakeTime,
 }
 
 impl Reader<'_, '_, '_> {
-    /// What is told of a fault: the line, and the key that was read last.
+    /// The message about a fault: its line, and the last key.
     fn told(&self, TomlFault { line, message }: TomlFault) -> Stop {
         let last = self.tables.named(&self.key);
         let last = if last.is_empty() { last } else { format!(" (last key {})", in_quotes(&last)) };
@@ -140,7 +140,7 @@ impl Reader<'_, '_, '_> {
         self.or_told(skipped)
     }
 
-    /// A fault about what was taken last.
+    /// A fault about the last character.
     fn fault_of<T>(&self, taken: Option<char>, message: String) -> Read<T> {
         Err(self.told(self.cursor.fault_of(taken, message)))
     }
@@ -343,7 +343,7 @@ impl Reader<'_, '_, '_> {
         Ok(Some(TomlNode::Leaf(leaf)))
     }
 
-    /// What a text says.
+    /// The content of a string.
     fn text(&self, token: &TomlToken<'_>) -> Read<String> {
         let said = match token.kind {
             TomlTokenKind::RawLines => Ok(scalars::without_first_line_end(token.text).to_owned()),

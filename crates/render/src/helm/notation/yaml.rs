@@ -17,7 +17,7 @@ use crate::helm::value::{DEPTH, GoObject, Value, too_deep};
 /// The longest key that goyaml's reader finds the colon of.
 const LONGEST_KEY: usize = 1024;
 
-/// Which of the two ways a value takes.
+/// The two ways of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     /// sigs.k8s.io/yaml: JSON that goyaml v2 reads and writes again.
@@ -55,7 +55,7 @@ struct Converter<'c, 'i> {
     way: Way,
     /// How many bytes the text takes at most.
     size: usize,
-    /// What JSON has no form for.
+    /// The scalars that JSON cannot represent.
     raw: RawScalars,
 }
 
@@ -112,7 +112,8 @@ impl Converter<'_, '_> {
         })
     }
 
-    /// A text, or a key: as go-yaml writes it, which takes what is no UTF-8 for bytes, or as it is read back.
+    /// A string or a key, either as go-yaml writes it, which treats invalid UTF-8 as binary, or as it is read
+    /// back.
     fn text(
         &mut self,
         text: &[u8],
@@ -201,7 +202,7 @@ impl Converter<'_, '_> {
     }
 }
 
-/// What sigs.k8s.io/yaml says about a failure of its first step.
+/// The message of sigs.k8s.io/yaml for a failure of its first step.
 fn in_json(message: &str) -> Error {
     Error::new(format!("error marshaling into JSON: {message}"))
 }

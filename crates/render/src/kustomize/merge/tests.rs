@@ -44,10 +44,8 @@ fn a_port_that_is_lost_is_warned_of() {
     assert!(!list.to_string().contains("http"), "{list}");
     assert_eq!(
         outcome.warnings,
-        [
-            "spec.template.spec.containers.ports: the patch's element {containerPort: 80, protocol: \"TCP\"} is lost, because \
-          only one of object and patch states protocol; state it in both"
-        ]
+        ["spec.template.spec.containers.ports: the patch's element {containerPort: 80, protocol: \
+             \"TCP\"} is lost, because only the object or only the patch sets protocol; set it in both"]
     );
 }
 

@@ -1,5 +1,4 @@
-//! How a release is installed, upgraded, tested, rolled back and uninstalled, and what is done where that
-//! fails.
+//! How a release is installed, upgraded, tested, rolled back and uninstalled, and how failures are handled.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,215 +7,215 @@ use serde_json::Value;
 use crate::api::null_as_default;
 use lockgate_base::model::Duration;
 
-/// How a release is installed.
+/// How to install a release.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Install {
-    /// How long it may wait.
+    /// How long the action may wait. Defaults to `spec.timeout`.
     #[schemars(with = "Option<String>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
-    /// What is done where it fails.
+    /// What to do if the install fails.
     #[serde(deserialize_with = "null_as_default")]
     pub remediation: Remediation,
-    /// Whether a failure is remedied or tried again.
+    /// Whether a failure is remediated or retried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
-    /// Whether not to wait until all is healthy.
+    /// Whether to skip the wait until all objects are healthy.
     pub disable_wait: bool,
-    /// Whether not to wait until Jobs are complete.
+    /// Whether to skip the wait until Jobs are complete.
     pub disable_wait_for_jobs: bool,
-    /// Whether not to run hooks.
+    /// Whether to skip hooks.
     pub disable_hooks: bool,
-    /// Has no effect: the API server validates what is applied.
+    /// Has no effect in lockgate, since the API server validates all objects.
     #[serde(rename = "disableOpenAPIValidation")]
     pub disable_open_api_validation: bool,
-    /// Whether values need not fit the chart's schema.
+    /// Whether to accept values that the chart's schema refuses.
     pub disable_schema_validation: bool,
-    /// Whether objects of other releases are refused.
+    /// Whether to refuse objects that belong to another release.
     pub disable_take_ownership: bool,
-    /// Whether the name of a release that was uninstalled, or failed, may be used again.
+    /// Whether to reuse the name of a release that failed or was uninstalled.
     pub replace: bool,
-    /// As `crds: Skip`; of v2beta1.
+    /// Has the same effect as `crds: Skip` (v2beta1).
     #[serde(rename = "skipCRDs")]
     pub skip_crds: bool,
-    /// What is done about the definitions in `crds/`.
+    /// How to handle the definitions in the chart's `crds/`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crds: Option<CrdsPolicy>,
-    /// Whether the namespace of the release is made.
+    /// Whether to create the namespace of the release.
     pub create_namespace: bool,
-    /// Has no effect: all is applied server-side.
+    /// Has no effect in lockgate, which always uses server-side apply.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_side_apply: Option<Value>,
 }
 
-/// How a release is upgraded.
+/// How to upgrade a release.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Upgrade {
-    /// How long it may wait.
+    /// How long the action may wait. Defaults to `spec.timeout`.
     #[schemars(with = "Option<String>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
-    /// What is done where it fails.
+    /// What to do if the upgrade fails.
     #[serde(deserialize_with = "null_as_default")]
     pub remediation: Remediation,
-    /// Whether a failure is remedied or tried again.
+    /// Whether a failure is remediated or retried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
-    /// Whether not to wait until all is healthy.
+    /// Whether to skip the wait until all objects are healthy.
     pub disable_wait: bool,
-    /// Whether not to wait until Jobs are complete.
+    /// Whether to skip the wait until Jobs are complete.
     pub disable_wait_for_jobs: bool,
-    /// Whether not to run hooks.
+    /// Whether to skip hooks.
     pub disable_hooks: bool,
-    /// Has no effect: the API server validates what is applied.
+    /// Has no effect in lockgate, since the API server validates all objects.
     #[serde(rename = "disableOpenAPIValidation")]
     pub disable_open_api_validation: bool,
-    /// Whether values need not fit the chart's schema.
+    /// Whether to accept values that the chart's schema refuses.
     pub disable_schema_validation: bool,
-    /// Whether objects of other releases are refused.
+    /// Whether to refuse objects that belong to another release.
     pub disable_take_ownership: bool,
-    /// Whether objects with a changed immutable field are made anew.
+    /// Whether to delete and recreate objects if an immutable field changes.
     pub force: bool,
-    /// Whether the values of the version before hold where no others are given.
+    /// Whether to keep the previous values where no others are set.
     pub preserve_values: bool,
-    /// Whether objects that a failed upgrade has made are deleted.
+    /// Whether to delete the objects that a failed upgrade has created.
     pub cleanup_on_fail: bool,
-    /// What is done about the definitions in `crds/`.
+    /// How to handle the definitions in the chart's `crds/`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crds: Option<CrdsPolicy>,
-    /// Has no effect: all is applied server-side.
+    /// Has no effect in lockgate, which always uses server-side apply.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_side_apply: Option<Value>,
-    /// What is done where the chart has another name.
+    /// What to do if the chart has another name than the released one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chart_name_change_strategy: Option<String>,
 }
 
-/// Whether and how a release is tested.
+/// Whether and how to run the chart's tests.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TestAction {
-    /// Whether it is.
+    /// Whether to run the tests after an install or upgrade.
     pub enable: bool,
-    /// How long it may wait.
+    /// How long the tests may take. Defaults to `spec.timeout`.
     #[schemars(with = "Option<String>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
-    /// Whether a test that fails is no failure of the release.
+    /// Whether the release succeeds even if a test fails.
     pub ignore_failures: bool,
-    /// Which tests are run.
+    /// Which tests to run, or to skip.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filters: Option<Value>,
 }
 
-/// How a release is rolled back.
+/// How to roll back a release.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Rollback {
-    /// How long it may wait.
+    /// How long the action may wait. Defaults to `spec.timeout`.
     #[schemars(with = "Option<String>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
-    /// Whether not to wait until all is healthy.
+    /// Whether to skip the wait until all objects are healthy.
     pub disable_wait: bool,
-    /// Whether not to wait until Jobs are complete.
+    /// Whether to skip the wait until Jobs are complete.
     pub disable_wait_for_jobs: bool,
-    /// Whether not to run hooks.
+    /// Whether to skip hooks.
     pub disable_hooks: bool,
     /// Has no effect, as in Helm 4.
     pub recreate: bool,
-    /// Whether objects with a changed immutable field are made anew.
+    /// Whether to delete and recreate objects if an immutable field changes.
     pub force: bool,
-    /// Whether objects that a failed rollback has made are deleted.
+    /// Whether to delete the objects that a failed rollback has created.
     pub cleanup_on_fail: bool,
-    /// Has no effect: all is applied server-side.
+    /// Has no effect in lockgate, which always uses server-side apply.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_side_apply: Option<Value>,
 }
 
-/// How a release is uninstalled.
+/// How to uninstall a release.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Uninstall {
-    /// How long it may wait.
+    /// How long the action may wait. Defaults to `spec.timeout`.
     #[schemars(with = "Option<String>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
-    /// Whether not to run hooks.
+    /// Whether to skip hooks.
     pub disable_hooks: bool,
-    /// Whether what is stored of the release is kept.
+    /// Whether to keep the Secrets in which Helm stores the release.
     pub keep_history: bool,
-    /// Whether not to wait until all objects are gone.
+    /// Whether to skip the wait until all objects are gone.
     pub disable_wait: bool,
-    /// `background`, which it is where it is not given, `foreground` or `orphan`.
+    /// How the API server deletes dependents: `background` (the default), `foreground` or `orphan`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deletion_propagation: Option<String>,
 }
 
 impl Uninstall {
-    /// Whether dependents of what is deleted are not to go in the background.
+    /// Whether another deletion propagation than `background` is set.
     pub(super) fn propagates_otherwise(&self) -> bool {
         self.deletion_propagation.as_deref().is_some_and(|propagation| propagation != "background")
     }
 }
 
-/// What is done about the definitions in a chart's `crds/`.
+/// How to handle the definitions in a chart's `crds/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum CrdsPolicy {
-    /// Nothing.
+    /// Do not apply them.
     Skip,
-    /// They are applied. Flux overwrites those that are there, too.
+    /// Apply them. Flux, too, overwrites existing ones.
     Create,
-    /// They are applied.
+    /// Apply them, and overwrite existing ones.
     CreateReplace,
 }
 
-/// Whether a failure is remedied or tried again.
+/// Whether a failure is remediated or retried.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Strategy {
-    /// Which of the two.
+    /// The name of the strategy.
     pub name: StrategyName,
-    /// After how long it is tried again; five minutes where it is not given.
+    /// How long to wait before the retry. Defaults to five minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub retry_interval: Option<Duration>,
 }
 
-/// Whether a failure is remedied or tried again.
+/// Whether a failure is remediated or retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum StrategyName {
-    /// It is remedied.
+    /// Remediate the failure, as `remediation` says.
     RemediateOnFailure,
-    /// It is tried again.
+    /// Retry the action.
     RetryOnFailure,
 }
 
-/// What is done where an action fails.
+/// What to do if an action fails.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Remediation {
-    /// How often it is tried again; without end where it is negative.
+    /// How often to retry the action; a negative number sets no limit.
     pub retries: i64,
-    /// Whether a test that fails is no reason.
+    /// Whether to ignore failed tests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ignore_test_failures: Option<bool>,
-    /// Whether the last failure is remedied too.
+    /// Whether to remediate the last failure too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remediate_last_failure: Option<bool>,
-    /// By what an upgrade is remedied.
+    /// How to remediate a failed upgrade.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strategy: Option<RemediationStrategy>,
 }
 
-/// By what a failed action is remedied.
+/// How to remediate a failed action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RemediationStrategy {
-    /// The version before is brought back.
+    /// Roll back to the previous version.
     Rollback,
-    /// The release is uninstalled.
+    /// Uninstall the release.
     Uninstall,
 }

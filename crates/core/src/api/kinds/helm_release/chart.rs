@@ -1,5 +1,5 @@
-//! The source that holds a release's chart: the one that it refers to, or the HelmChart that is made for it
-//! and named as Flux names it.
+//! The source that contains a release's chart: the one that the release refers to, or the HelmChart that
+//! lockgate creates for it under Flux's name.
 
 use serde_json::{Value, json};
 
@@ -9,11 +9,11 @@ use crate::api::kinds::oci_repository::OciRepository;
 use crate::api::source::Source;
 use lockgate_base::model::{Duration, Object, Ref};
 
-/// The longest value of a label, which names the release on its HelmChart.
+/// The maximal length of a label's value, such as the release's name on its HelmChart.
 const LABEL_LIMIT: usize = 63;
 
 impl HelmRelease {
-    /// The source that holds the chart, or why there can be none.
+    /// The source that contains the chart, or why there can be none.
     pub fn chart(&self) -> Result<Ref, String> {
         let own = &self.metadata.namespace;
         match (&self.spec.chart, &self.spec.chart_ref) {
@@ -52,7 +52,7 @@ impl HelmRelease {
         Ref::new(HelmChart::ID, namespace, format!("{own}-{}", self.metadata.name))
     }
 
-    /// The HelmChart that is to be there for `spec.chart`.
+    /// The HelmChart that `spec.chart` asks for.
     pub fn chart_object(&self) -> Option<Object> {
         let template = self.spec.chart.as_ref()?;
         let Ref { namespace, name, .. } = self.made_chart(template);
@@ -94,7 +94,7 @@ impl HelmRelease {
     }
 }
 
-/// Whether a HelmChart is as one that is wanted, as far as the wanted one says.
+/// Whether a HelmChart has all fields of the wanted one.
 pub fn is_as_wanted(live: &Source, wanted: &Object) -> bool {
     let spec = live.spec::<super::super::helm_chart::HelmChartSpec>();
     let spec = spec.and_then(|spec| serde_json::to_value(spec).ok()).unwrap_or_default();
@@ -113,7 +113,7 @@ pub fn is_as_wanted(live: &Source, wanted: &Object) -> bool {
         })
 }
 
-/// The fields of a HelmChart's spec that are there only where they say something.
+/// The fields of a HelmChart's spec that are left out if they are empty.
 const OPTIONAL: [&str; 4] = ["valuesFiles", "valuesFile", "ignoreMissingValuesFiles", "verify"];
 
 #[cfg(test)]

@@ -1,31 +1,31 @@
-//! What a HelmRelease says of its actions, with Flux's defaults.
+//! The settings of a HelmRelease's actions, with Flux's defaults.
 
 use super::HelmReleaseSpec;
 use super::actions::{CrdsPolicy, Remediation, RemediationStrategy, Strategy, StrategyName};
 use lockgate_base::model::Duration;
 
-/// How long one action may wait, where nothing is said of it (Flux's default).
+/// How long one action may wait by default (Flux's default).
 const TIMEOUT: Duration = Duration::from_secs(300);
-/// After how long an action that failed is tried again, where that is its strategy and no time is given.
+/// How long a failed action waits for its retry by default, under the strategy `RetryOnFailure`.
 const RETRY: Duration = Duration::from_secs(300);
-/// How many versions are kept where nothing is said of it (Flux's default).
+/// How many versions are kept by default (Flux's default).
 const MAX_HISTORY: i64 = 5;
 
-/// What is done where installs, or upgrades, fail, with Flux's defaults.
+/// The handling of failed installs or upgrades, with Flux's defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Remedy {
-    /// How often it is tried again; without end where it is negative.
+    /// How often the action is retried; a negative number sets no limit.
     pub retries: i64,
-    /// Whether the last failure is remedied too.
+    /// Whether the last failure is remediated too.
     pub remedies_last: bool,
-    /// By what.
+    /// How a failure is remediated.
     pub strategy: RemediationStrategy,
-    /// After how long it is tried again, where a failure is not remedied.
+    /// How long to wait before the retry, if failures are retried and not remediated.
     pub retry_after: Option<Duration>,
 }
 
 impl Remedy {
-    /// Whether it is not tried again after so many failures.
+    /// Whether the retries are used up after this number of failures.
     pub const fn is_exhausted(&self, failures: i64) -> bool {
         self.retries >= 0 && failures > self.retries
     }
@@ -37,7 +37,7 @@ fn retry_after(strategy: Option<&Strategy>) -> Option<Duration> {
 }
 
 impl HelmReleaseSpec {
-    /// What is done where an install fails.
+    /// The handling of a failed install.
     pub fn install_remedy(&self) -> Remedy {
         let Remediation { retries, remediate_last_failure, .. } = self.install.remediation;
         Remedy {
@@ -48,7 +48,7 @@ impl HelmReleaseSpec {
         }
     }
 
-    /// What is done where an upgrade fails.
+    /// The handling of a failed upgrade.
     pub fn upgrade_remedy(&self) -> Remedy {
         let Remediation { retries, remediate_last_failure, strategy, .. } = self.upgrade.remediation;
         Remedy {
@@ -59,7 +59,7 @@ impl HelmReleaseSpec {
         }
     }
 
-    /// How long an action may wait that says so itself, or not.
+    /// How long an action may wait. `own` is its own timeout, if it has one.
     pub fn timeout_of(&self, own: Option<Duration>) -> Duration {
         own.or(self.timeout).unwrap_or(TIMEOUT)
     }
@@ -70,13 +70,13 @@ impl HelmReleaseSpec {
         (kept > 0).then_some(kept)
     }
 
-    /// What is done about definitions by an install.
+    /// How an install handles definitions.
     pub fn crds_of_install(&self) -> CrdsPolicy {
         let old = self.install.skip_crds.then_some(CrdsPolicy::Skip);
         self.install.crds.or(old).unwrap_or(CrdsPolicy::Create)
     }
 
-    /// What is done about definitions by an upgrade. Flux documents another default than it has.
+    /// How an upgrade handles definitions. Flux's code has another default than its documentation.
     pub fn crds_of_upgrade(&self) -> CrdsPolicy {
         self.upgrade.crds.unwrap_or(CrdsPolicy::Create)
     }

@@ -1,4 +1,4 @@
-//! What was seen and done of a release.
+//! The observed state of a HelmRelease.
 
 use std::collections::BTreeMap;
 
@@ -11,70 +11,70 @@ use crate::api::null_as_default;
 use crate::api::status::Status;
 use lockgate_base::model::{Conditions, Duration, Timestamp};
 
-/// What was seen and done of a release.
+/// The observed state of a HelmRelease.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HelmReleaseStatus {
-    /// The generation of the last success or final failure; -1 before.
+    /// The generation of the last success or final failure; -1 before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Released, Remediated, TestSuccess, Reconciling, Stalled.
+    /// The conditions Ready, Released, Remediated, TestSuccess, Reconciling and Stalled.
     #[serde(default, deserialize_with = "null_as_default")]
     #[schemars(with = "Vec<Value>")]
     pub conditions: Conditions,
-    /// The last value of the `requestedAt` annotation that was acted on.
+    /// The value of the annotation `requestedAt` that was handled last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
-    /// The last value of the `forceAt` annotation that was acted on.
+    /// The value of the annotation `forceAt` that was handled last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_force_at: Option<String>,
-    /// The last value of the `resetAt` annotation that was acted on.
+    /// The value of the annotation `resetAt` that was handled last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reset_at: Option<String>,
-    /// The HelmChart that was made, as `namespace/name`.
+    /// The HelmChart that was created for the release, as `namespace/name`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub helm_chart: Option<String>,
-    /// The namespace of the release's Secrets.
+    /// The namespace of the Secrets in which Helm stores the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_namespace: Option<String>,
-    /// The versions of the release that count, the newest first.
+    /// The versions of the release that remediation considers, the newest first.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<ReleaseSnapshot>,
-    /// What is managed.
+    /// The objects that the release manages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inventory: Option<InventoryStatus>,
     /// The generation of the last attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_attempted_generation: Option<i64>,
-    /// The chart's version of the last attempt.
+    /// The version of the chart in the last attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_attempted_revision: Option<String>,
-    /// The digest of the chart's OCI artifact of the last attempt.
+    /// The digest of the chart's OCI artifact in the last attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_attempted_revision_digest: Option<String>,
-    /// The digest of the values of the last attempt.
+    /// The digest of the values in the last attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_attempted_config_digest: Option<String>,
-    /// `install` or `upgrade`.
+    /// The last attempted action: `install` or `upgrade`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_attempted_release_action: Option<String>,
-    /// How long it took.
+    /// How long the last attempted action took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub last_attempted_release_action_duration: Option<Duration>,
-    /// Failures since the last success, of whatever is tried.
+    /// The number of failures since the last success, of any action.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_zero")]
     pub failures: i64,
-    /// Installs that failed since the last success.
+    /// The number of failed installs since the last success.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_zero")]
     pub install_failures: i64,
-    /// Upgrades that failed since the last success.
+    /// The number of failed upgrades since the last success.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_zero")]
     pub upgrade_failures: i64,
-    /// The digest of `spec.postRenderers` that was released.
+    /// The digest of the `spec.postRenderers` that was released last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_post_renderers_digest: Option<String>,
-    /// The digest of `spec.commonMetadata` that was released.
+    /// The digest of the `spec.commonMetadata` that was released last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_common_metadata_digest: Option<String>,
 }
@@ -98,46 +98,47 @@ impl Status for HelmReleaseStatus {
     }
 }
 
-/// A version of a release, as it was seen last.
+/// A version of a release, as it was last observed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReleaseSnapshot {
-    /// The version of the form of the digest.
+    /// The version of the digest's format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_version: Option<String>,
-    /// The digest of what was seen.
+    /// The digest of the observed release.
     pub digest: String,
-    /// What made it: `install`, `upgrade`, `rollback`, `uninstall`, `uninstall-remediation`.
+    /// The action that created the version: `install`, `upgrade`, `rollback`, `uninstall`,
+    /// `uninstall-remediation`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
     /// The release's name.
     pub name: String,
     /// The release's namespace.
     pub namespace: String,
-    /// Its version, from 1.
+    /// The number of the version, from 1.
     pub version: i64,
-    /// `deployed`, `failed`, ...
+    /// Helm's status of the version, such as `deployed` or `failed`.
     pub status: String,
     /// The chart's name.
     pub chart_name: String,
     /// The chart's version.
     pub chart_version: String,
-    /// The version of what is in it.
+    /// The version of the application in the chart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_version: Option<String>,
     /// The digest of the values.
     pub config_digest: String,
-    /// When the release was deployed first.
+    /// When the release was first deployed.
     #[schemars(with = "String")]
     pub first_deployed: Timestamp,
-    /// When this version was.
+    /// When this version was deployed.
     #[schemars(with = "String")]
     pub last_deployed: Timestamp,
-    /// When it was uninstalled.
+    /// When this version was uninstalled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub deleted: Option<Timestamp>,
-    /// The tests that were run, by name.
+    /// The tests that have run, by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_hooks: Option<BTreeMap<String, Value>>,
     /// The digest of the chart's OCI artifact.

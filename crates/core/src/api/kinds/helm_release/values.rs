@@ -1,5 +1,5 @@
-//! What of a HelmRelease shapes its render: values from elsewhere, post-renderers, and what is done about
-//! drift.
+//! The fields of a HelmRelease that affect the rendered objects: values from other objects, post-renderers,
+//! and drift detection.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,31 +15,31 @@ pub struct ValuesFrom {
     /// `ConfigMap` or `Secret`.
     #[schemars(extend("enum" = ["Secret", "ConfigMap"]))]
     pub kind: String,
-    /// Name, in the HelmRelease's namespace.
+    /// Name of the object, in the HelmRelease's namespace.
     pub name: String,
-    /// The key; `values.yaml` where it is not given.
+    /// The key with the values. Defaults to `values.yaml`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values_key: Option<String>,
-    /// Where a single value is written to; the key holds a file of values where it is not given.
+    /// The path at which a single value is set. If it is not set, the key contains a YAML file of values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_path: Option<String>,
     /// Whether the object or its key may be missing.
     #[serde(default)]
     pub optional: bool,
-    /// Whether the value is a text as it stands.
+    /// Whether the value is a text, and not parsed.
     #[serde(default)]
     pub literal: bool,
 }
 
-/// One thing that is done to the rendered objects.
+/// One change of the rendered objects.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PostRenderer {
-    /// By kustomize.
+    /// A change by kustomize.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kustomize: Option<KustomizeRenderer>,
 }
 
-/// What kustomize does to the rendered objects. The order of the fields is the one of their digest.
+/// The changes that kustomize makes to the rendered objects. The digest uses the order of these fields.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KustomizeRenderer {
@@ -53,18 +53,18 @@ pub struct KustomizeRenderer {
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     #[serde(rename = "patchesJson6902")]
     pub patches_json6902: Vec<Json6902Patch>,
-    /// Image names, tags and digests.
+    /// New names, tags and digests for images.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<Image>,
 }
 
-/// What is done about drift.
+/// How to handle drift.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DriftDetection {
-    /// `enabled`, `warn` or `disabled`, which it is where it is not given.
+    /// `enabled`, `warn` or `disabled` (the default).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
-    /// Fields that are left as they are.
+    /// Fields whose drift is ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ignore: Option<Value>,
 }

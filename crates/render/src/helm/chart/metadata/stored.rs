@@ -1,5 +1,5 @@
-//! What a chart says of itself, as helm stores it: with its fields in the order of Go's structs, and without
-//! those that are empty.
+//! The content of Chart.yaml as helm stores it: with its fields in the order of Go's structs, and without
+//! empty ones.
 
 use serde_json::{Map as JsonMap, Value as Json};
 
@@ -7,7 +7,7 @@ use super::{ChartMetadata, Dependency, Maintainer};
 use crate::helm::value::Value;
 
 impl ChartMetadata {
-    /// As helm stores it.
+    /// The JSON that helm stores.
     pub(in crate::helm) fn as_json(&self) -> Json {
         let mut fields = JsonMap::new();
         put_text(&mut fields, "name", &self.name);

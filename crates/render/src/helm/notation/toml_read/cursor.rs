@@ -3,8 +3,8 @@
 use crate::helm::go::quote::quote_char;
 use crate::helm::go::unicode::decode;
 
-/// What is wrong with a text, and in which line, from 1. Where the text ends too early, Go may name the line
-/// before the last, or line 0.
+/// The fault of a text, with its line, from 1. If the text ends too early, Go may give the line before the
+/// last, or line 0.
 #[derive(Debug)]
 pub(super) struct TomlFault {
     pub(super) line: usize,
@@ -34,7 +34,7 @@ impl<'t> TomlCursor<'t> {
         self.line
     }
 
-    /// What stands between an earlier place and the cursor.
+    /// The text between an earlier place and the cursor.
     pub(super) fn since(&self, start: usize) -> &'t [u8] {
         &self.text[start..self.at]
     }
@@ -71,7 +71,7 @@ impl<'t> TomlCursor<'t> {
         Ok(is_next)
     }
 
-    /// Goes on over what is of a sort.
+    /// Skips all characters of a class.
     pub(super) fn skip(&mut self, is_of_it: impl Fn(char) -> bool) -> Result<(), TomlFault> {
         while self.peek()?.is_some_and(&is_of_it) {
             self.take()?;
@@ -89,7 +89,7 @@ impl<'t> TomlCursor<'t> {
         TomlFault { line: self.line, message }
     }
 
-    /// A fault about what was taken last. At the end of a text, the line is the last that holds something.
+    /// A fault about the last character. At the end of a text, the line is the last that is not empty.
     pub(super) fn fault_of(&self, taken: Option<char>, message: String) -> TomlFault {
         let ends_a_line = taken.is_none() && self.at > 0 && self.text[self.at - 1] == b'\n';
         TomlFault { line: self.line - usize::from(ends_a_line), message }

@@ -6,7 +6,7 @@ use crate::helm::go::quote::quote;
 use crate::helm::go::time::{Time, Zone};
 use crate::helm::notation::toml::{LOCAL_DATE, LOCAL_DATETIME, LOCAL_TIME};
 
-/// The forms of a time, and the zone of those that name none.
+/// The layouts of a time, and the zone of those without one.
 const TIMES: [(&str, Option<&str>); 7] = [
     ("2006-01-02T15:04:05.999999999Z07:00", None),
     ("2006-01-02T15:04:05.999999999", Some(LOCAL_DATETIME)),
@@ -135,7 +135,7 @@ pub(super) fn without_escaped_line_ends(text: &str) -> String {
     out
 }
 
-/// A text with what its escapes stand for. That they have their digits is known.
+/// A string with its escapes resolved. Their digits have been checked before.
 pub(super) fn unescaped(text: &str) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

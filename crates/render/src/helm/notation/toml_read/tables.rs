@@ -1,19 +1,19 @@
-//! The tables of a document while it is read: which keys are set, and which tables are there because a longer
-//! key names them. Go's reader tells the two apart by the whole key, whatever element of an array of tables
-//! is meant.
+//! The tables of a document while it is read: the keys that are set, and the tables that exist because a
+//! longer key names them. Go's reader distinguishes the two by the whole key, whatever element of an array of
+//! tables is meant.
 
 use std::collections::{BTreeMap, HashSet};
 
 use crate::helm::notation::toml::quoted_key;
 use crate::helm::value::Value;
 
-/// What stands at a key.
+/// The value of a key.
 #[derive(Debug)]
 pub(super) enum TomlNode {
     Leaf(Value),
     List(Vec<Self>),
     Table(TomlTable),
-    /// What `[[...]]` makes.
+    /// Tables of `[[...]]`.
     Tables(Vec<TomlTable>),
 }
 
@@ -33,7 +33,7 @@ pub(super) struct TomlTables {
 }
 
 impl TomlTables {
-    /// All that was read.
+    /// The whole document.
     pub(super) fn into_root(self) -> TomlTable {
         self.root
     }
@@ -64,7 +64,7 @@ impl TomlTables {
         self.open(key, false)
     }
 
-    /// Takes note that a table is there because another key names it.
+    /// Records that a table exists because another key names it.
     pub(super) fn imply(&mut self, key: &[String]) {
         self.implicit.insert(text(key));
     }
@@ -101,8 +101,8 @@ impl TomlTables {
         Ok(())
     }
 
-    /// Sets a key of the table that is open; `None` is what stands there already. A table that is there by
-    /// implication stays as it is.
+    /// Sets a key of the open table; with `None` the present value stays. A table that exists by implication
+    /// stays as it is.
     pub(super) fn set(&mut self, key: &str, node: Option<TomlNode>) -> Result<(), String> {
         self.work += self.context.len();
         let defined = |key: &[String]| format!("Key '{}' has already been defined.", text(key));

@@ -1,15 +1,15 @@
-//! Where the pieces of a document end: names, texts, numbers, words and times.
+//! The tokens of a document: names, strings, numbers, words and times.
 
 use super::cursor::{TomlCursor, TomlFault, is_line_end, shown};
 use super::scalars::in_quotes;
 use crate::helm::go::unicode::{CharacterClass, is};
 
-/// What a piece is.
+/// The kind of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TomlTokenKind {
-    /// A text that stands for itself.
+    /// A string without escapes.
     Raw,
-    /// A text of several lines that stands for itself.
+    /// A string of several lines without escapes.
     RawLines,
     /// A text with escapes.
     Text,
@@ -121,7 +121,7 @@ impl<'t> TomlCursor<'t> {
         }
     }
 
-    /// What stands behind a backslash in a text that begins at `start`.
+    /// An escape in a string that begins at `start`, after its backslash.
     fn escape(&mut self, start: usize) -> Result<(), TomlFault> {
         let (digits, told) = match self.take()? {
             Some('b' | 't' | 'n' | 'f' | 'r' | 'e' | '"' | '\\' | ' ' | '\t') => return Ok(()),
@@ -157,7 +157,7 @@ impl<'t> TomlCursor<'t> {
                 Ok(self.token(TomlTokenKind::Float, self.since(start)))
             }
             Some(c) if is_letter(c) => {
-                // Of a word that begins as one of these floats do, only the end is told.
+                // For a word that begins like one of these floats, only its end is checked.
                 let goes_on = self.since(start).len() > c.len_utf8();
                 self.back(if goes_on { 1 } else { c.len_utf8() });
                 let word = self.at();
@@ -180,7 +180,7 @@ impl<'t> TomlCursor<'t> {
         }
     }
 
-    /// What begins with a digit, which was taken.
+    /// A token that begins with a digit, which was taken.
     fn number(&mut self, start: usize, first: Option<char>) -> Taken<'t> {
         if first == Some('0') {
             let bases: [(char, &str, fn(char) -> bool); 3] = [
@@ -217,7 +217,7 @@ impl<'t> TomlCursor<'t> {
         self.fault(format!("{what}: '{read}{}'", next.unwrap_or_default()))
     }
 
-    /// The rest of a number in decimal form: a float, where there is anything that parts it.
+    /// The rest of a decimal number: a float, if it has a point or an exponent.
     fn decimal(&mut self, start: usize) -> Taken<'t> {
         self.skip(|c| c.is_ascii_digit() || c == '_')?;
         if !self.peek()?.is_some_and(|c| matches!(c, '.' | 'e' | 'E')) {
@@ -227,7 +227,7 @@ impl<'t> TomlCursor<'t> {
         Ok(self.token(TomlTokenKind::Float, self.since(start)))
     }
 
-    /// What stands behind a sign.
+    /// A number after its sign.
     fn signed(&mut self, start: usize) -> Taken<'t> {
         let first = self.take()?;
         match first {

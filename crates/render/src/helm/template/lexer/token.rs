@@ -81,9 +81,9 @@ impl TokenKind {
 #[derive(Debug, Clone)]
 pub(in crate::helm::template) struct Item {
     pub(in crate::helm::template) kind: TokenKind,
-    /// Where it begins, in bytes.
+    /// The offset of its first byte.
     pub(in crate::helm::template) pos: usize,
-    /// Where it ends.
+    /// The offset after its last byte.
     pub(in crate::helm::template) end: usize,
     /// The line where it begins, from 1.
     pub(in crate::helm::template) line: usize,
