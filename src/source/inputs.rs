@@ -35,7 +35,7 @@ pub(crate) struct SourceInputs<'a> {
 
 /// Where the objects are.
 enum Shelf<'a> {
-    Cluster(Reader),
+    Cluster(Box<Reader>),
     /// At hand; the last one of a name counts.
     Objects(Vec<&'a Object>),
 }
@@ -61,7 +61,7 @@ impl Shelf<'_> {
 impl<'a> SourceInputs<'a> {
     /// Reads from one namespace.
     pub(crate) fn of(cluster: Reader, namespace: &'a str) -> Self {
-        Self { shelf: Shelf::Cluster(cluster), namespace, redactor: Mutex::default() }
+        Self { shelf: Shelf::Cluster(Box::new(cluster)), namespace, redactor: Mutex::default() }
     }
 
     /// Reads from objects that are at hand.
