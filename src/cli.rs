@@ -9,6 +9,7 @@ mod input;
 mod lazy;
 mod threads;
 mod served;
+mod releases;
 mod build;
 mod completions;
 mod progress;
@@ -102,8 +103,8 @@ mod tests {
     #[test]
     fn every_command_file_stands_in_the_table() {
         let helpers = [
-            "input", "lazy", "log", "login", "memory", "names", "output", "pod", "progress", "served",
-            "shared", "table", "threads", "token",
+            "input", "lazy", "log", "login", "memory", "names", "output", "pod", "progress", "releases",
+            "served", "shared", "table", "threads", "token",
         ];
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli");
         let mut files: Vec<String> = std::fs::read_dir(folder)

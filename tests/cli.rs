@@ -6,6 +6,7 @@ mod chart;
 mod chart_bombs;
 mod chart_mistakes;
 mod diff;
+mod releases;
 
 use std::io::Write as _;
 use std::path::Path;

@@ -142,6 +142,7 @@ class Cluster:
             "sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.route_localnet=1",
             # sshd listens on loopback alone.
             f"iptables -t nat -A PREROUTING -i lg0 -d {GATEWAY} -p tcp --dport 2222 -j DNAT --to-destination 127.0.0.1:2222",
+            f"iptables -t nat -A PREROUTING -i lg0 -d {GATEWAY} -p tcp --dport 8089 -j DNAT --to-destination 127.0.0.1:8089",
         ):
             self.call(*command.split())
         cni = self.folder / "cni"

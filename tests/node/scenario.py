@@ -302,7 +302,7 @@ def main():
     cluster.apart()
     cluster.network()
     cluster.keys()
-    cluster.run("standin", str(args.standin), cluster.path("git"), str(ROOT / "kubernetes"))
+    cluster.run("standin", str(args.standin), cluster.path("git"), f"http://{GIT}:8089")
     cluster.registries()
     cluster.control_plane()
     cluster.names()

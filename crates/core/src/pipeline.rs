@@ -67,7 +67,8 @@ pub use preview::{Announced, Dropped, Preview, PreviewInput, preview};
 pub use prune::Fate;
 pub use reconcile::reconcile;
 pub use release::{
-    ReleaseFinish, ReleaseJob, ReleaseJournal, ReleaseMemo, ReleaseRun, reconcile_release, uninstall_release,
+    Chance, ReleaseFinish, ReleaseJob, ReleaseJournal, ReleaseMemo, ReleaseRun, RenderedHook,
+    reconcile_release, uninstall_release,
 };
 pub use remove::remove;
 pub use slot::{Slot, aside};

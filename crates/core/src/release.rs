@@ -22,7 +22,7 @@ mod tests;
 pub use digest::{common_metadata, config, post_renderers};
 pub use history::{ReleaseDeed, ReleaseLedger, observed};
 pub use next::{ReleaseAction, ReleaseRequests, RemedyStep, next};
-pub use objects::{hook_object, inventory, is_kept, kept, objects, owner};
+pub use objects::{hook_object, hook_object_in, inventory, is_kept, kept, objects, objects_of, owner};
 pub use record::{
     ChartHead, HookPhase, HookRun, Record, RecordHead, ReleaseInfo, ReleaseStatus, StoredHook, StoredRelease,
 };

@@ -21,6 +21,7 @@ mod actions;
 mod drift;
 mod run;
 mod remove;
+mod shown;
 
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ use lockgate_base::tree::Snapshot;
 
 pub use remove::uninstall_release;
 pub use run::reconcile_release;
+pub use shown::{Chance, RenderedHook};
+pub(super) use shown::{FoundChart, ShownRelease, shown};
 
 /// One run of a HelmRelease.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use lockgate_render::helm::context::Now;
 use lockgate_render::helm::shelf::Shelf;
 
 /// How often a chart is rendered anew that asks the cluster for more each time.
-const RENDERS: usize = 8;
+pub(super) const RENDERS: usize = 8;
 
 /// The version that is to be, and the definitions that its chart brings.
 pub(super) async fn made(
@@ -56,7 +56,7 @@ pub(super) async fn made(
         namespace: want.namespace.clone(),
         apply_method: "ssa".into(),
     };
-    Ok((record, parts.definitions))
+    Ok((record, parts.definitions.into_iter().map(|(_, definition)| definition).collect()))
 }
 
 /// Renders the chart, as often as it asks the cluster for more.
@@ -108,7 +108,10 @@ async fn parts(
             }
         }
     }
-    Err(ReleaseStop::Failed(format!(
-        "the chart looks something else up each time that it is rendered ({RENDERS} times)"
-    )))
+    Err(ReleaseStop::Failed(restless()))
+}
+
+/// That a chart never has all the answers that it asks for.
+pub(super) fn restless() -> String {
+    format!("the chart looks something else up each time that it is rendered ({RENDERS} times)")
 }

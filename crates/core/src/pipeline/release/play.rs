@@ -148,7 +148,7 @@ impl<'a> Play<'a> {
         let owner = release.reference();
         let mut objects = release::objects(&record)?;
         for object in &mut objects {
-            mark(object, &record, &owner);
+            mark(object, (&record.name, &record.namespace), &owner);
         }
         Ok(Self {
             terms: PlayTerms::of(release, deed),
@@ -209,12 +209,12 @@ impl<'a> Play<'a> {
     }
 }
 
-/// Marks an object as the release's, as Helm and Flux mark it.
-fn mark(object: &mut Object, record: &Record, owner: &Ref) {
+/// Marks an object as the release's, as Helm and Flux mark it. The release has a name and a namespace.
+pub(super) fn mark(object: &mut Object, (name, namespace): (&str, &str), owner: &Ref) {
     dress(object, HelmRelease::OWNERSHIP, owner, None);
     object.set_label(MANAGED_BY, "Helm");
-    object.set_annotation(keys::RELEASE_NAME, &record.name);
-    object.set_annotation(keys::RELEASE_NAMESPACE, &record.namespace);
+    object.set_annotation(keys::RELEASE_NAME, name);
+    object.set_annotation(keys::RELEASE_NAMESPACE, namespace);
 }
 
 #[cfg(test)]

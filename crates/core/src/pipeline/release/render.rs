@@ -149,8 +149,8 @@ pub(super) struct RenderedParts {
     pub(super) manifest: String,
     pub(super) hooks: Vec<StoredHook>,
     pub(super) notes: String,
-    /// The definitions in `crds/`.
-    pub(super) definitions: Vec<Object>,
+    /// The definitions in `crds/`, each with its file.
+    pub(super) definitions: Vec<(String, Object)>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -273,14 +273,14 @@ fn render_parts(
 }
 
 /// The definitions of a file in `crds/`. What else is in it is passed over, as in Flux.
-fn definitions_in(path: &str, content: &[u8], found: &mut Vec<Object>) -> Result<(), Error> {
+fn definitions_in(path: &str, content: &[u8], found: &mut Vec<(String, Object)>) -> Result<(), Error> {
     let text = String::from_utf8_lossy(content);
     for (_, document) in documents(&text) {
         let read = first_document(document, Dialect::V2)
             .map_err(|error| Error::new(format!("YAML parse error on {path}: {error}")))?;
         let Ok(object) = Object::parse(read.value) else { continue };
         if object.kind() == "CustomResourceDefinition" {
-            found.push(object);
+            found.push((path.to_owned(), object));
         }
     }
     Ok(())
