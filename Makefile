@@ -6,8 +6,9 @@ IMAGE ?= ghcr.io/lockgate/lockgate:$(shell sed -n 's/^version = "\(.*\)"/\1/p' C
 # What the image is made for, and where `make image` leaves it.
 ARCHES ?= amd64 arm64
 IMAGE_FILE ?= target/image/lockgate.tar
-# The binary that `make node` puts into an image.
-LOCKGATE ?= target/$(TARGET)/release/lockgate
+# The binary that `make node` puts into an image, that of `make image` where it is empty; and which of its steps it takes.
+LOCKGATE ?=
+STEPS ?=
 # One static file: no libc, no shell and no other file is needed in the image.
 STATIC_FLAGS = -C target-feature=+crt-static $(PACKED_RELOCATIONS)
 # A megabyte less to map. The start code of glibc reads this form from 2.36 on, and the linkers of its time write it.
@@ -114,5 +115,5 @@ image: ## the container image of ARCHES as an OCI archive, for musl; needs no co
 push: ## push what `make image` has built as IMAGE
 	tests/harness/scripts/image.py push "$(IMAGE_FILE)" "$(IMAGE)"
 
-node: ## the binary LOCKGATE in a pod on a real node: kills, upgrades, a reboot, faults; needs root
-	tests/node/run.sh "$(LOCKGATE)"
+node: ## the image in a pod on a real node: kills, upgrades, a reboot, faults; needs root
+	tests/node/run.sh "$(LOCKGATE)" "$(STEPS)"

@@ -32,8 +32,10 @@ mod journal;
 mod applier;
 mod reconcile;
 mod release;
+mod outage;
 mod drive;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -185,6 +187,7 @@ async fn lead(
             default_service_account: config.default_service_account.clone(),
         },
         adopt: config.adopt,
+        left: channel::Sender::new(if config.adopt { BTreeSet::new() } else { actors.left_kinds() }),
         drift: config.drift,
         watch_namespace: config.watch_namespace.clone(),
     });

@@ -30,6 +30,7 @@ pub(crate) mod namespace;
 pub(crate) mod entry;
 pub(crate) mod key_host;
 pub(crate) mod secret;
+pub(crate) mod tag;
 pub(crate) mod preflight;
 pub(crate) mod deploy_key;
 pub(crate) mod pinning;

@@ -6,8 +6,10 @@
 mod log;
 mod output;
 mod input;
+mod lazy;
 mod threads;
 mod served;
+mod releases;
 mod build;
 mod completions;
 mod progress;
@@ -31,6 +33,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+use self::lazy::Lazy;
 use self::threads::in_runtime;
 
 /// A GitOps agent for Kubernetes that speaks the Flux API.
@@ -48,16 +51,16 @@ struct Cli {
 /// The table of commands.
 #[derive(Subcommand)]
 enum Command {
-    Agent(agent::Arguments),
-    Bootstrap(Box<bootstrap::Arguments>),
-    Build(Box<build::Arguments>),
-    Diff(Box<diff::Arguments>),
-    Install(install::Arguments),
-    Keys(keys::Arguments),
-    RotateKey(Box<rotate_key::Arguments>),
-    Uninstall(uninstall::Arguments),
-    Status(status::Arguments),
-    Completions(completions::Arguments),
+    Agent(Lazy<agent::Arguments>),
+    Bootstrap(Lazy<bootstrap::Arguments>),
+    Build(Lazy<build::Arguments>),
+    Diff(Lazy<diff::Arguments>),
+    Install(Lazy<install::Arguments>),
+    Keys(Lazy<keys::Arguments>),
+    RotateKey(Lazy<rotate_key::Arguments>),
+    Uninstall(Lazy<uninstall::Arguments>),
+    Status(Lazy<status::Arguments>),
+    Completions(Lazy<completions::Arguments>),
 }
 
 /// Runs the command that the arguments name.
@@ -73,17 +76,17 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         // The agent makes a runtime of its own, before which the process must not have threads.
-        Command::Agent(arguments) => agent::run(&arguments),
+        Command::Agent(arguments) => agent::run(&arguments.0),
         // A build is over before a runtime has started.
-        Command::Build(arguments) => build::run(&arguments),
-        Command::Diff(arguments) => diff::run(&arguments),
-        Command::Completions(arguments) => completions::run(&arguments, &mut Cli::command()),
-        Command::Bootstrap(arguments) => in_runtime(bootstrap::run(*arguments)),
-        Command::Install(arguments) => in_runtime(install::run(arguments)),
-        Command::RotateKey(arguments) => in_runtime(rotate_key::run(*arguments)),
-        Command::Keys(arguments) => in_runtime(keys::run(arguments)),
-        Command::Uninstall(arguments) => in_runtime(uninstall::run(arguments)),
-        Command::Status(arguments) => in_runtime(async move { status::run(&arguments).await }),
+        Command::Build(arguments) => build::run(&arguments.0),
+        Command::Diff(arguments) => diff::run(&arguments.0),
+        Command::Completions(arguments) => completions::run(&arguments.0, &mut Cli::command()),
+        Command::Bootstrap(arguments) => in_runtime(bootstrap::run(*arguments.0)),
+        Command::Install(arguments) => in_runtime(install::run(*arguments.0)),
+        Command::RotateKey(arguments) => in_runtime(rotate_key::run(*arguments.0)),
+        Command::Keys(arguments) => in_runtime(keys::run(*arguments.0)),
+        Command::Uninstall(arguments) => in_runtime(uninstall::run(*arguments.0)),
+        Command::Status(arguments) => in_runtime(async move { status::run(&arguments.0).await }),
     };
     result.unwrap_or_else(|error| error.report())
 }
@@ -100,8 +103,8 @@ mod tests {
     #[test]
     fn every_command_file_stands_in_the_table() {
         let helpers = [
-            "input", "log", "login", "memory", "names", "output", "pod", "progress", "served", "shared",
-            "table", "threads", "token",
+            "input", "lazy", "log", "login", "memory", "names", "output", "pod", "progress", "releases",
+            "served", "shared", "table", "threads", "token",
         ];
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli");
         let mut files: Vec<String> = std::fs::read_dir(folder)

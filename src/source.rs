@@ -24,7 +24,7 @@ pub(crate) use held::Held;
 pub(crate) use inputs::SourceInputs;
 
 /// The adapters of all kinds that lockgate acts on.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Sources(Vec<Arc<dyn Adapter>>);
 
 impl Sources {

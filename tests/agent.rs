@@ -13,6 +13,7 @@ mod examples;
 mod faults;
 mod flux_cli;
 mod habits;
+mod helm_cli;
 mod hostile;
 mod idle;
 mod input;

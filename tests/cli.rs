@@ -3,8 +3,10 @@
 mod bombs;
 mod build;
 mod chart;
+mod chart_bombs;
 mod chart_mistakes;
 mod diff;
+mod releases;
 
 use std::io::Write as _;
 use std::path::Path;

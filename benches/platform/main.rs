@@ -2,8 +2,8 @@
 //! floor of the same objects as bare server-side applies in the same run.
 //!
 //! `BEFORE` names another binary of lockgate, such as one built before a change, which takes its turns too.
-//! `WORKLOAD` takes one of `chain`, `fleet`, `crowd` and `artifact` only, and `ROUNDS` another number of
-//! rounds.
+//! `WORKLOAD` takes one of `chain`, `fleet`, `crowd`, `artifact` and `releases` only, and `ROUNDS` another
+//! number of rounds.
 
 mod floor;
 mod source;
@@ -64,6 +64,7 @@ async fn main() -> anyhow::Result<()> {
         ("fleet", Workload::fleet(), 9),
         ("crowd", Workload::crowd(), 1),
         ("artifact", Workload::artifact(), 5),
+        ("releases", Workload::releases(), 9),
     ] {
         if only.as_ref().is_some_and(|only| only != name) {
             continue;
@@ -133,8 +134,8 @@ struct Round {
     floor: Floor,
     cold: Figures,
     unchanged: Figures,
-    /// `lockgate diff -A` where nothing differs; its dry runs are its requests. `None` for a binary that has no
-    /// such command.
+    /// `lockgate diff -A` where nothing differs; its dry runs are its requests. `None` for a binary that has
+    /// no such command.
     compared: Option<Figures>,
     /// How many objects there are.
     objects: usize,
@@ -252,7 +253,7 @@ async fn bench(workload: &Workload, binary: &Path) -> anyhow::Result<Round> {
     tokio::time::sleep(Duration::from_secs(3)).await;
     let idle_mib = mib(agent.rss_kib()?);
 
-    let all = source.objects.iter().cloned().chain(workload.kustomizations()).collect();
+    let all = source.objects.iter().cloned().chain(workload.appliers()).collect();
     let cold = measure(&cluster, &agent, async {
         send(&client, all).await?;
         until(&client, workload, |object| condition(object, "Ready") == Some("True")).await
@@ -370,23 +371,24 @@ async fn send(client: &kube::Client, objects: Vec<Value>) -> anyhow::Result<()> 
     lanes.buffered(8).try_collect::<()>().await
 }
 
-/// Annotates all Kustomizations at once, as `flux reconcile` does.
+/// Annotates all Kustomizations or HelmReleases at once, as `flux reconcile` does.
 async fn request(client: &kube::Client, workload: &Workload, token: &str) -> anyhow::Result<()> {
-    let objects = workload.kustomizations().into_iter().map(|mut object| {
+    let objects = workload.appliers().into_iter().map(|mut object| {
         object["metadata"]["annotations"] = json!({"reconcile.fluxcd.io/requestedAt": token});
         object
     });
     send(client, objects.collect()).await
 }
 
-/// Waits until all Kustomizations are as asked. It watches, since listing them again and again would be the
-/// server's work.
+/// Waits until all Kustomizations or HelmReleases are as asked. It watches, since listing them again and
+/// again would be the server's work.
 async fn until(
     client: &kube::Client,
     workload: &Workload,
     is_so: impl Fn(&Value) -> bool,
 ) -> anyhow::Result<()> {
-    let kind = GroupVersionKind::gvk("kustomize.toolkit.fluxcd.io", "v1", "Kustomization");
+    let (group, version, kind) = workload.applier.kind();
+    let kind = GroupVersionKind::gvk(group, version, kind);
     let resource = ApiResource::from_gvk(&kind);
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), "flux-system", &resource);
     let mut left: BTreeSet<String> = workload.names().map(str::to_owned).collect();

@@ -1,4 +1,5 @@
-//! What is brought up: chains and fleets of Kustomizations, as files of a source and as objects.
+//! What is brought up: chains and fleets of Kustomizations, and releases of a chart, as files of a source and
+//! as objects.
 
 use serde_json::{Value, json};
 
@@ -24,12 +25,33 @@ impl Origin {
     }
 }
 
-/// Some Kustomizations, each a folder of objects.
+/// What brings the objects up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Applier {
+    /// Each has a folder of the source.
+    Kustomization,
+    /// All release the chart that is the source.
+    HelmRelease,
+}
+
+impl Applier {
+    /// Group, version and kind.
+    pub(crate) fn kind(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Kustomization => ("kustomize.toolkit.fluxcd.io", "v1", "Kustomization"),
+            Self::HelmRelease => ("helm.toolkit.fluxcd.io", "v2", "HelmRelease"),
+        }
+    }
+}
+
+/// Some Kustomizations or HelmReleases, each with its objects.
 pub(crate) struct Workload {
     /// How it is called in the table.
     pub(crate) title: &'static str,
-    /// Names of the Kustomizations, in order.
+    /// Names of the Kustomizations or HelmReleases, in order.
     names: Vec<String>,
+    /// Which of the two.
+    pub(crate) applier: Applier,
     /// Whether each depends on the one before it.
     chained: bool,
     /// How many objects each has, ten at most.
@@ -43,7 +65,7 @@ impl Workload {
     pub(crate) fn chain() -> Self {
         let names = ["crds", "kube-network", "kube-security", "foobar"];
         let names = names.map(Into::into).to_vec();
-        Self { title: "chain of 4", names, chained: true, each: 10, origin: Origin::Git }
+        Self { chained: true, names, ..Self::many("chain of 4", 0, 10) }
     }
 
     /// A hundred Kustomizations that depend on nothing.
@@ -61,13 +83,29 @@ impl Workload {
         Self { title: "100 x 10, OCI", origin: Origin::Registry, ..Self::fleet() }
     }
 
-    fn many(title: &'static str, count: usize, each: usize) -> Self {
-        let names = (0..count).map(|number| format!("app-{number:04}")).collect();
-        Self { title, names, chained: false, each, origin: Origin::Git }
+    /// A hundred releases of one chart of five objects, from one artifact of a registry.
+    pub(crate) fn releases() -> Self {
+        let many = Self::many("100 releases x 5", 100, 5);
+        Self { applier: Applier::HelmRelease, origin: Origin::Registry, ..many }
     }
 
-    /// The files of the source, one a Kustomization.
+    fn many(title: &'static str, count: usize, each: usize) -> Self {
+        let names = (0..count).map(|number| format!("app-{number:04}")).collect();
+        let applier = Applier::Kustomization;
+        Self { title, names, applier, chained: false, each, origin: Origin::Git }
+    }
+
+    /// The files of the source: one a Kustomization, or those of the chart.
     pub(crate) fn files(&self) -> Vec<(String, String)> {
+        if self.applier == Applier::HelmRelease {
+            let objects = self.objects_of("{{ .Release.Name }}", "{{ .Release.Namespace }}");
+            let documents: Vec<String> = objects.map(|object| object.to_string()).collect();
+            let about = "{apiVersion: v2, name: bench, version: 1.0.0}".to_owned();
+            return vec![
+                ("Chart.yaml".into(), about),
+                ("templates/objects.yaml".into(), documents.join("\n---\n")),
+            ];
+        }
         let file = |name: &String| {
             let documents: Vec<String> =
                 self.objects_of(name, NAMESPACE).map(|object| object.to_string()).collect();
@@ -76,22 +114,50 @@ impl Workload {
         self.names.iter().map(file).collect()
     }
 
-    /// The names of the Kustomizations.
+    /// The names of the Kustomizations or HelmReleases.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)
     }
 
-    /// All objects that the Kustomizations hold, in another namespace.
+    /// All objects that are held, in another namespace, with the Secrets that releases are stored in.
     pub(crate) fn objects(&self, namespace: &str) -> Vec<Value> {
-        self.names.iter().flat_map(|name| self.objects_of(name, namespace)).collect()
+        let stored = |name: &String| (self.applier == Applier::HelmRelease).then(|| stored(name, namespace));
+        self.names.iter().flat_map(|name| self.objects_of(name, namespace).chain(stored(name))).collect()
     }
 
     fn objects_of(&self, name: &str, namespace: &str) -> impl Iterator<Item = Value> {
-        objects_of(name, namespace).into_iter().take(self.each)
+        // Helm would read back a Secret's `stringData` as a change, so the chart has none, nor a budget.
+        let in_chart =
+            |object: &Value| !matches!(object["kind"].as_str(), Some("Secret" | "PodDisruptionBudget"));
+        let is_chart = self.applier == Applier::HelmRelease;
+        let all = objects_of(name, namespace).into_iter().filter(move |object| !is_chart || in_chart(object));
+        all.take(self.each)
     }
 
-    /// The Kustomization objects, reading from the source `bench`.
-    pub(crate) fn kustomizations(&self) -> Vec<Value> {
+    /// The Kustomizations or HelmReleases, reading from the source `bench`.
+    pub(crate) fn appliers(&self) -> Vec<Value> {
+        match self.applier {
+            Applier::Kustomization => self.kustomizations(),
+            Applier::HelmRelease => self.names.iter().map(|name| self.release(name)).collect(),
+        }
+    }
+
+    fn release(&self, name: &str) -> Value {
+        json!({
+            "apiVersion": "helm.toolkit.fluxcd.io/v2",
+            "kind": "HelmRelease",
+            "metadata": {"name": name, "namespace": "flux-system"},
+            "spec": {
+                "interval": "1h",
+                "timeout": "5m",
+                "chartRef": {"kind": self.origin.kind(), "name": "bench"},
+                "releaseName": name,
+                "targetNamespace": NAMESPACE,
+            },
+        })
+    }
+
+    fn kustomizations(&self) -> Vec<Value> {
         let mut before: Option<&String> = None;
         let mut result = Vec::new();
         for name in &self.names {
@@ -116,6 +182,13 @@ impl Workload {
         }
         result
     }
+}
+
+/// The Secret of a release, of about the size that it has.
+fn stored(name: &str, namespace: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1",
+           "metadata": {"name": format!("sh.helm.release.v1.{name}.v1"), "namespace": namespace},
+           "data": {"release": "TG9j".repeat(700)}})
 }
 
 /// Ten objects: one application as people write it.

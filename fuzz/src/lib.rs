@@ -4,7 +4,7 @@ pub mod helm;
 
 use lockgate_base::model::yaml::{Dialect, documents, to_string};
 use lockgate_base::tree::Tree;
-use lockgate_render::kustomize::{Flavour, Overlay, Recipe, build};
+use lockgate_render::kustomize::{Flavour, KustomizeRecipe, Overlay, build};
 use serde_json::Value;
 
 /// The line between an object and the change to it.
@@ -42,7 +42,7 @@ impl Case {
     pub fn run(self) {
         let tree = Tree::in_memory(self.files.into_iter().filter(|(path, _)| is_normal(path)));
         for flavour in [Flavour::Cli, Flavour::Flux(Box::<Overlay>::default())] {
-            let recipe = Recipe { path: self.target.clone(), flavour };
+            let recipe = KustomizeRecipe { path: self.target.clone(), flavour };
             let Ok(output) = build(&tree, &recipe) else { continue };
             for object in &output.objects {
                 assert_reads_back(&object.value, Dialect::V3);

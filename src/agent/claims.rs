@@ -1,4 +1,4 @@
-//! The claims of other Kustomizations to objects that one of them is about to delete.
+//! The claims of other owners to objects that one of them is about to delete.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::subject::Subject;
 use super::world::{Ids, SeenObject};
 use crate::clock::timestamp;
 use lockgate_base::model::{ObjectId, Ref};
-use lockgate_core::api::Kustomization;
+use lockgate_core::api::{HelmRelease, Kustomization};
 use lockgate_core::pipeline::{self, Candidate, Hold, Holder, Holdings};
 use lockgate_core::queue::Signal;
 use lockgate_core::verdict::{self, Common, Schedule};
@@ -52,11 +52,12 @@ pub(super) async fn holders(
             others.push(Holdings { key, recorded, held, needs: HashSet::new() });
         }
     }
+    others.extend(releases(shared, (&own.reference(), tenancy.account_of(own))));
     let all: Vec<&Kustomization> = all.iter().map(AsRef::as_ref).collect();
     let holders = pipeline::holders(candidates, &others, &all);
     for (candidate, holder) in candidates.iter().zip(&holders) {
         match holder {
-            Some(Holder { key, recorded: true, hold: Hold::Itself }) => {
+            Some(Holder { key, recorded: true, hold: Hold::Itself }) if key.kind == Kustomization::ID => {
                 shared.tell(Signal::Drifted { owner: key.clone(), object: candidate.id().clone(), by: None });
             }
             Some(Holder { key, hold: hold @ (Hold::GoesAlong | Hold::Needed), .. }) => {
@@ -66,6 +67,40 @@ pub(super) async fn holders(
         }
     }
     holders
+}
+
+/// For each object, in order: which Kustomization or other HelmRelease beside `own` holds it by its status.
+pub(super) fn holders_beside_release(
+    shared: &Shared,
+    own: &HelmRelease,
+    candidates: &[Candidate],
+) -> Vec<Option<Holder>> {
+    let (key, account) = (own.reference(), shared.account_of_release(own));
+    let mut others = releases(shared, (&key, account));
+    let all = shared.world.all::<Kustomization>();
+    for other in &all {
+        let theirs = shared.tenancy.account_of(other);
+        let may = pipeline::may_claim((&key, account), (&other.reference(), theirs), shared.tenancy.lockdown);
+        if may && other.spec.kube_config.is_none() {
+            others.push(Holdings::by_status(other.reference(), pipeline::recorded(other)));
+        }
+    }
+    let all: Vec<&Kustomization> = all.iter().map(AsRef::as_ref).collect();
+    pipeline::holders(candidates, &others, &all)
+}
+
+/// What HelmReleases hold by their statuses, of those that may claim what `own` would delete. One that is
+/// being deleted keeps nothing.
+fn releases(shared: &Shared, own: (&Ref, Option<&str>)) -> Vec<Holdings> {
+    let lockdown = shared.tenancy.lockdown;
+    let all = shared.world.all::<HelmRelease>();
+    let others = all.iter().filter(|other| {
+        let account = shared.account_of_release(other);
+        other.spec.kube_config.is_none()
+            && other.metadata.deletion_timestamp.is_none()
+            && pipeline::may_claim(own, (&other.reference(), account), lockdown)
+    });
+    others.map(|other| Holdings::by_status(other.reference(), pipeline::released(other))).collect()
 }
 
 /// Tells the owner that keeps an object that another Kustomization no longer contains it.

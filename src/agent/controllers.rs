@@ -121,7 +121,8 @@ fn regard(shared: &Shared, controllers: &[FluxController], idle: &mut Option<BTr
         tell_of_idle(shared, &before, &now);
         *idle = Some(kinds);
     }
-    if let Some(rivals) = FluxController::rivals(controllers).filter(|_| !shared.adopt) {
+    shared.leave(FluxController::actors(controllers).left_kinds());
+    if let Some(rivals) = FluxController::in_the_way(controllers).filter(|_| !shared.adopt) {
         // The receiver is only gone when the process ends.
         let _ = shared.notices.send(LoopMessage::Flux(rivals));
     }

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use super::controllers::follow_controllers;
 use super::fetch;
 use super::notice::LoopMessage;
+use super::outage::Outage;
 use super::reconcile::reconcile;
 use super::release::release;
 use super::shared::Shared;
@@ -20,7 +21,7 @@ use super::watch::{follow_inputs, follow_kinds};
 use super::world::{SeenObject, World};
 use crate::cluster::HeldChange;
 use lockgate_base::model::{KindId, ObjectId, Ref};
-use lockgate_core::api::{self, HelmChart, HelmRelease, KindInfo, Kustomization, Role};
+use lockgate_core::api::{self, DriftMode, HelmChart, HelmRelease, KindInfo, Kustomization, Role};
 use lockgate_core::pipeline::clock::{Clock, within};
 use lockgate_core::plan::DriftPolicy;
 use lockgate_core::queue::{Limits, Next, Order, Queue, Rivalry, RunCause, RunEnd, RunId, Signal};
@@ -37,6 +38,7 @@ struct Drive {
     runs: JoinSet<()>,
     reins: BTreeMap<RunId, Reins>,
     listed: Vec<&'static str>,
+    outage: Outage,
     /// The controllers of Flux because of which the agent must not write.
     rivals: Option<String>,
 }
@@ -71,6 +73,7 @@ pub(super) async fn drive(
         runs: JoinSet::new(),
         reins: BTreeMap::new(),
         listed: Vec::new(),
+        outage: Outage::default(),
         rivals: None,
     };
     while !*stop.borrow() && drive.rivals.is_none() {
@@ -147,14 +150,10 @@ impl Drive {
                 self.rivals = Some(rivals);
                 None
             }
-            LoopMessage::Reachable { kind, problem } => {
-                let is_up = problem.is_none();
-                if let Some(problem) = &problem {
-                    tracing::warn!(watch = kind, %problem, "watch interrupted");
-                } else {
-                    tracing::debug!(watch = kind, "watch established");
-                }
-                self.shared.state.reachable(kind, problem);
+            LoopMessage::Reachable { kind, failure } => {
+                self.outage.tell(kind, failure.as_ref());
+                let is_up = failure.is_none();
+                self.shared.state.reachable(kind, failure.map(|failure| failure.to_string()));
                 is_up.then_some(Signal::Recovered)
             }
         }
@@ -167,8 +166,9 @@ impl Drive {
             HeldChange::Gone { id, owner, policy } => (id, owner, None, policy),
             HeldChange::Drifted { id, owner, by, policy } => (id, owner, by, policy),
         };
-        // Objects that a release has applied may drift; the HelmChart that is created for it may not.
-        if owner.kind == HelmRelease::ID && object.kind != HelmChart::ID.kind {
+        // The objects of a release may change unless it says otherwise; the chart made for it may not.
+        if owner.kind == HelmRelease::ID && object.kind != HelmChart::ID.kind && !self.looks_for_drift(&owner)
+        {
             return None;
         }
         let (kind, name, namespace) = (owner.kind.kind, &owner.name, &owner.namespace);
@@ -180,6 +180,14 @@ impl Drive {
         };
         let is_put_off = policy.or_else(of_owner) == Some(DriftPolicy::Interval);
         (!is_put_off).then_some(Signal::Drifted { owner, object, by })
+    }
+
+    /// Whether a HelmRelease wants to know of drift.
+    fn looks_for_drift(&self, release: &Ref) -> bool {
+        match self.shared.world.get::<HelmRelease>(release) {
+            Some(SeenObject::Sound(release)) => release.spec.drift_mode() != DriftMode::Disabled,
+            Some(SeenObject::Malformed { .. }) | None => false,
+        }
     }
 
     fn handle(&mut self, signal: Signal) {

@@ -55,6 +55,10 @@ pub(super) async fn fetch(
     let Some((seen, held)) = shared.world.source(&key) else {
         return fetched(None, RunEnd::silent(Next::Changed));
     };
+    if shared.leaves(key.kind) {
+        let held = held.map(|held| identity(&held, &observed(&seen)));
+        return fetched(held, RunEnd::silent(Next::Backoff));
+    }
     if seen.metadata().deletion_timestamp.is_some() {
         let next = remove_finalizer(&shared, &key, seen.metadata()).await;
         let held = held.map(|held| identity(&held, &observed(&seen)));

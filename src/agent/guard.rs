@@ -40,7 +40,7 @@ pub(super) async fn wait_for_cluster(
         match answer {
             Ok(controllers) => {
                 state.reachable(SERVER, None);
-                let rivals = FluxController::rivals(&controllers);
+                let rivals = FluxController::in_the_way(&controllers);
                 let message = rivals.as_deref().and_then(|rivals| in_the_way(rivals, adopt, &mut told));
                 let is_held = message.is_some();
                 state.reachable(FLUX, message);
@@ -76,7 +76,7 @@ pub(super) async fn rivals(client: &Client, adopt: bool) -> Option<String> {
         return None;
     }
     let controllers = flux::flux_controllers(client).await.ok()?;
-    FluxController::rivals(&controllers)
+    FluxController::in_the_way(&controllers)
 }
 
 /// Why these controllers block the agent; `None` if they do not. The reason is logged if it differs from the

@@ -139,6 +139,19 @@ impl Sight {
     }
 }
 
+/// The failure that the log told of last: what fails again and again for one reason is told once.
+#[derive(Default)]
+struct ToldFailure(Option<String>);
+
+impl ToldFailure {
+    fn is_news(&mut self, failure: &ApiFailure) -> bool {
+        let text = Some(failure.to_string());
+        let is_news = self.0 != text;
+        self.0 = text;
+        is_news
+    }
+}
+
 impl Leadership {
     pub(super) fn new(
         client: &Client,
@@ -167,6 +180,7 @@ impl Leadership {
     pub(super) async fn acquire(&self) {
         let mut seen: Option<Sight> = None;
         let mut told = String::new();
+        let mut failed = ToldFailure::default();
         loop {
             match self.look(seen.as_ref()).await {
                 Ok(Look::Ours(until)) => {
@@ -183,7 +197,10 @@ impl Leadership {
                         seen = Some(Sight { holder, renewed, since: self.clock.now() });
                     }
                 }
-                Err(failure) => tracing::warn!(error = %failure, "failed to read the lease"),
+                Err(failure) if failed.is_news(&failure) => {
+                    tracing::warn!(error = %failure, "failed to read the lease");
+                }
+                Err(_) => {}
             }
             self.clock.sleep(LOOK).await;
         }
@@ -193,6 +210,7 @@ impl Leadership {
     /// this process still holds the lease when the server answers again, `reopened` is called.
     pub(super) async fn keep(&self, reopened: impl Fn()) -> String {
         let mut pause = self.fence.rest();
+        let mut failed = ToldFailure::default();
         loop {
             self.clock.sleep(pause).await;
             match self.renew().await {
@@ -200,6 +218,7 @@ impl Leadership {
                     let was_open = self.fence.is_open();
                     self.fence.open_until(until);
                     pause = self.fence.rest();
+                    failed = ToldFailure::default();
                     if !was_open {
                         tracing::info!("renewed the lease again");
                         reopened();
@@ -212,7 +231,9 @@ impl Leadership {
                 Err(failure) => {
                     // Early enough that one lost answer does not close the fence.
                     pause = LOOK;
-                    tracing::warn!(error = %failure, "failed to renew the lease");
+                    if failed.is_news(&failure) {
+                        tracing::warn!(error = %failure, "failed to renew the lease");
+                    }
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! The notices to the main loop from the watches and from other senders to the queue.
 
+use lockgate_core::pipeline::ports::ApiFailure;
 use lockgate_core::queue::Signal;
 
 /// A message to the main loop.
@@ -14,7 +15,7 @@ pub(super) enum LoopMessage {
     /// Whether the API server answers this watch.
     Reachable {
         kind: &'static str,
-        /// The problem, if the server does not answer.
-        problem: Option<String>,
+        /// What it failed with, if the server does not answer.
+        failure: Option<ApiFailure>,
     },
 }

@@ -33,7 +33,8 @@ pub(super) async fn reconcile(shared: Arc<Shared>, order: Task) -> Signal {
     // fetched meanwhile.
     let snapshot = sound(&seen, LEFT).and_then(|kustomization| source(&shared, kustomization));
     let built = BuildInput::of(snapshot.as_ref().ok());
-    let finish = guarded(attempt(&shared, &order, &seen, snapshot, started)).await;
+    // Boxed: it holds what all steps of a reconcile need.
+    let finish = guarded(Box::pin(attempt(&shared, &order, &seen, snapshot, started))).await;
     let success = finish.outcome.is_success();
     let reported = report(&shared, &order, &seen, &finish, |_| built, started).await;
     let changes = finish.outcome.done().map_or(&[][..], |done| &done.changes);
@@ -54,7 +55,7 @@ fn finished(order: &Task, end: RunEnd) -> Signal {
 }
 
 /// The correction of a managed object, for the detection of fights.
-fn correction(change: &ChangedObject) -> Correction {
+pub(super) fn correction(change: &ChangedObject) -> Correction {
     let deleted = change.deed == Deed::Created;
     Correction { object: change.id.clone(), fields: change.fields.clone(), deleted }
 }

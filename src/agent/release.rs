@@ -10,17 +10,19 @@ use rand_core::RngCore as _;
 
 use super::applier::{TOLD_AFTER, guarded, report, sound, threads};
 use super::journal::BuildInput;
+use super::reconcile::correction;
 use super::shared::Shared;
 use super::task::Task;
 use super::world::{SeenObject, chart_of};
 use crate::cluster::Cluster;
+use crate::remote::documents::PublicHosts;
 use journal::ReleaseLog;
 use lockgate_base::model::Ref;
 use lockgate_base::tree::Snapshot;
-use lockgate_core::api::{HelmRelease, HelmReleaseSpec, HelmReleaseStatus, OciRepository};
+use lockgate_core::api::{DriftMode, HelmRelease, HelmReleaseSpec, HelmReleaseStatus, OciRepository};
 use lockgate_core::pipeline::{self, Finish, ReleaseFinish, ReleaseJob, ReleaseRun};
-use lockgate_core::queue::{Next, RunEnd, Signal};
-use lockgate_core::verdict::{Common, Outcome, ReleaseEnd, Released};
+use lockgate_core::queue::{Next, RunCause, RunEnd, Signal};
+use lockgate_core::verdict::{Common, DriftEnd, Outcome, ReleaseEnd, Released};
 
 /// What stays of a malformed HelmRelease that is being deleted.
 const LEFT: &str = "its release was left as it is";
@@ -29,6 +31,9 @@ const LEFT: &str = "its release was left as it is";
 pub(super) async fn release(shared: Arc<Shared>, order: Task) -> Signal {
     let started = shared.clock.now();
     let finished = |end| Signal::Finished { key: order.key.clone(), run: order.run, end };
+    if shared.leaves(HelmRelease::ID) {
+        return finished(RunEnd::silent(Next::Backoff));
+    }
     let Some(seen) = shared.world.get::<HelmRelease>(&order.key) else {
         return finished(RunEnd::silent(Next::Changed));
     };
@@ -37,9 +42,13 @@ pub(super) async fn release(shared: Arc<Shared>, order: Task) -> Signal {
     let success = finish.outcome.is_success();
     let reported =
         report(&shared, &order, &seen, &finish, |previous| built(&finish, previous), started).await;
+    let corrected = match &finish.outcome {
+        Outcome::Own(released) => released.drift.changes().iter().map(correction).collect(),
+        Outcome::Common(_) => Vec::new(),
+    };
     shared.world.remember_release(&order.key, finish.memo);
     shared.metrics.ended(&order.key, shared.clock.since(started), success);
-    finished(reported)
+    finished(RunEnd { corrected, ..reported })
 }
 
 async fn attempt(
@@ -89,11 +98,14 @@ async fn attempt(
         is_artifact: found.chart.kind == OciRepository::ID,
         made_chart: made_chart(release, &found.chart),
         memo: memo.as_deref(),
-        thorough: false,
+        // What others have changed is looked for only where that is wished.
+        thorough: release.spec.drift_mode() != DriftMode::Disabled
+            && order.causes.iter().any(|cause| matches!(cause, RunCause::Timer | RunCause::Drift(_))),
         entropy,
         told_after: TOLD_AFTER,
         clock: &*shared.clock,
         workers: &workers,
+        documents: &PublicHosts,
         cancel: order.cancel.clone(),
     };
     pipeline::reconcile_release(&cluster, &shared.cluster, &job, &log).await
@@ -151,7 +163,12 @@ async fn ready<'a>(log: &ReleaseLog<'a>) -> Result<FoundChart<'a>, Outcome<Relea
         let why = if is_near { why } else { "see its status".into() };
         let message = format!("{} '{}' is not ready: {why}", chart.kind.kind, chart.path());
         let status = HelmReleaseStatus { helm_chart: made_chart(release, &chart), ..release.status.clone() };
-        Released { status, done: Vec::new(), end: ReleaseEnd::NoChart { message } }
+        Released {
+            status,
+            done: Vec::new(),
+            drift: DriftEnd::default(),
+            end: ReleaseEnd::NoChart { message },
+        }
     })?;
     shared.world.dependencies(&order.key, None, "")?;
     Ok(FoundChart { supported, chart, snapshot })

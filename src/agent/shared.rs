@@ -1,8 +1,9 @@
 //! The state that the parts of the agent share while it leads.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::events::{ObjectNotice, Outbox};
 use super::lease::Fence;
@@ -16,7 +17,7 @@ use crate::clock::timestamp;
 use crate::cluster::Cluster;
 use crate::source::Sources;
 use lockgate_base::keys;
-use lockgate_base::model::{Ref, Timestamp};
+use lockgate_base::model::{KindId, Ref, Timestamp};
 use lockgate_core::api::{HelmRelease, Kustomization};
 use lockgate_core::pipeline::{Clock, Tenancy, Workers};
 use lockgate_core::plan::DriftPolicy;
@@ -45,6 +46,8 @@ pub(super) struct Shared {
     pub(super) tenancy: Tenancy,
     /// Whether to run although Flux's controllers run.
     pub(super) adopt: bool,
+    /// The kinds that are left to controllers of Flux that run.
+    pub(super) left: watch::Sender<BTreeSet<KindId>>,
     /// The drift policy, unless a Kustomization or an object sets another.
     pub(super) drift: DriftPolicy,
     pub(super) watch_namespace: Option<String>,
@@ -75,6 +78,26 @@ impl Shared {
                 );
             }
         }
+    }
+
+    /// Whether a kind is left to a controller of Flux that runs.
+    pub(super) fn leaves(&self, kind: KindId) -> bool {
+        self.left.borrow().contains(&kind)
+    }
+
+    /// Takes note of the kinds that controllers of Flux act on, and leaves them to these. What is left to
+    /// nobody any more is worked on at once.
+    pub(super) fn leave(&self, kinds: BTreeSet<KindId>) {
+        if self.adopt || *self.left.borrow() == kinds {
+            return;
+        }
+        let names: Vec<&str> = kinds.iter().map(|kind| kind.kind).collect();
+        tracing::warn!(
+            kinds = names.join(", "),
+            "kinds that are left to the controllers of Flux on this cluster"
+        );
+        self.left.send_replace(kinds);
+        self.tell(Signal::Recovered);
     }
 
     /// The drift policy for those objects of a Kustomization that set none themselves.

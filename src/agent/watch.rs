@@ -214,10 +214,10 @@ impl<S: Sink> Pump<S> {
                 late or not at all");
         }
         self.is_spared = is_spared;
-        let problem = failure.filter(|_| !is_spared).map(|failure| failure.to_string());
-        if self.is_up != Some(problem.is_none()) {
-            self.is_up = Some(problem.is_none());
-            let _ = self.notices.send(LoopMessage::Reachable { kind, problem });
+        let failure = failure.filter(|_| !is_spared);
+        if self.is_up != Some(failure.is_none()) {
+            self.is_up = Some(failure.is_none());
+            let _ = self.notices.send(LoopMessage::Reachable { kind, failure });
         }
     }
 }
@@ -296,7 +296,7 @@ mod tests {
                 let is_up = told
                     .try_recv()
                     .ok()
-                    .map(|notice| matches!(notice, LoopMessage::Reachable { problem: None, .. }));
+                    .map(|notice| matches!(notice, LoopMessage::Reachable { failure: None, .. }));
                 assert_eq!(is_up, expected, "{what}");
             }
         }

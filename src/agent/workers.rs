@@ -11,6 +11,7 @@ use super::fault;
 use lockgate_core::pipeline::workers::{Ended, Work, Workers};
 use lockgate_render::STACK_SIZE;
 use lockgate_render::budget::{Memory, Turn};
+use lockgate_render::helm::shelf::Shelf;
 
 /// The number of builds that run at one time. More would need more memory at once and end no sooner.
 const THREADS: usize = 2;
@@ -104,13 +105,17 @@ impl Workers for Threads {
 
 /// Runs one task after the other until the queue is closed.
 fn work_off(queue: &Mutex<Receiver<Task>>) {
+    let mut shelf = Shelf::default();
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Task { work, answer }) = next else { return };
         if answer.is_closed() {
             continue;
         }
-        let ended = catch_unwind(AssertUnwindSafe(work)).map_err(|_| fault::place());
+        let ended = catch_unwind(AssertUnwindSafe(|| work(&mut shelf))).map_err(|_| fault::place());
+        if ended.is_err() {
+            shelf = Shelf::default();
+        }
         // The receiver is gone if the run was cancelled.
         let _ = answer.send(ended);
     }
@@ -125,7 +130,7 @@ mod tests {
     /// Work that lasts until the sender is dropped.
     fn lasting() -> (Sender<()>, Work) {
         let (end, ended) = channel::<()>();
-        (end, Box::new(move || _ = ended.recv()))
+        (end, Box::new(move |_| _ = ended.recv()))
     }
 
     #[test]
@@ -170,7 +175,7 @@ mod tests {
         let done = Arc::new(AtomicUsize::new(0));
         let count = |done: &Arc<AtomicUsize>| -> Work {
             let done = Arc::clone(done);
-            Box::new(move || _ = done.fetch_add(1, Ordering::Relaxed))
+            Box::new(move |_| _ = done.fetch_add(1, Ordering::Relaxed))
         };
         drop(threads.run(count(&done)));
         let wanted = threads.run(count(&done));
@@ -186,9 +191,9 @@ mod tests {
     async fn a_panic_is_told_and_leaves_the_thread() {
         let threads = Threads::start(256 << 20).unwrap();
         for _ in 0..=THREADS {
-            assert!(threads.run(Box::new(|| panic!("on purpose"))).await.is_err());
+            assert!(threads.run(Box::new(|_| panic!("on purpose"))).await.is_err());
         }
-        assert_eq!(threads.run(Box::new(|| ())).await, Ok(()));
+        assert_eq!(threads.run(Box::new(|_| ())).await, Ok(()));
     }
 
     #[tokio::test]
@@ -199,6 +204,6 @@ mod tests {
         }
         let threads = Threads::start(256 << 20).unwrap();
         // These are 64 MiB of frames at least, while a thread's default stack has 2 MiB.
-        assert_eq!(threads.run(Box::new(|| assert_eq!(deep(64 * 1024), 0))).await, Ok(()));
+        assert_eq!(threads.run(Box::new(|_| assert_eq!(deep(64 * 1024), 0))).await, Ok(()));
     }
 }

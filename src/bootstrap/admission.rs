@@ -81,8 +81,8 @@ impl<'a> Admission<'a> {
         Ok(Self { objects, installation, plan, timeout, url, host, identity, title, comment, key_host })
     }
 
-    /// Names the next key as the one in the Secret is named, and lets it end at the same time, unless the
-    /// user says otherwise. GitHub's title counts first, since the comment in the Secret may have been lost.
+    /// Gives the next key the name and the expiry of the key in the Secret, unless the user says otherwise.
+    /// GitHub's title counts first, since the comment in the Secret may have been lost.
     pub(crate) async fn called_as_before(mut self) -> Result<Self, FailedStep> {
         let shell = secret::shell(&self.wanted()).map_err(at("secret"))?;
         let live = self.objects.get(&shell).await;

@@ -122,12 +122,12 @@ pub(crate) async fn register(
     Ok(registered)
 }
 
-/// The message about a key that is registered under another cluster's name than it is to have.
+/// The message about a key that is registered under another cluster's name than the wanted one.
 pub(super) fn other_name(registered: &DeployKey, title: &Title) -> Option<ProgressEvent> {
     let is_other = Title::parse(&registered.title).is_none_or(|known| known.cluster != title.cluster);
     let text = format!(
-        "the deploy key keeps the title \"{}\", since GitHub renames none; lockgate rotate-key replaces it by one that is \
-         named after {}",
+        "the deploy key keeps the title \"{}\", since GitHub renames no keys; lockgate rotate-key replaces it by one \
+         that is named after {}",
         registered.title, title.cluster
     );
     is_other.then_some(ProgressEvent::Note(text))

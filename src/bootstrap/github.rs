@@ -31,9 +31,9 @@ use self::error::INSTALLATION_ROUTE;
 pub(crate) const PUBLIC_API: &str = "https://api.github.com";
 /// The most files of a folder that are read.
 const FILE_LIMIT: usize = 30;
-/// How long one connection may take to be made, and the next part of an answer to come.
+/// The time limit for a connection, and for the next part of an answer.
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
-/// How long a whole answer may take, with all that is tried for it.
+/// The time limit for a whole answer, with all retries.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(45);
 
 /// The credentials for GitHub.

@@ -100,7 +100,7 @@ fn fate(
     if title.namespace != cluster.namespace {
         return KeyFate::Stays(Kept::OtherNamespace);
     }
-    // A key with our own uid was made by this cluster, or by one that was restored from its etcd.
+    // A key with this cluster's uid was made by it, or by one that was restored from its etcd.
     let is_ours = cluster.uid.starts_with(&title.uid);
     // A key that was made before its cluster may have been used by this one.
     let by_another = !is_ours && !title.is_early();

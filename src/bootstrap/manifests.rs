@@ -33,6 +33,8 @@ pub struct Installation {
     pub lockdown: bool,
     /// Whether the agent runs although Flux's controllers run.
     pub adopt: bool,
+    /// The level of the agent's log; that of its command where absent.
+    pub log_level: Option<&'static str>,
     /// The settings of the pod.
     pub pod: PodSettings,
 }
@@ -41,7 +43,7 @@ impl Installation {
     /// An existing installation, of which only the namespace matters.
     pub fn in_namespace(namespace: &str) -> Self {
         let (image, pod) = (String::new(), PodSettings::default());
-        Self { namespace: namespace.into(), image, lockdown: false, adopt: false, pod }
+        Self { namespace: namespace.into(), image, lockdown: false, adopt: false, log_level: None, pod }
     }
 }
 
@@ -114,6 +116,7 @@ pub fn agent(installation: &Installation) -> Result<Vec<Object>, Problem> {
         if let Some(arguments) = container["args"].as_array_mut() {
             let flags = [("--adopt", installation.adopt), ("--lockdown", installation.lockdown)];
             arguments.extend(flags.iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| Value::from(*flag)));
+            arguments.extend(installation.log_level.map(|level| Value::from(format!("--log-level={level}"))));
         }
         installation.pod.apply(value);
     })

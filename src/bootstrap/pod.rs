@@ -158,6 +158,11 @@ pub(crate) fn authorities(namespace: &str, pem: &str) -> Result<Object, Problem>
     object(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {CA_KEY: pem}}))
 }
 
+/// Whether a Secret is one with which images are pulled.
+pub(crate) fn is_login(secret: &Object) -> bool {
+    secret.text("/type") == Some(LOGIN_TYPE)
+}
+
 /// The certificate authorities in such a ConfigMap.
 pub(crate) fn read_authorities(map: &Object) -> Option<String> {
     map.pointer("/data")?.get(CA_KEY)?.as_str().map(ToOwned::to_owned)

@@ -78,7 +78,7 @@ pub(crate) async fn cluster(
         match flux::flux_controllers(client).await {
             Ok(controllers) => {
                 actors = FluxController::actors(&controllers);
-                let rivals: Vec<_> = controllers.into_iter().filter(FluxController::is_rival).collect();
+                let rivals: Vec<_> = controllers.into_iter().filter(FluxController::holds_back).collect();
                 problems.extend((!rivals.is_empty()).then_some(Problem::FluxRuns(rivals)));
             }
             // If the user may not list, the missing right is reported above.

@@ -114,8 +114,7 @@ impl Rotation<'_> {
         Ok((next, registered))
     }
 
-    /// Whether a next Secret that cannot be used may be written anew: a rotation made it, and nothing reads
-    /// it.
+    /// Whether an unusable next Secret may be overwritten: a rotation created it, and nothing reads it.
     async fn may_replace(&self, next: &SecretPlan<'_>, problem: &Problem) -> Result<bool, FailedStep> {
         let is_damaged = matches!(problem, Problem::Secret { .. } | Problem::Key(_));
         Ok(is_damaged && self.secret(next).await?.is_some_and(|live| put::is_ours(&live)))

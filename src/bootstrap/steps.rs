@@ -22,6 +22,7 @@ use super::problem::{FailedStep, Problem};
 use super::progress::{ProgressEvent, ProgressLog, at};
 use super::put::{self, PutOutcome};
 use super::rollout;
+use super::tag;
 use super::wait::{self, Patience, Standing};
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
@@ -359,9 +360,9 @@ async fn put_agent(
             progress.tell(ProgressEvent::Note(note));
         }
         rollout::available(objects, &deployment, &patience, progress).await.map_err(at("agent"))?;
+        progress.tell_all(tag::moved(objects, installation, of_pod).await.map(ProgressEvent::Note));
     }
-    change = change.max(of_pod);
-    progress.done("agent", began, format!("{count} objects · pod ready"), Some(change));
+    progress.done("agent", began, format!("{count} objects · pod ready"), Some(change.max(of_pod)));
     if !left.is_empty() {
         let note = format!("definitions of kinds that Flux reconciles stay unchanged: {}", left.join(", "));
         progress.tell(ProgressEvent::Note(note));
@@ -370,12 +371,12 @@ async fn put_agent(
 }
 
 /// The definitions to apply: those of the kinds that lockgate reconciles, and of the other kinds those that
-/// nobody else has created and no controller of Flux needs. Also returns the definitions that are left to a
-/// controller.
+/// nobody else has created and no controller of Flux needs; and the definitions left to a controller.
 async fn wanted_crds(objects: &Objects, actors: &Actors) -> Result<(Vec<Object>, Vec<String>), FailedStep> {
     let (mut wanted, mut left) = (Vec::new(), Vec::new());
     for crd in manifests::crds().map_err(at("agent"))? {
-        let is_acted_on = api::defined_by(&crd).is_some_and(|info| info.is_acted_on);
+        let is_acted_on =
+            api::defined_by(&crd).is_some_and(|info| info.is_acted_on && actors.of(info).is_none());
         let live = if is_acted_on { Ok(None) } else { objects.get(&crd).await };
         let live = live.map_err(|failure| at("agent")(Problem::cluster(crd.id().subject(), failure)))?;
         match (live, api::defined_by(&crd).and_then(|info| actors.of(info))) {
@@ -407,10 +408,9 @@ async fn put_sync(
     let is_asked = before == Some(Standing::Failing) || (is_new_agent && before.is_some());
     let (revision, token) = if is_asked {
         let token = jiff::Timestamp::now().to_string();
+        let request = json!({"metadata": {"annotations": {keys::REQUESTED_AT: token}}});
         for object in [source, root] {
-            let asked = objects
-                .merge(object, &json!({"metadata": {"annotations": {keys::REQUESTED_AT: token}}}))
-                .await;
+            let asked = objects.merge(object, &request).await;
             asked.map_err(|failure| at("source")(Problem::cluster(object.id().subject(), failure)))?;
         }
         let fetched = wait::refetched(objects, source, &token, &patience, progress).await;

@@ -39,8 +39,8 @@ const OURS: &str = "app.kubernetes.io/part-of=lockgate";
 pub(crate) struct Removal {
     /// The agent's namespace.
     pub namespace: String,
-    /// Whether to delete the applied objects too, the Secrets with a key that bootstrap created, and the
-    /// namespace if bootstrap created it.
+    /// Whether to delete the applied objects too, the Secrets with a key or a login that bootstrap created,
+    /// and the namespace if bootstrap created it.
     pub purge: bool,
     /// Whether to delete the kinds and objects of Flux's controllers too.
     pub adopt: bool,
@@ -301,7 +301,7 @@ async fn remove_kinds(
     Ok(())
 }
 
-/// Deletes the deploy keys of the Secrets at their hosts, or says that they stay there.
+/// Deletes the deploy keys of the Secrets at their hosts, or reports that they stay there.
 async fn forget_keys(
     objects: &Objects,
     removal: &Removal,
@@ -337,13 +337,14 @@ fn finalizers_of_others(object: &Object) -> Vec<&str> {
     names.filter(|name| *name != keys::FINALIZER).collect()
 }
 
-/// The Secrets with credentials that bootstrap created for sources. They are recognised without the sources
-/// that read them, which an interrupted uninstall may have deleted.
+/// The Secrets with credentials that bootstrap created for sources and for the pull of the image. They are
+/// recognised without what reads them, which an interrupted uninstall may have deleted.
 async fn secrets(objects: &Objects, removal: &Removal) -> Result<Vec<Object>, FailedStep> {
     let listed = objects.list("v1", "Secret", Some(&removal.namespace), OURS).await;
     let mut secrets = listed.map_err(|failure| at("kinds")(Problem::cluster("Secrets", failure)))?;
     // Anybody may set the label alone.
-    secrets.retain(|secret| secret::is_login(secret) && put::is_ours(secret));
+    let is_login = |secret: &Object| secret::is_login(secret) || pod::is_login(secret);
+    secrets.retain(|secret| is_login(secret) && put::is_ours(secret));
     Ok(secrets)
 }
 

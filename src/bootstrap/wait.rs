@@ -241,7 +241,7 @@ pub(crate) async fn refetched(
     fetched_as(objects, source, |live| has_handled(live, token), patience, progress).await
 }
 
-/// Whether an object has handled the request with a token, or one that another run has made since.
+/// Whether an object has handled the request with a token, or a later one of another run.
 fn has_handled(live: &Object, token: &str) -> bool {
     let handled = live.text(HANDLED);
     handled == Some(token) || (handled.is_some() && handled == live.annotation(keys::REQUESTED_AT))

@@ -12,6 +12,7 @@ use rustix::process::{
     DumpableBehavior, Resource, Rlimit, dumpable_behavior, set_dumpable_behavior, setrlimit,
 };
 use serde_json::Value;
+use tracing::Level;
 
 use super::log;
 use super::output::CommandError;
@@ -84,6 +85,10 @@ pub(super) struct Arguments {
     /// Run although Flux's controllers run
     #[arg(long)]
     adopt: bool,
+    /// How much is logged: error, warn, info, debug or trace; LOCKGATE_LOG takes directives such as
+    /// `info,lockgate::agent=trace` instead
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log::read_level)]
+    log_level: Level,
 }
 
 pub(super) fn drift(text: &str) -> Result<DriftPolicy, String> {
@@ -120,7 +125,7 @@ fn rules(arguments: &[String]) -> Result<AgentRules, String> {
 
 /// Runs the agent. It creates the runtime itself, since libgit2 must be set up before there are threads.
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
-    log::start();
+    log::start(arguments.log_level);
     #[cfg(target_os = "linux")]
     seal_memory();
     // The files of repositories must not be readable by other users, not even while they are written.

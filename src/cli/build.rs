@@ -7,18 +7,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use futures::FutureExt as _;
 
 use super::input::{STDIN, input, relative, root, warn};
 use super::output::{self, CommandError};
+use super::releases::ReleaseFlags;
 use super::served::KubeRelease;
-use super::threads::on_deep_stack;
+use super::threads::{in_runtime, on_deep_stack};
+use crate::preview::Fetchers;
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{self, Layout};
 use lockgate_base::tree::Tree;
-use lockgate_core::api::Kustomization;
+use lockgate_core::api::{HelmRelease, KindInfo, Kustomization};
 use lockgate_core::pipeline::offline::{
-    self, BuiltKustomization, LocatedObject, Nowhere, OfflineError, Start, SubstituteValues,
+    self, BuiltOwner, BuiltSet, LocatedObject, Nowhere, OfflineError, ReleaseSetting, Start, SubstituteValues,
 };
 use lockgate_git::directory;
 use lockgate_git::ignore;
@@ -26,15 +27,17 @@ use lockgate_render::kustomize::{self, Flavour};
 
 /// Render a folder to YAML, without a cluster
 ///
-/// Without flags it prints what `kustomize build` prints, in its order and as strictly. With --kustomization
-/// it prints what the agent would apply for one Kustomization. With --recursive it also prints each
-/// Kustomization in the result, each after its dependencies. Comments name the Kustomization and each
-/// object's file. With --chart it renders a Helm chart.
+/// Without flags it prints what `kustomize build` prints, in its order and with its strictness. With
+/// --kustomization it prints what the agent would apply for a Kustomization object, with --recursive for
+/// every one that follows from it or from the folder, each after those it depends on, HelmReleases included
+/// whose charts are at hand. With --helmrelease it prints what the agent would install for a HelmRelease.
+/// Comments name the Kustomization or HelmRelease and each object's file or template. With --chart it prints
+/// what a Helm chart renders to.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// The folder to build, by default the current one; with --kustomization the folder in which NAME is
-    /// searched, by default the root
+    /// The folder to build, by default this one; with --kustomization or --helmrelease the folder to look for
+    /// NAME in, by default the root
     #[arg(value_name = "PATH")]
     path: Option<PathBuf>,
     /// The only folder from which files are read; by default the repository that contains PATH or FILE
@@ -43,7 +46,7 @@ pub(super) struct Arguments {
     /// Build a Kustomization object, given by its file, by - for standard input, by NAME or by NAMESPACE/NAME
     #[arg(long, value_name = "FILE|NAME")]
     kustomization: Option<String>,
-    /// Also build the Kustomizations in the result, and those in their results
+    /// Go on to the Kustomizations and HelmReleases in what was built, and so on
     #[arg(long)]
     recursive: bool,
     /// Print the builds that succeed, and name those that fail; by default a failure prints nothing
@@ -57,6 +60,8 @@ pub(super) struct Arguments {
     /// of helm's --set; may be given several times
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
+    #[command(flatten)]
+    releases: ReleaseFlags,
     #[command(flatten)]
     chart: chart::TemplateFlags,
 }
@@ -72,6 +77,8 @@ Examples:
   kubectl get configmap cluster-variables -n flux-system -o yaml |
     lockgate build --kustomization foobar.yaml --substitute-from -
       with the values that a cluster has
+  lockgate build --helmrelease foobar --chart-cache charts kubernetes/production/eu-west9
+      what the agent would install for the HelmRelease 'foobar', its chart from a folder of archives
   lockgate build --chart charts/foobar -f values.yaml --helm-output foobar
       what `helm template foobar charts/foobar -f values.yaml` prints
   lockgate build --chart charts/foobar --helmrelease foobar.yaml --substitute-from values.yaml
@@ -98,23 +105,53 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     }
     let from_stdin =
         arguments.substitute_from.iter().filter(|file| file.as_path() == Path::new(STDIN)).count();
-    if from_stdin + usize::from(arguments.kustomization.as_deref() == Some(STDIN)) > 1 {
+    let wanted = Wanted::of(arguments)?;
+    if from_stdin + usize::from(wanted.is_some_and(|wanted| wanted.name == STDIN)) > 1 {
         return Err(CommandError::usage("standard input can be read only once"));
     }
-    // Nothing is looked up elsewhere, so nothing has to wait.
-    let build = || folder_or_object(arguments).now_or_never();
-    on_deep_stack(build)?
-        .unwrap_or_else(|| Err(CommandError::failed("the build failed because of a bug in lockgate")))
+    // What a fetch needs is set up before there are threads.
+    let fetchers = arguments.releases.fetchers()?;
+    on_deep_stack(|| in_runtime(folder_or_object(arguments, wanted, fetchers.as_ref())))?
 }
 
-async fn folder_or_object(arguments: &Arguments) -> Result<ExitCode, CommandError> {
-    let file = arguments.kustomization.as_deref().map(Path::new).filter(|file| file.is_file());
+/// The object that is to be built.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    info: &'static KindInfo,
+    /// Its name, or the file that holds it.
+    name: &'a str,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(arguments: &'a Arguments) -> Result<Option<Self>, CommandError> {
+        let renders = arguments.recursive || arguments.chart.helmrelease.is_some();
+        if !renders && (arguments.releases.are_given() || !arguments.chart.api_versions.is_empty()) {
+            let error = CommandError::usage("charts are rendered for HelmReleases only");
+            return Err(error.hint("add --helmrelease or --recursive"));
+        }
+        match (&arguments.kustomization, &arguments.chart.helmrelease) {
+            (Some(_), Some(_)) => {
+                Err(CommandError::usage("build one object: a Kustomization or a HelmRelease"))
+            }
+            (Some(name), None) => Ok(Some(Self { info: Kustomization::INFO, name })),
+            (None, Some(name)) => Ok(Some(Self { info: HelmRelease::INFO, name })),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+async fn folder_or_object(
+    arguments: &Arguments,
+    wanted: Option<Wanted<'_>>,
+    fetchers: Option<&Fetchers>,
+) -> Result<ExitCode, CommandError> {
+    let file = wanted.map(|wanted| Path::new(wanted.name)).filter(|file| file.is_file());
     let begin = arguments.path.as_deref().or(file).unwrap_or(Path::new("."));
     let root = root(arguments.root.as_deref(), begin)?;
     let tree = directory::snapshot(&root).map_err(|error| CommandError::failed(error.to_string()))?;
     let path = arguments.path.as_deref().map(|path| relative(&root, path)).transpose()?;
     let release = KubeRelease::named(arguments.chart.kube_version.as_deref())?;
-    if arguments.kustomization.is_none() && !arguments.recursive {
+    if wanted.is_none() && !arguments.recursive {
         if !arguments.substitute_from.is_empty() || !arguments.set.is_empty() {
             let error = CommandError::usage("values are substituted for Kustomization objects only");
             return Err(error.hint("add --kustomization or --recursive"));
@@ -126,24 +163,35 @@ async fn folder_or_object(arguments: &Arguments) -> Result<ExitCode, CommandErro
     // The agent does not see files that a source excludes.
     let Ok(tree) = ignore::applied(&tree, None, || Ok::<(), Infallible>(()));
     let failed = |error: OfflineError| CommandError::failed(error.to_string());
-    let start = match &arguments.kustomization {
+    let mut values = values(arguments, &tree)?;
+    let start = match wanted {
         None => Start::Folder(here(path, &root)?),
         Some(wanted) => {
-            let found = kustomization_object(&tree, &root, &path.unwrap_or_default(), wanted)?;
+            let (found, beside) = object(&tree, &root, &path.unwrap_or_default(), wanted)?;
             warn(&offline::oddities(&found));
-            Start::Kustomization(Box::new(found))
+            // What is given by a flag counts more.
+            values.given.splice(0..0, beside);
+            Start::Object(Box::new(found))
         }
     };
-    let values = values(arguments, &tree)?;
+    let setting = ReleaseSetting {
+        charts: &arguments.releases.charts(fetchers)?,
+        capabilities: chart::capabilities(&arguments.chart)?,
+        chance: Some(chart::chance()),
+    };
     match start {
-        Start::Kustomization(found) if !arguments.recursive => {
+        Start::Object(found) if !arguments.recursive && HelmRelease::INFO.is_of(&found.object) => {
+            let built = offline::helm_release(&tree, &found, &values, &Nowhere, &setting).await;
+            print(&[built.map_err(failed)?], &release)
+        }
+        Start::Object(found) if !arguments.recursive => {
             // This also covers a Kustomization that cannot be built, since it may be the cause.
             warn(&offline::hints(&tree, &found, &values).await);
             let built = offline::kustomization(&tree, &found, &values, &Nowhere).await;
             print(&[built.map_err(failed)?], &release)
         }
         start => {
-            let platform = offline::recursive(&tree, start, &values, &Nowhere).await;
+            let platform = offline::recursive(&tree, start, &values, &Nowhere, Some(&setting)).await;
             let told =
                 |errors: &[OfflineError]| CommandError::all(errors.iter().map(ToString::to_string).collect());
             if !arguments.keep_going {
@@ -168,19 +216,30 @@ fn plain(tree: &Tree, path: String, release: &KubeRelease) -> Result<ExitCode, C
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(rendered: &[BuiltKustomization], release: &KubeRelease) -> Result<ExitCode, CommandError> {
+fn print(rendered: &[BuiltSet], release: &KubeRelease) -> Result<ExitCode, CommandError> {
     for built in rendered {
         warn(&built.warnings);
-        release.warn(built.resources.iter().map(|resource| resource.object.value()));
+        let hooks = built.hooks().iter().map(|hook| &hook.built);
+        release.warn(built.resources.iter().chain(hooks).map(|resource| resource.object.value()));
     }
     output::write_documents(rendered.iter().flat_map(|built| {
-        built.resources.iter().enumerate().map(|(index, resource)| {
-            let heading = if index == 0 { format!("# {}\n", built.subject) } else { String::new() };
+        let objects = built.resources.iter().map(|resource| (resource, String::new()));
+        let hooks = built.hooks().iter().map(|hook| (&hook.built, format!("# Hook: {hook}\n")));
+        objects.chain(hooks).enumerate().map(|(index, (resource, hook))| {
+            let heading = if index == 0 { heading(built) } else { String::new() };
             let yaml = yaml::print(resource.object.value(), Layout::V2);
-            format!("{heading}# Source: {}\n{yaml}", resource.origin)
+            format!("{heading}{hook}# Source: {}\n{yaml}", resource.origin)
         })
     }))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The comment before the first object of a build.
+fn heading(built: &BuiltSet) -> String {
+    match &built.owner {
+        BuiltOwner::Release(release) => format!("# {}, chart {}\n", built.subject, release.chart),
+        _ => format!("# {}\n", built.subject),
+    }
 }
 
 /// The given folder, or the current one.
@@ -188,30 +247,34 @@ fn here(path: Option<String>, root: &Path) -> Result<String, CommandError> {
     path.map_or_else(|| relative(root, Path::new(".")), Ok)
 }
 
-/// The Kustomization, and its path relative to the root.
-fn kustomization_object(
+/// The object that is to be built, and where it stands as seen from the root; beside a HelmRelease what else
+/// its file holds.
+fn object(
     tree: &Tree,
     root: &Path,
     folder: &str,
-    wanted: &str,
-) -> Result<LocatedObject, CommandError> {
-    let file = Path::new(wanted);
-    if wanted != STDIN && !file.is_file() {
-        if [".yaml", ".yml", ".json"].iter().any(|ending| wanted.ends_with(ending)) {
-            return Err(CommandError::usage(format!("{wanted}: there is no such file")));
+    Wanted { info, name }: Wanted<'_>,
+) -> Result<(LocatedObject, Vec<Object>), CommandError> {
+    let file = Path::new(name);
+    if name != STDIN && !file.is_file() {
+        if [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending)) {
+            return Err(CommandError::usage(format!("{name}: there is no such file")));
         }
-        return offline::find(tree, folder, wanted).map_err(|error| CommandError::failed(error.to_string()));
+        let found = offline::find(tree, folder, info, name);
+        return Ok((found.map_err(|error| CommandError::failed(error.to_string()))?, Vec::new()));
     }
-    let mut objects = input(file)?.0;
-    objects.retain(|object| Kustomization::INFO.is_of(object));
+    let (mut objects, mut beside): (Vec<_>, Vec<_>) =
+        input(file)?.0.into_iter().partition(|object| info.is_of(object));
     if objects.len() == 1 {
+        if !HelmRelease::INFO.is_of(&objects[0]) {
+            beside.clear();
+        }
         // A file outside of the tree has no neighbours in it.
         let file = relative(root, file).unwrap_or_default();
-        return Ok(LocatedObject { file, object: objects.swap_remove(0) });
+        return Ok((LocatedObject { file, object: objects.swap_remove(0) }, beside));
     }
-    let names: Vec<&str> = objects.iter().map(Object::name).collect();
-    let error =
-        CommandError::usage(format!("{wanted} contains {} Kustomization objects, not one", names.len()));
+    let (names, kind): (Vec<&str>, _) = (objects.iter().map(Object::name).collect(), info.id.kind);
+    let error = CommandError::usage(format!("{name} contains {} {kind} objects, not one", names.len()));
     Err(if names.is_empty() { error } else { error.hint(format!("name one instead: {}", names.join(", "))) })
 }
 

@@ -16,8 +16,10 @@ use std::process::ExitCode;
 pub(super) use arguments::Arguments;
 
 use super::output::{CommandError, has_colour};
+use super::releases::unusable;
 use super::threads::{in_runtime, on_deep_stack};
-use cluster::{Fetchers, Whole};
+use crate::preview::Fetchers;
+use cluster::Whole;
 use output::DiffOutput;
 use print::Paint;
 
@@ -26,8 +28,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let paint = Paint(has_colour(io::stdout().is_terminal()));
     let mut output = DiffOutput::new(arguments.output, paint);
     if let Some(from) = &arguments.from {
-        on_deep_stack(|| commits::compare(arguments, from, &mut output))??;
+        let fetchers = arguments.releases.fetchers()?;
+        let fetchers = fetchers.as_ref();
+        on_deep_stack(|| in_runtime(commits::compare(arguments, from, fetchers, &mut output)))??;
         return output.finish();
+    }
+    if arguments.releases.are_given() {
+        let error = CommandError::usage("--chart-cache and --fetch are for two revisions");
+        return Err(error.hint("add --from REV"));
     }
     let whole = match (&arguments.kustomization, &arguments.platform) {
         (Some(name), _) => Whole::One(name),
@@ -44,7 +52,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         Whole::All => true,
         Whole::Folder(_) => false,
     };
-    let fetchers = is_fetched.then(Fetchers::new).transpose()?;
+    let fetchers = is_fetched.then(Fetchers::new).transpose().map_err(|error| unusable(&error))?;
     // The build runs on this thread, whose stack is deep enough for nested files.
     on_deep_stack(|| in_runtime(cluster::compare(arguments, &whole, fetchers.as_ref(), &mut output)))??;
     output.finish()

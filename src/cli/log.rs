@@ -16,10 +16,27 @@ use tracing_subscriber::registry::LookupSpan;
 const NAMES: [(&str, &str); 3] =
     [("message", "msg"), ("kind", "controllerKind"), ("reconcile", "reconcileID")];
 
-/// Starts to log to stdout, at the level in `LOCKGATE_LOG`.
-pub(super) fn start() {
-    let filter = EnvFilter::try_from_env("LOCKGATE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+/// The names of the levels.
+const LEVELS: &str = "error, warn, info, debug or trace";
+
+/// Starts to log to stdout at a level, or as the directives in `LOCKGATE_LOG` say.
+pub(super) fn start(level: Level) {
+    let filter = EnvFilter::try_from_env("LOCKGATE_LOG").unwrap_or_else(|_| filter(level));
     tracing_subscriber::fmt().event_format(Lines(now)).with_env_filter(filter).init();
+}
+
+/// Reads the name of a level.
+pub(super) fn read_level(text: &str) -> Result<Level, String> {
+    let levels = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
+    let found = levels.into_iter().find(|level| level_name(*level) == text);
+    found.ok_or_else(|| format!("write {LEVELS}"))
+}
+
+/// What is logged at a level. Libraries say no more than warnings: at lower levels some print requests with
+/// their credentials. Where the API server ends, kube warns of it once a watch, which the agent tells better.
+fn filter(level: Level) -> EnvFilter {
+    let libraries = level_name(level.min(Level::WARN));
+    EnvFilter::new(format!("{libraries},kube_client=error,lockgate={}", level_name(level)))
 }
 
 fn now() -> String {
@@ -42,7 +59,7 @@ where
     ) -> fmt::Result {
         let metadata = event.metadata();
         let mut line = Map::new();
-        line.insert("level".into(), level(*metadata.level()).into());
+        line.insert("level".into(), level_name(*metadata.level()).into());
         line.insert("ts".into(), (self.0)().into());
         event.record(&mut Fields(&mut line));
         line.insert("logger".into(), metadata.target().into());
@@ -50,7 +67,8 @@ where
     }
 }
 
-const fn level(level: Level) -> &'static str {
+/// The name of a level, in the log and in flags.
+pub(super) const fn level_name(level: Level) -> &'static str {
     match level {
         Level::ERROR => "error",
         Level::WARN => "warn",
@@ -111,6 +129,37 @@ mod tests {
         fn flush(&mut self) -> std::io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn libraries_say_less_than_the_agent() {
+        let logged = |level: &str| {
+            let page = Page::default();
+            let written = page.clone();
+            let subscriber = tracing_subscriber::fmt()
+                .event_format(Lines(|| "2026-01-02T03:04:05Z".into()))
+                .with_env_filter(filter(read_level(level).unwrap()))
+                .with_writer(move || page.clone());
+            tracing::subscriber::with_default(subscriber.finish(), || {
+                tracing::warn!(target: "kube_client::client", "eof in poll");
+                tracing::debug!(target: "hyper::client", "authorization: Bearer token");
+                tracing::warn!(target: "rustls::conn", "warned");
+                tracing::error!(target: "lockgate::agent", "failed");
+                tracing::info!(target: "lockgate::agent", "became leader");
+                tracing::debug!(target: "lockgate_git::pool", "begins");
+            });
+            let written = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+            let said = |line: &str| {
+                let line: Value = serde_json::from_str(line).unwrap();
+                line["msg"].as_str().unwrap().to_owned()
+            };
+            written.lines().map(said).collect::<Vec<_>>()
+        };
+        assert_eq!(logged("error"), ["failed"]);
+        assert_eq!(logged("warn"), ["warned", "failed"]);
+        assert_eq!(logged("info"), ["warned", "failed", "became leader"]);
+        assert_eq!(logged("debug"), ["warned", "failed", "became leader", "begins"]);
+        assert_eq!(read_level("loud").unwrap_err(), "write error, warn, info, debug or trace");
     }
 
     #[test]

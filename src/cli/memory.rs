@@ -12,10 +12,11 @@ use crate::bootstrap::memory::Flags;
 use crate::bootstrap::progress::ProgressEvent;
 
 /// The flags of the agent that are remembered.
-pub(super) const AGENT: [&str; 11] = [
+pub(super) const AGENT: [&str; 12] = [
     "image",
     "lockdown",
     "adopt",
+    "log-level",
     IMAGE_PULL_SECRET,
     "toleration",
     "node-selector",

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use tracing::Level;
 use zeroize::Zeroizing;
 
+use super::log;
 use super::names::namespace;
 use super::output::CommandError;
 use super::pod::PodArguments;
@@ -103,6 +105,9 @@ pub(super) struct InstallationArguments {
     /// Continue although Flux's controllers run, and take over another installation's objects
     #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true")]
     adopt: bool,
+    /// How much the agent logs: error, warn, info, debug or trace; info without it
+    #[arg(long, value_name = "LEVEL", value_parser = log::read_level)]
+    log_level: Option<Level>,
     #[command(flatten)]
     pub(super) pod: PodArguments,
 }
@@ -115,6 +120,7 @@ impl InstallationArguments {
             image: self.image.clone(),
             lockdown: self.lockdown,
             adopt: self.adopt,
+            log_level: self.log_level.map(log::level_name),
             pod: self.pod.settings()?,
         })
     }

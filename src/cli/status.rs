@@ -96,8 +96,8 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
     Ok(ExitCode::from(u8::from(!is_ready)))
 }
 
-/// The warning that the installed agent of the shown namespace does not run, so that the shown state may be out
-/// of date. `None` also for a user who may not read Deployments.
+/// The warning that the installed agent of the shown namespace does not run, so that the shown state may be
+/// out of date. `None` also for a user who may not read Deployments.
 async fn idle_agent(objects: &Objects, namespace: Option<&str>) -> Option<String> {
     let mut agents = objects.list("apps/v1", "Deployment", None, manifests::AGENT).await.ok()?;
     if let Some(namespace) = namespace {

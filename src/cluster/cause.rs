@@ -7,7 +7,7 @@ use super::client::{ApiRequest, JSON};
 use super::handle::Cluster;
 use super::path::encode;
 use lockgate_base::model::Object;
-use lockgate_core::health::{Health, newest_refusal, pod_trouble};
+use lockgate_core::health::{Health, PodTrouble, TroubleKind, newest_refusal, pod_trouble};
 use lockgate_core::pipeline::ports::{ObjectReference, Unhealthy};
 
 /// Kinds whose trouble shows in their pods.
@@ -28,8 +28,7 @@ impl Cluster {
     pub(super) async fn explain(&self, reference: &ObjectReference, one: &mut Unhealthy) {
         let Some(object) = self.whole(reference).await else { return };
         if one.id.kind == "Pod" {
-            let events = self.events(&object).await;
-            if let Some(trouble) = pod_trouble(&object, &events) {
+            if let Some(trouble) = self.trouble(&object).await {
                 one.health = told(&one.health, trouble.text);
             }
             return;
@@ -56,8 +55,28 @@ impl Cluster {
         let troubled = pods.iter().filter(is_staying).filter_map(|pod| Some((pod, pod_trouble(pod, &[])?)));
         let age = |pod: &Object| pod.text("/metadata/creationTimestamp").unwrap_or_default().to_owned();
         let (pod, _) = troubled.max_by_key(|(pod, trouble)| (trouble.kind, age(pod)))?;
-        let trouble = pod_trouble(pod, &self.events(pod).await)?;
+        let trouble = self.trouble(pod).await?;
         (!trouble.is_start()).then(|| trouble.of(pod))
+    }
+
+    /// What keeps a pod from being ready. Of a volume that it waits for, the scheduler says no more than that
+    /// it is not bound; the claim knows why.
+    async fn trouble(&self, pod: &Object) -> Option<PodTrouble> {
+        let mut trouble = pod_trouble(pod, &self.events(pod).await)?;
+        if trouble.kind != TroubleKind::Unschedulable {
+            return Some(trouble);
+        }
+        for name in claims(pod) {
+            let query = format!("fieldSelector={}", encode(&format!("metadata.name={name}")));
+            let found = self.listed(pod, "persistentvolumeclaims", "PersistentVolumeClaim", &query).await;
+            let Some(claim) = found.iter().find(|claim| claim.text("/status/phase") != Some("Bound")) else {
+                continue;
+            };
+            if let Some(refusal) = newest_refusal(&self.events(claim).await) {
+                trouble.text = format!("{}; claim {name}: {refusal}", trouble.text);
+            }
+        }
+        Some(trouble)
     }
 
     /// The events about an object.
@@ -80,6 +99,18 @@ impl Cluster {
         };
         items.unwrap_or_default().into_iter().filter_map(typed).collect()
     }
+}
+
+/// The names of the claims whose volumes a pod mounts.
+fn claims(pod: &Object) -> Vec<String> {
+    let volumes = pod.pointer("/spec/volumes").and_then(Value::as_array);
+    let name = |volume: &Value| {
+        let claim = volume.pointer("/persistentVolumeClaim/claimName").and_then(Value::as_str);
+        let own =
+            || Some(format!("{}-{}", pod.name(), volume.get("ephemeral").and(volume["name"].as_str())?));
+        claim.map(ToOwned::to_owned).or_else(own)
+    };
+    volumes.into_iter().flatten().filter_map(name).collect()
 }
 
 /// The same state of health with another text.

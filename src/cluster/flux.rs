@@ -48,11 +48,6 @@ impl FluxController {
         self.replicas > 0
     }
 
-    /// Whether it does lockgate's work, so that both would undo each other's changes.
-    pub(crate) fn is_rival(&self) -> bool {
-        api::is_rival(&self.name)
-    }
-
     /// Whether one of these ClusterRoleBindings makes its account one of Flux's.
     pub(crate) fn is_genuine<'b>(&self, mut bindings: impl Iterator<Item = &'b Value>) -> bool {
         bindings.any(|binding| self.is_bound_by(binding))
@@ -77,7 +72,12 @@ impl FluxController {
         }
     }
 
-    /// The controllers of the kinds that lockgate does not act on.
+    /// Whether nothing may be written beside it.
+    pub(crate) fn holds_back(&self) -> bool {
+        api::holds_back(&self.name)
+    }
+
+    /// The controllers of the kinds that lockgate does not act on, or leaves to them.
     pub(crate) fn actors(controllers: &[Self]) -> Actors {
         Actors::new(controllers.iter().map(|one| (one.namespace.as_str(), one.name.as_str())))
     }
@@ -90,8 +90,15 @@ impl FluxController {
 
     /// The names of the controllers that do lockgate's work, for a message; `None` if there are none.
     pub(crate) fn rivals(controllers: &[Self]) -> Option<String> {
-        let rivals: Vec<&Self> = controllers.iter().filter(|one| one.is_rival()).collect();
+        let rivals: Vec<&Self> = controllers.iter().filter(|one| api::is_rival(&one.name)).collect();
         (!rivals.is_empty()).then(|| Self::names(rivals))
+    }
+
+    /// The names of the controllers beside which nothing may be written, for a message; `None` if there are
+    /// none.
+    pub(crate) fn in_the_way(controllers: &[Self]) -> Option<String> {
+        let found: Vec<&Self> = controllers.iter().filter(|one| one.holds_back()).collect();
+        (!found.is_empty()).then(|| Self::names(found))
     }
 }
 

@@ -12,6 +12,7 @@ use lockgate_base::model::{ObjectId, Ref};
 use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::workers::{Ended, Work};
 use lockgate_core::pipeline::{self, Candidate, Claim, Claims, Holdings, Tenancy, Workers};
+use lockgate_render::helm::shelf::Shelf;
 
 /// The Kustomizations of a cluster, as they are or as they will be.
 pub(crate) type KnownKustomizations = BTreeMap<Ref, Kustomization>;
@@ -94,7 +95,7 @@ struct Here;
 
 impl Workers for Here {
     fn run(&self, work: Work) -> Ended {
-        work();
+        work(&mut Shelf::default());
         Box::pin(std::future::ready(Ok(())))
     }
 }

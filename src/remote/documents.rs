@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lockgate_core::pipeline::ports::{DocumentHosts, FetchedDocuments};
 use lockgate_git::{GuardedResolver, system_roots};
 use lockgate_render::helm::chart::Chart;
 use lockgate_render::helm::chart::references::{BYTES_LIMIT, Documents};
@@ -32,6 +33,28 @@ pub(crate) fn fetch(chart: &Chart) -> Documents {
             let answer = client.get(&url);
             documents.add(url, answer);
         }
+    }
+}
+
+/// All hosts of the public internet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PublicHosts;
+
+impl DocumentHosts for PublicHosts {
+    fn fetch(&self, urls: Vec<String>) -> FetchedDocuments<'_> {
+        Box::pin(async move {
+            let asked = urls.clone();
+            let fetched = tokio::task::spawn_blocking(move || {
+                let client = Client::new(system_roots(), is_public);
+                let fetch = |url: String| {
+                    let answer = client.get(&url);
+                    (url, answer)
+                };
+                urls.into_iter().map(fetch).collect()
+            });
+            let lost = |url| (url, Err("its fetch came to no end".to_owned()));
+            fetched.await.unwrap_or_else(|_| asked.into_iter().map(lost).collect())
+        })
     }
 }
 

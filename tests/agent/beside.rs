@@ -9,7 +9,8 @@ use serde_json::json;
 use tokio::net::TcpStream;
 
 use super::outage::{address, body};
-use super::stage::{HOME, LISTEN, PATIENCE, Running, Stage, apply, config_map, stage_on};
+use super::releases::releases;
+use super::stage::{HOME, LISTEN, PATIENCE, Running, Stage, apply, condition, config_map, stage_on, until};
 
 /// A Deployment that only has the name and the label of a controller does not hold the agent back. One to
 /// which an administrator gave Flux's rights does, as long as it runs, both at the agent's start and later.
@@ -23,6 +24,7 @@ async fn only_flux_itself_is_a_reason_to_hold_back() {
     stage.kustomization("a", json!({})).await;
     let agent = stage.agent_with(LISTEN).await;
     stage.ready("a").await;
+    releases_are_left(&stage, &agent).await;
 
     // Flux starts beside us.
     apply(&stage.client, binding(&["kustomize-controller"])).await.unwrap();
@@ -50,6 +52,27 @@ async fn only_flux_itself_is_a_reason_to_hold_back() {
     stage.ready("a").await;
     assert_eq!(stage.data("a").await.unwrap()["value"], "3");
     assert_eq!(body(&agent, "/readyz").await, "ok\n");
+}
+
+/// Beside a helm-controller the agent leaves HelmReleases alone and does all else.
+async fn releases_are_left(stage: &Stage<'_>, agent: &Running) {
+    apply(&stage.client, binding(&["helm-controller"])).await.unwrap();
+    apply(&stage.client, controller(HOME, "helm-controller", 1)).await.unwrap();
+    agent.wait_output("left to the controllers of Flux", PATIENCE).await.unwrap();
+    let chart = json!({"kind": "OCIRepository", "name": "nowhere"});
+    let release = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
+                         "metadata": {"name": "web", "namespace": stage.namespace},
+                         "spec": {"interval": "1h", "chartRef": chart}});
+    stage.apply(release).await.unwrap();
+    stage.push(&[("a/a.yaml", &config_map("a", "one"))]);
+    stage.ready("a").await;
+    let release = releases(stage).get("web").await.unwrap();
+    assert!(release.data["status"]["conditions"].is_null(), "{:?}", release.data);
+    assert!(release.metadata.finalizers.is_none());
+    // Once it has stopped they are ours.
+    apply(&stage.client, controller(HOME, "helm-controller", 0)).await.unwrap();
+    let is_looked_at = |status: &serde_json::Value| condition(status, "Ready")["reason"] == "SourceNotReady";
+    until(&releases(stage), "web", "looked at", is_looked_at).await;
 }
 
 /// A reader of the metrics cannot keep the kubelet from its answer.

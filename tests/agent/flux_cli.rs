@@ -47,7 +47,7 @@ impl Sources {
 }
 
 /// The line of a table that begins with a name, its columns in order.
-fn line<'t>(table: &'t str, name: &str) -> Vec<&'t str> {
+pub(super) fn line<'t>(table: &'t str, name: &str) -> Vec<&'t str> {
     let found = table.lines().find(|line| line.split('\t').next().map(str::trim) == Some(name));
     found.unwrap_or_else(|| panic!("no {name} in {table}")).split('\t').map(str::trim).collect()
 }

@@ -12,6 +12,9 @@ use super::stage::{PATIENCE, Stage, api, config_map, stage_on};
 /// How many Kustomizations, or sources, a hostile namespace has: more than there are slots, requests or
 /// threads.
 const HOGS: usize = 40;
+/// How many objects each Kustomization has whose requests are delayed: they are asked about at once, so that
+/// few Kustomizations hold all requests.
+const DELAYED: usize = 8;
 /// How many Kustomizations the platform has.
 const PLATFORM: usize = 10;
 
@@ -26,9 +29,11 @@ fn staying(name: &str, value: &str) -> String {
 fn files(value: &str) -> Vec<(String, String)> {
     let hogs = (0..HOGS).flat_map(|at| {
         let (forcing, delayed) = (format!("forcing-{at}"), format!("delayed-{at}"));
+        let objects: Vec<String> =
+            (0..DELAYED).map(|object| config_map(&format!("{delayed}-{object}"), value)).collect();
         [
             (format!("{forcing}/a.yaml"), staying(&forcing, value)),
-            (format!("{delayed}/a.yaml"), config_map(&delayed, value)),
+            (format!("{delayed}/a.yaml"), objects.join("\n---\n")),
         ]
     });
     let platform = (0..PLATFORM).map(|at| (format!("k{at}/a.yaml"), config_map(&format!("k{at}"), value)));

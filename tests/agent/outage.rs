@@ -28,6 +28,7 @@ async fn what_was_stored_before_the_schema_stalls_alone(plane: &ControlPlane) {
     let client = plane.client().await.unwrap();
     let kinds = [
         ("source.toolkit.fluxcd.io", "GitRepository", "gitrepositories"),
+        ("source.toolkit.fluxcd.io", "HelmRepository", "helmrepositories"),
         ("kustomize.toolkit.fluxcd.io", "Kustomization", "kustomizations"),
     ];
     for (group, kind, plural) in kinds {
@@ -50,6 +51,7 @@ async fn what_was_stored_before_the_schema_stalls_alone(plane: &ControlPlane) {
         ("Kustomization", "text", json!("apps"), "spec"),
         ("Kustomization", "nothing", Value::Null, "spec"),
         ("GitRepository", "odd", json!({"interval": 60, "url": "ssh://git@host/r"}), "spec.interval"),
+        ("HelmRepository", "charts", json!({"interval": "1h", "url": 5}), "spec.url"),
     ];
     let namespace = "schema";
     apply(&client, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}))
@@ -74,7 +76,13 @@ async fn what_was_stored_before_the_schema_stalls_alone(plane: &ControlPlane) {
         let is_stalled = |status: &Value| condition(status, "Stalled")["status"] == "True";
         let status = match *kind {
             "Kustomization" => stage.until(name, "stalled", is_stalled).await,
-            _ => stage.until_source(name, "stalled", is_stalled).await,
+            "GitRepository" => stage.until_source(name, "stalled", is_stalled).await,
+            _ => {
+                let group = "source.toolkit.fluxcd.io/v1";
+                let all =
+                    super::stage::api(&stage.client, namespace, group, "HelmRepository", "helmrepositories");
+                super::stage::until(&all, name, "stalled", is_stalled).await
+            }
         };
         let ready = condition(&status, "Ready");
         assert_eq!(ready["reason"], "InvalidSpec", "{ready}");
@@ -239,6 +247,11 @@ async fn an_api_server_that_is_killed_is_waited_for(plane: &ControlPlane) {
     assert!(agent.exited().is_none());
     let spent = agent.cpu_seconds().unwrap() - before;
     assert!(spent < 3.0, "it spins: {spent} s of processor time in 30 s");
+    // However many watches have ended, and however often they and the lease were tried again.
+    let output = agent.output();
+    let count = |text: &str| output.lines().filter(|line| line.contains(text)).count();
+    assert_eq!((count("watch interrupted"), count("eof in poll")), (1, 0), "{output}");
+    assert!((1..=3).contains(&count("failed to renew the lease")), "{output}");
     plane.start_apiserver().await.unwrap();
     let back = Instant::now();
     stage.ready("apps").await;

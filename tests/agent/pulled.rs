@@ -16,11 +16,13 @@ fn charts(stage: &Stage<'_>) -> Api<DynamicObject> {
 }
 
 async fn object(stage: &Stage<'_>, kind: &str, name: &str, spec: Value) {
+    object_in(stage, GROUP, (kind, name), spec).await;
+}
+
+async fn object_in(stage: &Stage<'_>, api_version: &str, (kind, name): (&str, &str), spec: Value) {
     let metadata = json!({"name": name, "namespace": stage.namespace});
-    stage
-        .apply(json!({"apiVersion": GROUP, "kind": kind, "metadata": metadata, "spec": spec}))
-        .await
-        .unwrap();
+    let object = json!({"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec});
+    stage.apply(object).await.unwrap();
 }
 
 async fn repository(stage: &Stage<'_>, name: &str, spec: Value) {
@@ -247,7 +249,19 @@ async fn charts_of_git_are_packaged_with_what_is_asked_for() {
     let lenient =
         json!({"valuesFiles": ["env/gone.yaml", "env/prod.yaml"], "ignoreMissingValuesFiles": true});
     chart(&stage, "lenient", from, of(lenient)).await;
-    chart(&stage, "old", from, of(json!({"valuesFile": "env/prod.yaml"}))).await;
+    // In the versions that Flux has had before; valuesFile is of the oldest.
+    let old = |spec: Value| {
+        let mut all = json!({"interval": "1h", "sourceRef": {"kind": "GitRepository", "name": "repo"}, "chart": "charts/demo"});
+        json_patch::merge(&mut all, &spec);
+        all
+    };
+    for (version, name, spec) in [
+        ("v1beta1", "old", json!({"valuesFile": "env/prod.yaml"})),
+        ("v1beta2", "beta", json!({"valuesFiles": ["env/prod.yaml"]})),
+    ] {
+        let api_version = format!("source.toolkit.fluxcd.io/{version}");
+        object_in(&stage, &api_version, ("HelmChart", name), old(spec)).await;
+    }
     chart(&stage, "strict", from, of(json!({"valuesFiles": ["env/gone.yaml"]}))).await;
     chart(&stage, "gone", from, json!({"chart": "charts/gone"})).await;
     let _agent = stage.agent().await;
@@ -262,7 +276,9 @@ async fn charts_of_git_are_packaged_with_what_is_asked_for() {
     at(&stage, "both", &format!("1.0.0+{first}.1")).await;
     let status = at(&stage, "lenient", "1.0.0+1").await;
     assert_eq!(status["observedValuesFiles"], json!(["env/prod.yaml"]));
-    at(&stage, "old", "1.0.0+1").await;
+    for name in ["old", "beta"] {
+        at(&stage, name, "1.0.0+1").await;
+    }
     let strict =
         "values files merge error: no values file found at path '/env/gone.yaml' (reference 'env/gone.yaml')";
     let status = fails(&stage, "strict", "ValuesFilesError", strict).await;

@@ -76,8 +76,8 @@ fn definitions() -> Vec<Case> {
     ]
 }
 
-/// I09, I13: what is too large, and names and labels that the server does not take, all of them in one
-/// message.
+/// I09, I13, I39: what is too large, names and labels that the server does not take, all of them in one
+/// message, and a Secret that SOPS has encrypted.
 fn objects() -> Vec<Case> {
     let label = "x".repeat(64);
     vec![
@@ -88,6 +88,19 @@ fn objects() -> Vec<Case> {
                 object("beside-large", &json!({})),
             ],
             told: vec!["ConfigMap/", "/large", "too large", "split it"],
+            there: &[],
+        },
+        Case {
+            name: "encrypted",
+            objects: vec![
+                object(
+                    "encrypted",
+                    &json!({"kind": "Secret", "stringData": {"a": "ENC[AES256_GCM,data:x,type:str]"},
+                                            "sops": {"mac": "ENC[AES256_GCM,data:y,type:str]"}}),
+                ),
+                object("beside-encrypted", &json!({})),
+            ],
+            told: vec!["Secret/", "/encrypted is SOPS encrypted", "configure spec.decryption"],
             there: &[],
         },
         Case {

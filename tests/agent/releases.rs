@@ -14,7 +14,7 @@ const HOOK: &str = "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: {{ .Rele
                     helm.sh/hook: pre-upgrade\nspec:\n  suspend: true\n  backoffLimit: 0\n  template:\n    spec:\n      restartPolicy: Never\n      \
                     containers: [{name: main, image: registry.example/hook:1}]\n";
 
-fn releases(stage: &Stage<'_>) -> Api<DynamicObject> {
+pub(super) fn releases(stage: &Stage<'_>) -> Api<DynamicObject> {
     api(&stage.client, &stage.namespace, "helm.toolkit.fluxcd.io/v2", "HelmRelease", "helmreleases")
 }
 
@@ -22,11 +22,11 @@ fn core(stage: &Stage<'_>, kind: &str, plural: &str) -> Api<DynamicObject> {
     api(&stage.client, &stage.namespace, "v1", kind, plural)
 }
 
-async fn until(stage: &Stage<'_>, what: &str, test: impl Fn(&Value) -> bool) -> Value {
+pub(super) async fn until(stage: &Stage<'_>, what: &str, test: impl Fn(&Value) -> bool) -> Value {
     super::stage::until(&releases(stage), "web", what, test).await
 }
 
-fn is_ready(status: &Value, reason: &str) -> bool {
+pub(super) fn is_ready(status: &Value, reason: &str) -> bool {
     let ready = condition(status, "Ready");
     ready["status"] == "True" && ready["reason"] == reason
 }
@@ -37,7 +37,7 @@ async fn edit(stage: &Stage<'_>, spec: Value) {
 }
 
 /// The states of the versions in storage, as the labels of their Secrets say.
-async fn stored(stage: &Stage<'_>) -> Vec<(String, String)> {
+pub(super) async fn stored(stage: &Stage<'_>) -> Vec<(String, String)> {
     let of_release = ListParams::default().labels("owner=helm,name=web");
     let secrets = core(stage, "Secret", "secrets").list(&of_release).await.unwrap();
     let label = |secret: &DynamicObject, name: &str| {

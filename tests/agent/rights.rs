@@ -76,6 +76,61 @@ async fn under_lockdown_an_account_decides_what_is_applied() {
     );
 }
 
+/// The kinds of what is waited for: version and kind.
+const AWAITED: [(&str, &str); 20] = [
+    ("v1", "ConfigMap"),
+    ("v1", "Endpoints"),
+    ("v1", "LimitRange"),
+    ("v1", "PersistentVolumeClaim"),
+    ("v1", "Pod"),
+    ("v1", "ReplicationController"),
+    ("v1", "ResourceQuota"),
+    ("v1", "Secret"),
+    ("v1", "Service"),
+    ("v1", "ServiceAccount"),
+    ("apps/v1", "DaemonSet"),
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "ReplicaSet"),
+    ("apps/v1", "StatefulSet"),
+    ("autoscaling/v2", "HorizontalPodAutoscaler"),
+    ("batch/v1", "CronJob"),
+    ("batch/v1", "Job"),
+    ("networking.k8s.io/v1", "Ingress"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
+    ("policy/v1", "PodDisruptionBudget"),
+];
+
+/// A hundred that wait for objects of twenty kinds, in the name of one account, share their watches: each by
+/// itself would have two thousand connections.
+#[tokio::test]
+async fn those_who_wait_in_one_name_share_their_watches() {
+    const WAITING: usize = 100;
+    let names: Vec<String> = (0..WAITING).map(|at| format!("k{at}")).collect();
+    let files: Vec<(String, String)> =
+        names.iter().map(|name| (format!("{name}/a.yaml"), config_map(name, "1"))).collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let (stage, account) = locked("waiting", &files).await;
+    let kubeconfig = stage.plane.service_account_kubeconfig(HOME, &account).await.unwrap();
+    let agent = stage.agent_as(&kubeconfig, &["--lockdown"]);
+    let checks = AWAITED.map(|(version, kind)| {
+        json!({"apiVersion": version, "kind": kind, "name": "missing", "namespace": stage.namespace})
+    });
+    let spec = json!({"serviceAccountName": "tenant", "timeout": "1h", "healthChecks": checks});
+    for name in &names {
+        stage.kustomization(name, spec.clone()).await;
+    }
+    for name in &names {
+        let is_told = |status: &Value| {
+            let message = condition(status, "Reconciling")["message"].clone();
+            message.as_str().is_some_and(|message| message.contains("missing"))
+        };
+        stage.until(name, "waiting", is_told).await;
+    }
+    let open = agent.open_files().unwrap();
+    println!("{WAITING} wait for {} kinds with {open} descriptors", AWAITED.len());
+    assert!(open < 150, "{open} descriptors");
+}
+
 /// S04: who names no account has the rights of the default one of its own namespace, and never the agent's.
 #[tokio::test]
 async fn who_names_no_account_has_the_rights_of_the_default_one() {

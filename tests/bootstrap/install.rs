@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use harness::eventually;
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use harness::{Registry, RegistryOptions, eventually};
+use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -246,6 +246,53 @@ async fn a_purge_finds_the_key_without_its_source_and_leaves_other_secrets() {
     let left = site.secrets().await;
     let names: Vec<&Value> = left.iter().map(|secret| &secret["metadata"]["name"]).collect();
     assert_eq!(names, ["no-key", "theirs", "theirs-too"]);
+}
+
+/// F19: a node keeps what it has pulled by a tag, and the cluster shows no difference; only the registry
+/// does. The login that was made for it goes with a purge.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_that_was_pushed_again_is_told_of() {
+    let site = Site::new().await;
+    let registry = Registry::start(RegistryOptions { login: true, tls: false }).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let push = |text: &str| {
+        std::fs::write(folder.path().join("file"), text).unwrap();
+        registry.push("org/agent", "1", folder.path(), "main@sha1:1").unwrap()
+    };
+    let first = push("one");
+    let login = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(login.path(), registry.docker_config()).unwrap();
+    let name = format!("{}/org/agent", registry.address());
+    let (image, secret) = (format!("{name}:1"), format!("pull={}", login.path().display()));
+    done(site.lockgate(&["install", "--image", &image, "--image-pull-secret", &secret])).await;
+    // As the kubelet tells of what it has pulled.
+    let pods: Api<DynamicObject> = Api::namespaced_with(
+        site.plane.client().await.unwrap(),
+        "flux-system",
+        &ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Pod")),
+    );
+    let pod = pods.list(&ListParams::default()).await.unwrap().items.pop().unwrap();
+    let mut containers = pod.data["status"]["containerStatuses"].clone();
+    containers[0]["imageID"] = format!("{name}@{first}").into();
+    let patch = Patch::Merge(json!({"status": {"containerStatuses": containers}}));
+    pods.patch_status(&pod.metadata.name.unwrap(), &PatchParams::default(), &patch).await.unwrap();
+
+    let same = done(site.lockgate(&["install"])).await;
+    assert!(!same.stderr.contains("pushed again"), "{}", same.stderr);
+    let second = push("two");
+    let moved = done(site.lockgate(&["install"])).await;
+    let told = format!(
+        "the tag {image} was pushed again: it names {second} now, and the pod runs {first}, which its node keeps; give \
+         each build a tag of its own, or name this one with --image {name}@{second}"
+    );
+    assert!(moved.stderr.contains(&told), "{told}: {}", moved.stderr);
+    // Another machine may not reach the registry.
+    drop(registry);
+    let away = done(site.lockgate(&["install"])).await;
+    assert!(!away.stderr.contains("pushed again"), "{}", away.stderr);
+    assert_eq!(site.secrets().await.len(), 1);
+    done(site.lockgate(&["uninstall", "--purge"])).await;
+    assert!(site.secrets().await.is_empty(), "the login is left");
 }
 
 /// A finalizer of another tool still holds the object.

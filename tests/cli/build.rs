@@ -343,15 +343,41 @@ fn the_sample_platform_is_built_whole() {
     {
         let folder = format!("kubernetes/production/{region}/flux-system");
         let arguments = ["build", "--root", ".", "--recursive", folder.as_str()];
+        let charts = super::releases::sample_charts();
+        let arguments = [&arguments[..], &["--chart-cache", charts.path().to_str().unwrap()]].concat();
         let run = lockgate(root, &arguments, "");
-        assert_eq!((run.code, run.stderr.as_str()), (0, ""));
-        let parts = run.stdout.lines().filter(|line| line.starts_with("# Kustomization/"));
-        let names: Vec<&str> = parts.map(|line| line.rsplit('/').next().unwrap()).collect();
-        assert_eq!(names, ["crds.yaml", "kube-network.yaml", "kube-security.yaml", "foobar.yaml"]);
+        let looked_up = "HelmRelease/foobar/dashboard in kubernetes/base/foobar/dashboard/release.yaml: the chart looks up Secret \
+                         foobar/dashboard, which is not there without a cluster";
+        assert_eq!((run.code, run.stderr.clone()), (0, format!("! {looked_up}\n")));
+        let heading =
+            |line: &&str| line.starts_with("# Kustomization/") || line.starts_with("# HelmRelease/");
+        let names: Vec<&str> =
+            run.stdout.lines().filter(heading).map(|line| line.rsplit('/').next().unwrap()).collect();
+        assert_eq!(
+            names,
+            [
+                "crds.yaml",
+                "kube-network.yaml",
+                "kube-security.yaml",
+                "foobar.yaml",
+                "issuer.yaml, chart issuer@1.0.0",
+                "release.yaml, chart dashboard@1.0.0",
+            ]
+        );
         assert!(run.stdout.contains(domain) && !run.stdout.contains(other) && !run.stdout.contains("${"));
         let count = objects(&run).len();
-        assert_eq!(run.stdout.matches("# Source: kubernetes/").count(), count);
-        assert_eq!(lockgate(root, &arguments, "").stdout, run.stdout);
+        let sources = ["kubernetes/", "issuer/", "dashboard/"].map(|from| format!("# Source: {from}"));
+        let sources = sources.iter().map(|source| run.stdout.matches(source.as_str()).count());
+        assert_eq!(sources.sum::<usize>(), count);
+        for hook in ["# Hook: pre-upgrade\n", "# Hook: test\n"] {
+            assert_eq!(run.stdout.matches(hook).count(), 1, "{hook}");
+        }
+        let plain = |text: &str| {
+            // The password of the dashboard is made anew each time.
+            let lines = text.lines().filter(|line| !line.starts_with("  password: "));
+            lines.map(ToOwned::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(plain(&lockgate(root, &arguments, "").stdout), plain(&run.stdout));
     }
 }
 

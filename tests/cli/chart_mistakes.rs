@@ -165,8 +165,11 @@ fn refused(text: &str) -> String {
 #[test]
 fn each_bound_stops_a_chart_within_256_mebibytes() {
     let steps = "the build is too expensive: more than 50000000 steps of patterns or templates";
+    // What takes the processor long counts for many steps: the bound in steps is one in time.
+    let slow = r#"{{ range 100000 }}{{ $_ := genCA "a" 1 }}{{ $_ := derivePassword 1 "long" "a" "b" "c" }}{{ $_ := bcrypt "a" }}
+        {{ $_ := regexFindAll ".*[^A-Z]|[A-Z]" (repeat 3000 "A") -1 }}{{ end }}"#;
     let nested = "templates and their expressions nest more than 20000 deep";
-    let cases: [(&str, &str); 10] = [
+    let cases: [(&str, &str); 11] = [
         (
             r#"{{ define "x" }}{{ include "x" . }}{{ end }}{{ include "x" . }}"#,
             "rendering template has a nested reference name: x: unable to execute template",
@@ -174,6 +177,7 @@ fn each_bound_stops_a_chart_within_256_mebibytes() {
         (r#"{{ define "x" }}{{ template "x" . }}{{ end }}{{ template "x" . }}"#, nested),
         (r#"{{ $t := "{{ tpl .t . }}" }}{{ tpl $t (dict "t" $t) }}"#, nested),
         ("{{ range 1000000 }}{{ range 1000000 }}{{ end }}{{ end }}", steps),
+        (slow, steps),
         (
             r#"{{ range 100000 }}{{ print "0123456789012345678901234567890123456789" | repeat 100 }}{{ end }}"#,
             "the templates print more than 64 MiB",
@@ -190,8 +194,11 @@ fn each_bound_stops_a_chart_within_256_mebibytes() {
             r#"{{ $d := dict }}{{ $_ := set $d "d" $d }}{{ toJson $d }}"#,
             "a value holds itself, or is more than 10000 levels deep",
         ),
-        // What takes the processor long counts for many steps: the bound in steps is one in time.
-        (r#"{{ range 100000 }}{{ $_ := bcrypt "a" }}{{ end }}"#, steps),
+        // What finds the groups would take gigabytes.
+        (
+            r#"{{ regexReplaceAll (repeat 10000 "(a?)") (repeat 100000 "a") "$1" }}"#,
+            "the chart's values take more than 128 MiB of memory",
+        ),
         (
             r#"{{ regexMatch "(a{1000}){2}" "x" }}{{ mustRegexMatch "(a{1000}){2}" "x" }}"#,
             "invalid repeat count",

@@ -181,6 +181,61 @@ async fn each_reason_for_which_a_pod_is_not_ready_is_told() {
     }
 }
 
+/// What the controllers and the kubelet say of volumes: of a claim without a class, to the claim and to the
+/// pod that waits for it, and of a mount that fails.
+#[tokio::test]
+async fn why_a_volume_is_not_there_is_told() {
+    let stage = Stage::new().await;
+    let spec = json!({"storageClassName": "gone", "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}});
+    let claim = stage.object("v1", "PersistentVolumeClaim", "data", json!({"spec": spec}));
+    let claim =
+        claim.edit(|value| value["metadata"]["annotations"] = json!({"harness/volume": "none"})).unwrap();
+    let volumes = json!([{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]);
+    let waits = deployment(&stage, "waits", "waits")
+        .edit(|value| value["spec"]["template"]["spec"]["volumes"] = volumes)
+        .unwrap();
+    let status = json!({"phase": "Pending", "containerStatuses": [{
+        "name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+        "state": {"waiting": {"reason": "ContainerCreating"}},
+    }]});
+    let mounts = told(&stage, "mounts", "told", &status);
+    let mut references = Vec::new();
+    for object in [&claim, &waits, &mounts] {
+        references.push(stage.cluster.apply(object).await.unwrap().reference);
+    }
+    let text = "MountVolume.SetUp failed for volume \"data\": secret \"s\" not found";
+    say_of_pod(&stage, "mounts", "FailedMount", text).await;
+    let no_class = "ProvisioningFailed: storageclass.storage.k8s.io \"gone\" not found";
+    let expected = [no_class.to_owned(), format!("; claim data: {no_class}"), format!("FailedMount: {text}")];
+    harness::eventually(SOON, async || {
+        let settled = stage.cluster.settle(&references, Duration::ZERO).await;
+        let Settled::TimedOut(unhealthy) = settled else { anyhow::bail!("{settled:?}") };
+        let causes: Vec<_> = unhealthy.iter().map(|one| one.cause.as_deref().unwrap_or_default()).collect();
+        let is_told = |text: &String| causes.iter().any(|cause| cause.ends_with(text.as_str()));
+        anyhow::ensure!(expected.iter().all(is_told), "{causes:#?}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+/// Writes an event about the first pod of an app, as its kubelet does.
+async fn say_of_pod(stage: &Stage, app: &str, reason: &str, message: &str) {
+    let pods = harness::stage::api(&stage.client, &stage.namespace, "v1", "Pod", "pods");
+    let listed = kube::api::ListParams::default().labels(&format!("app={app}"));
+    let pod = harness::eventually(SOON, async || {
+        pods.list(&listed).await?.items.pop().ok_or_else(|| anyhow::anyhow!("there is no pod of {app}"))
+    });
+    let pod = pod.await.unwrap().metadata;
+    let about = json!({"apiVersion": "v1", "kind": "Pod", "namespace": stage.namespace, "name": pod.name, "uid": pod.uid});
+    let event = json!({
+        "apiVersion": "v1", "kind": "Event", "metadata": {"name": app, "namespace": stage.namespace},
+        "involvedObject": about, "type": "Warning", "reason": reason, "message": message,
+        "lastTimestamp": "2026-01-01T00:00:00Z",
+    });
+    harness::stage::create(&stage.client, event).await.unwrap();
+}
+
 /// A suspended Job is healthy, and the stage after it must not begin.
 #[tokio::test]
 async fn work_is_waited_for_until_it_is_done() {

@@ -22,6 +22,8 @@ LOCKED = f"{GATEWAY}:5001"
 USER, PASSWORD = "puller", "hunter2-canary"
 HASH = "$2a$04$XYgQ4/F0FJU1E4BQGlLvGeYJyrqEroX8Ajp9or/t80i4RN39ioUrC"
 DNS = "10.0.0.10"
+# The longest period of a probe, in seconds: the one that Kubernetes takes where none is given.
+PROBE_PERIOD = 10
 GIT = "git.lab.test"
 
 
@@ -123,6 +125,13 @@ class Cluster:
             raise AssertionError(f"{' '.join(map(str, command))}: {done.stdout}")
         return done.stdout
 
+    def apart(self):
+        """Folders of its own for what a node's programs keep at fixed places."""
+        for place in ("/run", "/var/lib", "/var/log"):
+            self.call("mount", "-t", "tmpfs", "tmpfs", place)
+        # sshd wants it.
+        os.mkdir("/run/sshd", 0o755)
+
     def network(self):
         """A bridge for the pods, from which they reach this machine and one another."""
         for command in (
@@ -133,6 +142,7 @@ class Cluster:
             "sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.route_localnet=1",
             # sshd listens on loopback alone.
             f"iptables -t nat -A PREROUTING -i lg0 -d {GATEWAY} -p tcp --dport 2222 -j DNAT --to-destination 127.0.0.1:2222",
+            f"iptables -t nat -A PREROUTING -i lg0 -d {GATEWAY} -p tcp --dport 8089 -j DNAT --to-destination 127.0.0.1:8089",
         ):
             self.call(*command.split())
         cni = self.folder / "cni"
@@ -267,10 +277,16 @@ class Cluster:
         wait(20, "containerd", lambda: subprocess.run(self.ctr("version"), capture_output=True).returncode == 0, 0.1)
         for image in images:
             self.call(*self.ctr("images", "import", str(image)))
+        self.kubelet_started = time.monotonic()
         self.run("kubelet", self.bins["kubelet"], "--config=kubelet.yaml", "--kubeconfig=node.kubeconfig",
                  "--hostname-override=n1", f"--node-ip={GATEWAY}", f"--root-dir={self.path('kubelet')}")
         self.run("kube-proxy", self.bins["kube-proxy"], "--config=kube-proxy.yaml")
         wait(60, "the node", self.is_ready, 0.2)
+
+    def settle(self):
+        """Waits until the kubelet is older than any probe's period: until then it puts off first probes by up to a period, so
+        that those of many pods do not come at once."""
+        time.sleep(max(0, self.kubelet_started + PROBE_PERIOD - time.monotonic()))
 
     def is_ready(self):
         node = self.api.get("/api/v1/nodes/n1") or {}

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # run.sh [LOCKGATE [STEP,STEP...]]: runs tests/node/scenario.py on a real node: containerd, runc and the CNI plugins of Debian,
 # kubelet, kube-proxy and CoreDNS from Go modules. All of it runs in network, mount and process namespaces of its own, so that
-# the machine's addresses, rules and mounts stay as they are, and ends with these.
+# the machine's addresses, rules and mounts stay as they are, and ends with these. LOCKGATE is the binary in the agent's image;
+# where it is absent or empty, that of `make image` is built.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 root="$here/../.."
@@ -21,15 +22,18 @@ command -v openssl >/dev/null || missing+=(openssl)
 if [[ ${#missing[@]} -gt 0 ]]; then
   command -v apt-get >/dev/null || skip "it needs ${missing[*]}"
   echo "node: installing ${missing[*]}" >&2
-  policy=/usr/sbin/policy-rc.d
+  policy=/usr/sbin/policy-rc.d made=
   # A package's own start of its service would be a second containerd on this machine: it is told not to.
   if [[ ! -e $policy ]]; then
+    made=$policy
     printf '#!/bin/sh\nexit 101\n' >$policy
     chmod 755 $policy
-    trap 'rm -f $policy' EXIT
   fi
+  installed=1
   { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >&2 ||
-    skip "${missing[*]} cannot be installed"
+    installed=
+  rm -f "$made"
+  [[ -n $installed ]] || skip "${missing[*]} cannot be installed"
 fi
 
 "$root/tests/harness/scripts/install-tools.sh"
@@ -39,11 +43,11 @@ node="$("$here/build.sh")"
 lockgate="${1:-}"
 target="${CARGO_TARGET_DIR:-$root/target}"
 if [[ -z "$lockgate" ]]; then
-  echo "node: name the static binary of lockgate that the image is made of" >&2
-  exit 2
+  "$root/tests/harness/scripts/image.sh" lockgate "$target/image/node.tar" amd64 >&2
+  lockgate="$target/x86_64-unknown-linux-musl/release/lockgate"
 fi
 lockgate="$(realpath "$lockgate")"
-(cd "$root" && "${CARGO:-cargo}" build --locked --quiet -p harness --bin standin)
+(cd "$root" && "${CARGO:-cargo}" build --locked --quiet --workspace --bin standin)
 
 folder="$(mktemp -d /tmp/lockgate-node.XXXXXX)"
 chmod 755 "$folder"

@@ -116,13 +116,10 @@ class Scenario:
 
     # The steps.
 
-    def first_fetch_fails(self):
-        """A firewall in the way of SSH is named, and what cures it need not wait for the interval."""
-        with self.blocked():
-            self.expect(self.bootstrap("a", "--timeout", "12s"), 1, f"cannot reach {GIT}")
-
     def begins(self):
         ended = self.bootstrap("a")
+        # Where the time goes.
+        print(ended.text, flush=True)
         self.expect(ended, 0)
         assert self.all_ready(), self.not_ready()
         self.figure("the sample platform Ready, from the command on", ended.seconds, READY)
@@ -208,6 +205,9 @@ class Scenario:
         self.api.merge(node, taint)
         flags = ("--memory-limit", "256Mi", "--env", "A=b")
         self.expect(self.bootstrap("b", "--timeout", "10s", *flags), 1, "untolerated taint", "--toleration")
+        self.api.merge(DEPLOYMENT, {"spec": {"template": {"spec": {"hostPID": True}}}})
+        self.expect(self.bootstrap("b", "--timeout", "10s"), 1, "violates PodSecurity", "pod-security labels")
+        self.api.merge(DEPLOYMENT, {"spec": {"template": {"spec": {"hostPID": None}}}})
         assert self.leader()[0] == before, "the agent that ran leads no more"
         self.expect(self.bootstrap("b", "--toleration", "kept=free:NoSchedule"), 0)
         self.api.merge(node, {"spec": {"taints": None}})
@@ -225,6 +225,17 @@ class Scenario:
     def is_removed(self):
         self.expect(self.lockgate("uninstall", "--purge"), 0)
         assert not self.api.get(DEPLOYMENT), "the Deployment is still there"
+        left = [secret["metadata"]["name"] for secret in self.api.items(f"/api/v1/namespaces/{SYSTEM}/secrets")]
+        assert not left, f"Secrets are left: {left}"
+
+    def first_fetch_fails(self):
+        """A firewall in the way of SSH is named, and what cures it need not wait for the interval."""
+        with self.blocked():
+            self.expect(self.bootstrap("a", "--timeout", "12s"), 1, f"cannot reach {GIT}")
+        ended = self.bootstrap("a")
+        self.expect(ended, 0)
+        assert self.all_ready(), self.not_ready()
+        self.figure("Ready after the cause is cured, from the command on", ended.seconds)
 
 
 def image(args, folder, name, program, tag, arch="amd64", version="1"):
@@ -288,9 +299,10 @@ def main():
     bins["registry"] = str(args.registry / "registry")
     began = time.monotonic()
     cluster = Cluster(args.folder, bins)
+    cluster.apart()
     cluster.network()
     cluster.keys()
-    cluster.run("standin", str(args.standin), cluster.path("git"), str(ROOT / "kubernetes"))
+    cluster.run("standin", str(args.standin), cluster.path("git"), f"http://{GIT}:8089")
     cluster.registries()
     cluster.control_plane()
     cluster.names()
@@ -298,10 +310,10 @@ def main():
     images = [image(args, args.folder, "localhost/pause", Program("pause", args.app), "1"), *platform_images(args, args.folder)]
     push(args.folder, args, cluster)
     cluster.node(images)
+    cluster.settle()
     print(f"node: the node is ready after {time.monotonic() - began:.1f} s", flush=True)
     scenario = Scenario(cluster, args)
     steps = {
-        "first_fetch_fails": scenario.first_fetch_fails,
         "begins": scenario.begins,
         "is_deleted": scenario.is_deleted,
         "is_killed": scenario.is_killed,
@@ -311,6 +323,7 @@ def main():
         "wants_a_login": scenario.wants_a_login,
         "is_rebooted": lambda: scenario.is_rebooted(images),
         "is_removed": scenario.is_removed,
+        "first_fetch_fails": scenario.first_fetch_fails,
     }
     chosen = args.only.split(",") if args.only else list(steps)
     failed = 0
@@ -327,6 +340,8 @@ def main():
     if failed:
         for name in ("kubelet", "containerd", "apiserver", "standin"):
             print(f"--- {name}\n{cluster.tail(name, 12)}")
+        for log in glob.glob(f"/var/log/pods/{SYSTEM}_*/agent/*.log"):
+            print(f"--- {log}\n" + "\n".join(pathlib.Path(log).read_text(errors="replace").splitlines()[-30:]))
     return 1 if failed else 0
 
 

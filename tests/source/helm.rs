@@ -309,6 +309,17 @@ async fn a_repository_that_does_not_answer_is_given_up_in_time() {
         let error = index(Access { timeout: Duration::from_secs(1), ..access }, None).await.unwrap_err();
         assert!(error.to_string().starts_with(told), "{mode:?}: {error}");
     }
+    // One that drips is no better than a silent one.
+    let charts = ChartServer::start(ChartServerOptions::default()).unwrap();
+    let peer =
+        Peer::start(Mode::Throttle { port: charts.url().rsplit(':').next().unwrap().parse().unwrap() });
+    let slow =
+        Access { timeout: Duration::from_secs(1), ..access(&format!("http://127.0.0.1:{}", peer.port)) };
+    let error = index(slow, None).await.unwrap_err();
+    assert!(
+        error.to_string().starts_with("timed out after 1s while receiving the index (127.0.0.1:"),
+        "{error}"
+    );
     // An index that comes to an end too early is none, though what came of it can be read.
     let charts = ChartServer::start(ChartServerOptions::default()).unwrap();
     charts

@@ -14,6 +14,10 @@ pub const FORCE: &str = "kustomize.toolkit.fluxcd.io/force";
 pub const RECONCILE: &str = "kustomize.toolkit.fluxcd.io/reconcile";
 /// `disabled`: the object's text is not substituted.
 pub const SUBSTITUTE: &str = "kustomize.toolkit.fluxcd.io/substitute";
+/// Helm's annotation of an object: the name of its release.
+pub const RELEASE_NAME: &str = "meta.helm.sh/release-name";
+/// Helm's annotation of an object: the namespace of its release.
+pub const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
 /// A token; when it changes, the object is reconciled at once.
 pub const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 /// On a HelmRelease, equal to [`REQUESTED_AT`]: release a new version, even without changes.

@@ -31,7 +31,7 @@ pub use kinds::helm_release::actions::{
 pub use kinds::helm_release::chart::is_as_wanted;
 pub use kinds::helm_release::remedy::Remedy;
 pub use kinds::helm_release::status::{HelmReleaseStatus, ReleaseSnapshot};
-pub use kinds::helm_release::values::{KustomizeRenderer, PostRenderer, ValuesFrom};
+pub use kinds::helm_release::values::{DriftMode, KustomizeRenderer, PostRenderer, ValuesFrom};
 pub use kinds::helm_release::{ChartTemplate, ChartTemplateSpec, HelmRelease, HelmReleaseSpec};
 pub use kinds::helm_repository::{HelmRepository, HelmRepositorySpec, RepositoryType};
 pub use kinds::kustomization::{
@@ -41,7 +41,8 @@ pub use kinds::kustomization::{
 };
 pub use kinds::oci_repository::{OciReference, OciRepository, OciRepositorySpec};
 pub use kinds::{
-    KINDS, acted_on, built_from, decode_source, defined_by, either, info, is_rival, named, source, sources,
+    KINDS, acted_on, built_from, decode_source, defined_by, either, holds_back, info, is_rival, named,
+    source, sources,
 };
 pub use malformed::Malformed;
 pub use metadata::Metadata;

@@ -56,7 +56,8 @@ use lockgate_base::tree::Snapshot;
 
 pub use build::{Build, Supported, build, supported};
 pub use claims::{
-    Candidate, Claim, Claims, Hold, Holder, Holdings, held, holders, may_hold, needs, recorded, recorded_of,
+    Candidate, Claim, Claims, Hold, Holder, Holdings, held, holders, may_claim, may_hold, needs, recorded,
+    recorded_of, released,
 };
 pub use clock::Clock;
 pub use gather::{ByHand, GatherError, Gathered, gather};
@@ -66,7 +67,8 @@ pub use preview::{Announced, Dropped, Preview, PreviewInput, preview};
 pub use prune::Fate;
 pub use reconcile::reconcile;
 pub use release::{
-    ReleaseFinish, ReleaseJob, ReleaseJournal, ReleaseMemo, ReleaseRun, reconcile_release, uninstall_release,
+    Chance, ReleaseFinish, ReleaseJob, ReleaseJournal, ReleaseMemo, ReleaseRun, RenderedHook,
+    reconcile_release, uninstall_release,
 };
 pub use remove::remove;
 pub use slot::{Slot, aside};

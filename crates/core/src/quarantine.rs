@@ -448,9 +448,9 @@ impl Workers for Marked {
 
     fn run(&self, work: Work) -> Ended {
         let pass = Arc::clone(&self.pass);
-        self.workers.run(Box::new(move || {
+        self.workers.run(Box::new(move |shelf| {
             let begun = pass.begin();
-            work();
+            work(shelf);
             begun.done();
         }))
     }

@@ -22,10 +22,12 @@ mod tests;
 pub use digest::{common_metadata, config, post_renderers};
 pub use history::{ReleaseDeed, ReleaseLedger, observed};
 pub use next::{ReleaseAction, ReleaseRequests, RemedyStep, next};
-pub use objects::{hook_object, inventory, is_kept, kept, objects};
+pub use objects::{hook_object, hook_object_in, inventory, is_kept, kept, objects, objects_of, owner};
 pub use record::{
     ChartHead, HookPhase, HookRun, Record, RecordHead, ReleaseInfo, ReleaseStatus, StoredHook, StoredRelease,
 };
 pub use script::{ActionProgress, ReleaseAct, ScriptTerms, script};
-pub use secret::{OURS, ReleaseTooLarge, ReleaseUnread, read, read_head, reference, secret, version_of};
+pub use secret::{
+    OURS, ReleaseTooLarge, ReleaseUnread, check_size, read, read_head, reference, secret, version_of,
+};
 pub use state::{ReleaseState, WantedRelease, is_moved, state};

@@ -36,8 +36,9 @@ pub use judges::common::QUARANTINE;
 pub use notice::Notice;
 pub(crate) use outcome::some_of;
 pub use outcome::{
-    ActionEnd, ActionKind, Applied, BlockReason, Blocker, ChangedObject, Common, Content, Deed, Done, Ending,
-    FetchCause, Fetched, Ill, Outcome, PackedChart, Refused, ReleaseEnd, Released, WaitEnd,
+    ActionEnd, ActionKind, Applied, BlockReason, Blocker, ChangedObject, Common, Content, Deed, Done,
+    DriftEnd, DriftFound, Ending, FetchCause, Fetched, Ill, Outcome, PackedChart, Refused, ReleaseEnd,
+    Released, WaitEnd,
 };
 pub use read::{Progress, Stance, Standing};
 pub use redact::{NO_SECRETS, Redactor};

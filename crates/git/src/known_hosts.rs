@@ -239,6 +239,15 @@ mod tests {
     const ED25519: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";
     const ECDSA: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBEmKSENjQEezOmxkZMy7opKgwFB9nkt5YRrYMjNuG5N87uRgg6CLrbo5wAdT/y6v0mKV0U2w0WZ2YB/++Tpockg=";
 
+    proptest::proptest! {
+        /// S18.
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "(@revoked |@cert-authority )?[-a-z0-9*?!,.\\[\\]:|=]{0,20} (ssh-ed25519|x)? ?[A-Za-z0-9+/=]{0,80}|.{0,60}", port in 1..u16::MAX) {
+            let known = KnownHosts::parse(&text);
+            let _ = known.lookup("git.example.com", port).check(&bytes(ED25519), "Secret a/b");
+        }
+    }
+
     fn bytes(key: &str) -> Vec<u8> {
         key.parse::<PublicKey>().unwrap().to_bytes().unwrap()
     }

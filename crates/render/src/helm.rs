@@ -5,6 +5,7 @@
 
 pub mod error;
 pub mod value;
+pub mod search;
 pub mod context;
 pub mod go;
 pub mod notation;

@@ -60,6 +60,11 @@ pub use file::{Image, Selector};
 pub use flux::{Overlay, OverlayJson6902, OverlayPatch};
 pub use select::Selection;
 
+/// Whether Kubernetes is known to have a kind as cluster-scoped.
+pub fn is_cluster_scoped(api_version: &str, kind: &str) -> bool {
+    id::KindRef::new(api_version, kind).is_cluster_scoped()
+}
+
 /// The folder to build, and the flavour.
 #[derive(Debug, Clone)]
 pub struct KustomizeRecipe {

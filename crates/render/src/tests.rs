@@ -2,6 +2,7 @@
 //! beforehand, so that the rest of it is small and the test fast.
 
 mod mistakes;
+mod noise;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -25,7 +26,11 @@ const EACH: [Cost; 10] = [
     Cost::Memory,
 ];
 
-fn built(files: &[(&str, String)], variable: Option<String>, budget: &Budget) -> Result<ResourceSet, String> {
+fn rendered(
+    files: &[(&str, String)],
+    variable: Option<String>,
+    budget: &Budget,
+) -> Result<ResourceSet, RenderError> {
     let tree = Tree::in_memory(files.iter().map(|(path, text)| ((*path).to_owned(), text.clone())));
     let overlay = Overlay::from_spec(&serde_json::json!({})).unwrap();
     let recipe =
@@ -33,8 +38,11 @@ fn built(files: &[(&str, String)], variable: Option<String>, budget: &Budget) ->
     let variables = variable.map(|value| {
         Variables::new(BTreeMap::from([("V".to_owned(), value)]), BTreeSet::new(), true).unwrap()
     });
-    let rendered = render_within(&tree, &Recipe::Kustomize(recipe), &Inputs { variables }, budget);
-    rendered.map_err(|error| {
+    render_within(&tree, &Recipe::Kustomize(recipe), &Inputs { variables }, budget)
+}
+
+fn built(files: &[(&str, String)], variable: Option<String>, budget: &Budget) -> Result<ResourceSet, String> {
+    rendered(files, variable, budget).map_err(|error| {
         assert_eq!(error.category(), FaultCategory::Build, "{error}");
         error.to_string()
     })

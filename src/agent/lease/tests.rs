@@ -4,6 +4,7 @@ use kube::client::Body;
 
 use super::*;
 use crate::agent::clock::SystemClock;
+use crate::cluster::ClusterTarget;
 
 /// A standby before a server whose lease another holds, renewed at `renewed`.
 fn standby(renewed: &'static str) -> Leadership {
@@ -115,6 +116,30 @@ async fn a_lease_is_renewed_by_one_request_and_looked_at_where_another_wrote_it(
     kept.lock().unwrap().0["metadata"]["annotations"][keys::LEASE_HOLDER] = "process/b/1/1/1".into();
     assert!(matches!(leadership.renew().await, Ok(Look::Theirs { .. })));
     assert_eq!(requests(), ["PUT", "GET"]);
+}
+
+#[tokio::test]
+async fn the_cause_is_told_for_which_the_server_cannot_be_asked_about_the_lease() {
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let config = serde_json::json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "clusters": [{"name": "c", "cluster": {"server": format!("http://{unused}")}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "users": [{"name": "u", "user": {}}],
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kubeconfig");
+    std::fs::write(&path, config.to_string()).unwrap();
+    let target = ClusterTarget { kubeconfig: Some(path), ..ClusterTarget::default() };
+    let client = Client::connect(&target).await.unwrap();
+    let holder = LeaseHolder::this(None, &SystemClock);
+    let leadership = Leadership::new(&client, "n", None, holder, Arc::new(SystemClock));
+    let failure = leadership.renew().await.err().unwrap();
+    assert!(failure.to_string().contains("Connection refused"), "{failure}");
+    let mut told = ToldFailure::default();
+    assert!(told.is_news(&failure) && !told.is_news(&failure));
+    let other = ApiFailure::Unavailable { message: "no answer in time".into(), retry_after: None };
+    assert!(told.is_news(&other));
 }
 
 #[test]

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::agent::claims::holders_beside_release;
 use crate::agent::journal::{BuildInput, add_finalizer, context, journal_error, notices, tell_wait, write};
 use crate::agent::report::ReportError;
 use crate::agent::shared::Shared;
 use crate::agent::subject::Subject;
 use crate::agent::task::Task;
 use crate::agent::world::SeenObject;
-use lockgate_base::model::{Duration, ObjectId};
+use lockgate_base::model::{Duration, ObjectId, Ref};
 use lockgate_core::api::{HelmRelease, HelmReleaseSpec};
 use lockgate_core::pipeline::{Candidate, Claim, Claims, JournalError, News, ReleaseJournal, Slot, Waiter};
 use lockgate_core::queue::Signal;
@@ -53,10 +54,12 @@ impl Slot for ReleaseLog<'_> {
     }
 }
 
-/// What a release holds is told by its labels alone.
 impl Claims for ReleaseLog<'_> {
     async fn claimed(&self, candidates: &[Candidate]) -> Vec<Option<Claim>> {
-        candidates.iter().map(|_| None).collect()
+        let holders = holders_beside_release(self.shared, self.release, candidates);
+        // Labels of another kind of owner do not take the place of ours: there is no hand-over to wait for.
+        let claim = |holder| Claim { awaited: false, ..Claim::from(holder) };
+        holders.into_iter().map(|holder| holder.map(claim)).collect()
     }
 
     fn dependents(&self, _: &ObjectId) -> Vec<ObjectId> {
@@ -82,6 +85,10 @@ impl ReleaseJournal for ReleaseLog<'_> {
         let context = context(self.shared, key, metadata, schedule, old, &built, self.started);
         let status = verdict::releasing(&context, ledger, deed, limit);
         write::<HelmReleaseSpec>(self.shared, &subject, old, status).await.map_err(journal_error)
+    }
+
+    fn is_there(&self, release: &Ref) -> bool {
+        self.shared.world.get::<HelmRelease>(release).is_some()
     }
 
     fn tell(&self, news: &News) {

@@ -10,6 +10,7 @@ fn installation() -> Installation {
         image: "registry/agent:1".into(),
         lockdown: false,
         adopt: false,
+        log_level: None,
         pod: PodSettings::default(),
     }
 }
@@ -171,13 +172,13 @@ fn lockdown_leaves_out_the_binding_to_cluster_admin_and_nothing_else() {
 
 #[test]
 fn the_agent_is_told_what_the_installation_is_told() {
-    for (lockdown, adopt, expected) in [
-        (false, false, &[][..]),
-        (true, false, &["--lockdown"]),
-        (false, true, &["--adopt"]),
-        (true, true, &["--adopt", "--lockdown"]),
+    for (lockdown, adopt, log_level, expected) in [
+        (false, false, None, &[][..]),
+        (true, false, None, &["--lockdown"]),
+        (false, true, None, &["--adopt"]),
+        (true, true, Some("debug"), &["--adopt", "--lockdown", "--log-level=debug"]),
     ] {
-        let objects = agent(&Installation { lockdown, adopt, ..installation() }).unwrap();
+        let objects = agent(&Installation { lockdown, adopt, log_level, ..installation() }).unwrap();
         let arguments =
             find(&objects, "Deployment").pointer("/spec/template/spec/containers/0/args").unwrap();
         let arguments = arguments.as_array().unwrap().iter().map(|argument| argument.as_str().unwrap());

@@ -19,6 +19,7 @@ use super::super::threads::on_deep_stack;
 use crate::clock::since_1970;
 use crate::remote::documents;
 use lockgate_base::model::{Object, yaml};
+use lockgate_core::pipeline::Chance;
 use lockgate_git::directory;
 use lockgate_render::helm::chart::archive::Bounds;
 use lockgate_render::helm::chart::capabilities::Capabilities;
@@ -42,10 +43,11 @@ pub(in crate::cli) struct TemplateFlags {
     /// Render a Helm chart from a folder or an archive, as the release PATH, or `release-name`
     #[arg(long, value_name = "FOLDER|TGZ")]
     pub(super) chart: Option<PathBuf>,
-    /// Render the chart for the HelmRelease in a file. The file also contains the ConfigMaps and Secrets for
-    /// its values, unless --substitute-from names a file of them
-    #[arg(long, value_name = "FILE", requires = "chart")]
-    pub(super) helmrelease: Option<PathBuf>,
+    /// Render a HelmRelease: a file that holds it, and the ConfigMaps and Secrets that it takes values from
+    /// where --substitute-from names no file of them, or its name, or NAMESPACE/NAME. With --chart the file's
+    /// release of that chart
+    #[arg(long, value_name = "FILE|NAME")]
+    pub(super) helmrelease: Option<String>,
     /// The release's name, instead of PATH
     #[arg(long, value_name = "NAME", requires = "chart")]
     release: Option<String>,
@@ -70,8 +72,8 @@ pub(in crate::cli) struct TemplateFlags {
     #[arg(long, value_name = "VERSION")]
     pub(super) kube_version: Option<String>,
     /// API versions that the chart sees in addition to those of Kubernetes
-    #[arg(short, long, value_name = "VERSION", requires = "chart", value_delimiter = ',')]
-    api_versions: Vec<String>,
+    #[arg(short, long, value_name = "VERSION", value_delimiter = ',')]
+    pub(super) api_versions: Vec<String>,
     /// Also print the definitions in the chart's `crds/`
     #[arg(long, requires = "chart")]
     include_crds: bool,
@@ -109,8 +111,11 @@ pub(super) fn run(arguments: &TemplateFlags, given: &ChartFlags<'_>) -> Result<E
 }
 
 fn rendered(arguments: &TemplateFlags, given: &ChartFlags<'_>) -> Result<String, CommandError> {
-    let helm_release =
-        arguments.helmrelease.as_deref().map(|file| HelmReleaseFile::read(file, given)).transpose()?;
+    let helm_release = arguments
+        .helmrelease
+        .as_deref()
+        .map(|file| HelmReleaseFile::read(Path::new(file), given))
+        .transpose()?;
     let mut release = release(arguments, given.name)?;
     let mut chart = load(given.chart)?;
     let values = match &helm_release {
@@ -129,9 +134,8 @@ fn rendered(arguments: &TemplateFlags, given: &ChartFlags<'_>) -> Result<String,
         warn(&["this chart is deprecated".to_owned()]);
     }
     release.documents = Rc::new(documents::fetch(&chart));
-    let mut entropy = [0; 32];
-    rand_core::OsRng.fill_bytes(&mut entropy);
-    let mut context = RenderContext::new(told_time(), entropy, &NoCluster);
+    let Chance { entropy, now } = chance();
+    let mut context = RenderContext::new(now, entropy, &NoCluster);
     let mut rendered =
         render(Prepared::new(chart), &release, &values, &mut context).map_err(|error| failed(&error))?;
     warn(&rendered.warnings);
@@ -250,11 +254,7 @@ fn release(arguments: &TemplateFlags, name: Option<&Path>) -> Result<Release, Co
         (None, Some(name)) => name.to_string_lossy().into_owned(),
         (None, None) => "release-name".to_owned(),
     };
-    let mut capabilities = Capabilities::default();
-    if let Some(version) = &arguments.kube_version {
-        capabilities.kube = kube_version(version)?;
-    }
-    capabilities.api_versions.extend(arguments.api_versions.iter().cloned());
+    let capabilities = capabilities(arguments)?;
     Ok(Release {
         name,
         namespace: arguments.namespace.clone().unwrap_or_else(|| "default".into()),
@@ -263,6 +263,23 @@ fn release(arguments: &TemplateFlags, name: Option<&Path>) -> Result<Release, Co
         capabilities,
         documents: Rc::default(),
     })
+}
+
+/// What charts are told of the cluster.
+pub(super) fn capabilities(arguments: &TemplateFlags) -> Result<Capabilities, CommandError> {
+    let mut capabilities = Capabilities::default();
+    if let Some(version) = &arguments.kube_version {
+        capabilities.kube = kube_version(version)?;
+    }
+    capabilities.api_versions.extend(arguments.api_versions.iter().cloned());
+    Ok(capabilities)
+}
+
+/// What chance and the clock of this machine give.
+pub(super) fn chance() -> Chance {
+    let mut entropy = [0; 32];
+    rand_core::OsRng.fill_bytes(&mut entropy);
+    Chance { entropy, now: told_time() }
 }
 
 /// The values of all flags, in helm's order.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::cli::agent::drift;
+use crate::cli::releases::ReleaseFlags;
 use crate::cli::shared::ClusterArguments;
 use crate::preview::AgentRules;
 use lockgate_base::keys;
@@ -14,7 +15,8 @@ use lockgate_core::plan::DriftPolicy;
 ///
 /// Compares Git, or a working tree, with the cluster, by a dry run of the API server. It shows objects that
 /// would be created, configured, recreated, pruned or refused, and those that a guard keeps. With --from it
-/// compares two commits, without a cluster. It writes nothing, and the agent need not run. Values of Secrets
+/// compares two commits, without a cluster, with the objects of HelmReleases whose charts are in the
+/// repository or at hand. It writes nothing, and the agent need not run. Values of Secrets
 /// are not shown.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -49,6 +51,8 @@ pub(in crate::cli) struct Arguments {
     pub(super) namespace: String,
     #[command(flatten)]
     pub(super) agent: AgentFlags,
+    #[command(flatten)]
+    pub(super) releases: ReleaseFlags,
     /// Warn of objects of --to in versions that this release of Kubernetes no longer serves, such as 1.33
     #[arg(long, value_name = "VERSION", requires = "from")]
     pub(super) kube_version: Option<String>,
@@ -111,6 +115,8 @@ Examples:
       what a working tree would change of a whole region
   lockgate diff --from origin/main kubernetes/production/eu-west9 -o markdown
       what a branch changes, for a pull request, without a cluster
+  lockgate diff --from HEAD~1 --to HEAD --fetch kubernetes/production/eu-west9
+      what a commit changes, the objects of the charts included whose versions it raises
 
 Exit codes: 0 no differences, 1 differences, 2 wrong usage or a failed build, 3 the cluster could not be reached, \
 4 refused by the server or by a guard.";

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::path::Path;
-use std::sync::Arc;
 
 use futures::{StreamExt as _, stream};
 
@@ -12,21 +11,22 @@ use super::output::DiffOutput;
 use super::section::Section;
 use crate::cli::input::{input, relative, root, warn};
 use crate::cli::output::CommandError;
+use crate::cli::releases::unusable;
 use crate::cluster::Reader;
 use crate::preview::{
-    Agents, BuiltFor, ClusterPlatform, KnownKustomizations, LookStop, Snapshots, look, turned_away,
+    BuiltFor, ClusterPlatform, Fetchers, KnownKustomizations, LookStop, Snapshots, look, turned_away,
 };
-use crate::source::Sources;
 use lockgate_base::model::{Object, ObjectId, Ref, Revision};
 use lockgate_base::tree::{Resolved, Snapshot, Tree};
 use lockgate_core::api::{self, Kustomization};
 use lockgate_core::graph::Graph;
 use lockgate_core::pipeline;
-use lockgate_core::pipeline::offline::{self, LocatedObject, Start, SubstituteValues};
+use lockgate_core::pipeline::offline::{
+    self, BuiltOwner, BuiltSet, LocatedObject, Nowhere, ReleaseSetting, Start, SubstituteValues,
+};
 use lockgate_core::pipeline::ports::ApiFailure;
 use lockgate_core::plan::Foreseen;
-use lockgate_git::oci::OciFetcher;
-use lockgate_git::{Disk, GitFetcher, SourceError, directory, ignore};
+use lockgate_git::{directory, ignore};
 
 /// How a section names files that are no revision.
 const WORKING_TREE: &str = "working tree";
@@ -43,35 +43,6 @@ pub(super) enum Whole<'a> {
     Folder(&'a Path),
 }
 
-/// What fetches sources, in a folder of its own that goes with it.
-pub(super) struct Fetchers {
-    git: GitFetcher,
-    disk: Disk,
-    folder: tempfile::TempDir,
-}
-
-impl Fetchers {
-    /// Sets up what is to be set up before there are threads.
-    pub(super) fn new() -> Result<Self, CommandError> {
-        let folder = tempfile::Builder::new().prefix("lockgate-diff-").tempdir()?;
-        let disk = Disk::default();
-        let git = GitFetcher::on(folder.path(), &disk).map_err(|error| unusable(&error))?;
-        Ok(Self { git, disk, folder })
-    }
-
-    /// The adapters of all kinds of sources.
-    fn sources(&self, agents: &Agents) -> Result<Sources, CommandError> {
-        let oci = OciFetcher::new(self.folder.path(), &self.disk, agents.allow_insecure_registries());
-        Ok(Sources::of_git(Arc::new(self.git.clone()))
-            .and_oci(Arc::new(oci.map_err(|error| unusable(&error))?)))
-    }
-}
-
-/// Nothing can be fetched here.
-fn unusable(error: &SourceError) -> CommandError {
-    CommandError::usage(error.to_string())
-}
-
 /// Compares what is in Git, or in a working tree, with what is on the cluster.
 pub(super) async fn compare(
     arguments: &Arguments,
@@ -84,7 +55,8 @@ pub(super) async fn compare(
     let namespace = (!arguments.all_namespaces).then_some(arguments.namespace.as_str());
     let listed = reader.list(Kustomization::INFO, namespace).await.map_err(refused)?;
     let agents = agents(&reader, &arguments.agent).await?;
-    let sources = fetchers.map(|fetchers| fetchers.sources(&agents)).transpose()?;
+    let sources = fetchers.map(|fetchers| fetchers.sources(agents.allow_insecure_registries())).transpose();
+    let sources = sources.map_err(|error| unusable(&error))?;
     let snapshots = Snapshots::new(reader.clone(), sources);
     let objects = listed.unwrap_or_default();
     // What cannot be read is the agent's to tell; it holds nothing that is known.
@@ -250,11 +222,13 @@ async fn folder(
 ) -> Result<(), CommandError> {
     let (tree, folder) = working_tree(arguments, path)?;
     let (values, reader) = (SubstituteValues::default(), platform.reader.clone());
-    let mut built = offline::recursive(&tree, Start::Folder(folder.clone()), &values, &reader).await;
+    let no_releases = None::<&ReleaseSetting<'_, Nowhere>>;
+    let start = Start::Folder(folder.clone());
+    let mut built = offline::recursive(&tree, start, &values, &reader, no_releases).await;
     let is_root = |kustomization: &Kustomization| {
         api::folder(kustomization.spec.path.as_deref().unwrap_or_default()) == folder
     };
-    let is_built = built.rendered.iter().filter_map(|built| built.kustomization.as_deref()).any(is_root);
+    let is_built = built.rendered.iter().filter_map(BuiltSet::kustomization).any(is_root);
     let on_cluster = platform.known.values().find(|known| is_root(known)).map(Kustomization::reference);
     if let Some(key) = on_cluster.filter(|_| !is_built) {
         // The cluster alone says who applies the folder.
@@ -280,11 +254,11 @@ async fn folder(
         output.unbuilt(error.to_string());
     }
     // It brings the others, whatever these wait for.
-    built.rendered.sort_by_key(|built| !built.kustomization.as_deref().is_some_and(is_root));
+    built.rendered.sort_by_key(|built| !built.kustomization().is_some_and(is_root));
     let mut works = Vec::new();
     for rendered in built.rendered {
         warn(&rendered.warnings);
-        let Some(kustomization) = rendered.kustomization else { continue };
+        let BuiltOwner::Kustomization(kustomization) = rendered.owner else { continue };
         let kustomization = standing(*kustomization, &platform.known);
         if let Some(source) = source_of(&kustomization) {
             platform.snapshots.stand_for(source, snapshot(&tree)).await;

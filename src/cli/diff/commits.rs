@@ -1,10 +1,8 @@
 //! Compares two revisions of a repository without a cluster.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::convert::Infallible;
 use std::path::Path;
-
-use futures::FutureExt as _;
 
 use super::arguments::Arguments;
 use super::output::DiffOutput;
@@ -12,31 +10,43 @@ use super::section::{Section, SectionItem, Side};
 use crate::cli::input::{relative, root, warn};
 use crate::cli::output::CommandError;
 use crate::cli::served::KubeRelease;
+use crate::preview::{ChartSources, Fetchers};
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_base::tree::{Resolved, Tree};
 use lockgate_core::api::Kustomization;
-use lockgate_core::pipeline::offline::{self, Nowhere, Platform, Start, SubstituteValues};
+use lockgate_core::pipeline::offline::{
+    self, BuiltOwner, BuiltRelease, BuiltSet, Nowhere, ReleaseSetting, Start, SubstituteValues,
+};
 use lockgate_core::pipeline::{self, Fate};
 use lockgate_core::plan::PruneSkip;
+use lockgate_core::release::is_kept;
 use lockgate_git::{directory, ignore, local};
+use lockgate_render::RenderedObject;
+use lockgate_render::helm::chart::capabilities::Capabilities;
 
 /// What is compared with a revision where no other is named.
 const WORKING_TREE: &str = "the working tree";
 
-/// What is built of a revision: for each Kustomization its objects, and the order in which they are applied.
+/// What is built of a revision: for each Kustomization and HelmRelease its objects, and the order in which
+/// they are applied.
 #[derive(Default)]
 struct Revision {
     name: String,
     objects: BTreeMap<Ref, BTreeMap<ObjectId, Side>>,
     /// The Kustomizations that apply them.
     owners: BTreeMap<Ref, Kustomization>,
+    /// The HelmReleases that they are of.
+    releases: BTreeMap<Ref, BuiltRelease>,
+    /// What is not built, since its files or its chart are elsewhere.
+    left_out: BTreeSet<Ref>,
     order: Vec<Ref>,
 }
 
 /// Compares `from` with the other revision, or with the working tree.
-pub(super) fn compare(
+pub(super) async fn compare(
     arguments: &Arguments,
     from: &str,
+    fetchers: Option<&Fetchers>,
     output: &mut DiffOutput,
 ) -> Result<(), CommandError> {
     let path = arguments.platform.as_deref().unwrap_or(Path::new("."));
@@ -53,30 +63,83 @@ pub(super) fn compare(
         let tree = directory::snapshot(&root).map_err(|error| CommandError::usage(error.to_string()))?;
         (WORKING_TREE.to_owned(), tree)
     };
-    let [before, after] = [(from, before), (arguments.to.as_deref().unwrap_or(WORKING_TREE), after)]
-        .map(|(name, (revision, tree))| built(name, revision, &tree, &folder, output));
+    let charts = arguments.releases.charts(fetchers)?;
+    let to = arguments.to.as_deref().unwrap_or(WORKING_TREE);
+    let mut told = BTreeSet::new();
+    let before = built((from, before), (&folder, &charts), &mut told, output).await;
+    let after = built((to, after), (&folder, &charts), &mut told, output).await;
+    warn(&told.into_iter().collect::<Vec<_>>());
     let release = KubeRelease::named(arguments.kube_version.as_deref())?;
     let objects = after.objects.values().flat_map(BTreeMap::values);
     release.warn(objects.map(|side| side.object.value()));
     let mut kept = HashSet::new();
     let gone = before.order.iter().filter(|key| !after.objects.contains_key(key));
-    for key in after.order.iter().chain(gone) {
-        let none = BTreeMap::new();
-        let old = before.objects.get(key).unwrap_or(&none);
-        let new = after.objects.get(key).unwrap_or(&none);
-        let mut items: Vec<SectionItem> =
-            new.iter().filter_map(|(id, side)| SectionItem::between(old.get(id), Some(side))).collect();
-        for (id, side) in old.iter().filter(|(id, _)| !new.contains_key(id)) {
-            let fate = fate(key, (id, side), [&before, &after], &kept);
-            if fate != Some(Fate::Deleted) {
-                kept.insert(id.clone());
-            }
-            items.extend(SectionItem::dropped(side, fate));
-        }
-        let revision = format!("{} → {}", before.name, after.name);
-        output.take(Section { key: key.clone(), revision, items, notes: Vec::new(), stop: None })?;
+    // Of what is built on one side alone only since its chart is not at hand on the other, nothing is known.
+    let is_known = |key: &&Ref| !before.left_out.contains(key) && !after.left_out.contains(key);
+    for key in after.order.iter().chain(gone).filter(is_known) {
+        output.take(section(key, [&before, &after], &mut kept))?;
     }
     Ok(())
+}
+
+/// What differs of one Kustomization or HelmRelease.
+fn section(key: &Ref, [before, after]: [&Revision; 2], kept: &mut HashSet<ObjectId>) -> Section {
+    let none = BTreeMap::new();
+    let old = before.objects.get(key).unwrap_or(&none);
+    let new = after.objects.get(key).unwrap_or(&none);
+    let mut items: Vec<SectionItem> =
+        new.iter().filter_map(|(id, side)| SectionItem::between(old.get(id), Some(side))).collect();
+    let is_release = [before, after].iter().any(|revision| revision.releases.contains_key(key));
+    for (id, side) in old.iter().filter(|(id, _)| !new.contains_key(id)) {
+        if is_release {
+            items.extend(of_release(key, side, kept));
+            continue;
+        }
+        let fate = fate(key, (id, side), [before, after], kept);
+        if fate != Some(Fate::Deleted) {
+            kept.insert(id.clone());
+        }
+        items.extend(SectionItem::dropped(side, fate));
+    }
+    let mut revision = format!("{} → {}", before.name, after.name);
+    let releases = [before, after].map(|revision| revision.releases.get(key));
+    match releases.map(|built| built.map(|built| built.chart.as_str())) {
+        [Some(old), Some(new)] if old != new => revision = format!("{revision}, chart {old} → {new}"),
+        [_, Some(chart)] | [Some(chart), None] => revision = format!("{revision}, chart {chart}"),
+        [None, None] => {}
+    }
+    let mut notes = Vec::new();
+    let anew: BTreeSet<&str> =
+        releases.iter().flatten().flat_map(|built| &built.anew).map(String::as_str).collect();
+    if !anew.is_empty() && !items.is_empty() {
+        let anew = anew.into_iter().collect::<Vec<_>>().join(", ");
+        notes.push(format!("made anew at each render, and not compared: {anew}"));
+    }
+    Section { key: key.clone(), revision, items, notes, stop: None }
+}
+
+/// What becomes of an object that a chart does not make any more.
+fn of_release(key: &Ref, side: &Side, kept: &HashSet<ObjectId>) -> Option<SectionItem> {
+    let is_owner = |id: &ObjectId| Ref::new(key.kind, &id.namespace, &id.name) == *key && is_of(id, key);
+    // It stays as it is, and so does what it has released.
+    if kept.iter().any(is_owner) {
+        return None;
+    }
+    if let Some(hook) = &side.hook {
+        return Some(SectionItem::kept(side, &format!("it is a hook, {hook}, and is run no more")));
+    }
+    if side.is_definition {
+        return Some(SectionItem::kept(side, "definitions in crds/ are never deleted"));
+    }
+    if is_kept(&side.object) {
+        return Some(SectionItem::kept(side, "the annotation helm.sh/resource-policy says so"));
+    }
+    SectionItem::dropped(side, Some(Fate::Deleted))
+}
+
+/// Whether an object is of the kind of a reference.
+fn is_of(id: &ObjectId, key: &Ref) -> bool {
+    (id.group.as_str(), id.kind.as_str()) == (key.kind.group, key.kind.kind)
 }
 
 /// What becomes of an object that `key` builds in the revision before and not in the one after. `kept` are
@@ -87,10 +150,7 @@ fn fate(
     [before, after]: [&Revision; 2],
     kept: &HashSet<ObjectId>,
 ) -> Option<Fate> {
-    let is_owner = |id: &ObjectId| {
-        Kustomization::named(&id.namespace, &id.name) == *key
-            && (id.group.as_str(), id.kind.as_str()) == (Kustomization::ID.group, Kustomization::ID.kind)
-    };
+    let is_owner = |id: &ObjectId| Kustomization::named(&id.namespace, &id.name) == *key && is_of(id, key);
     let (owner, is_removed) = match (after.owners.get(key), before.owners.get(key)) {
         (Some(owner), _) => (owner, false),
         // It stays as it is, and so does what it applies.
@@ -116,13 +176,18 @@ fn fate(
 }
 
 /// Builds a revision whole. Where the folder is not there at all, nothing is.
-fn built(name: &str, revision: String, tree: &Tree, folder: &str, output: &mut DiffOutput) -> Revision {
+async fn built(
+    (name, (revision, tree)): (&str, (String, Tree)),
+    (folder, charts): (&str, &ChartSources),
+    told: &mut BTreeSet<String>,
+    output: &mut DiffOutput,
+) -> Revision {
     let mut built = Revision { name: revision, ..Revision::default() };
     if !folder.is_empty() && tree.reader().node(folder) != Ok(Some(Resolved::Directory)) {
-        warn(&[format!("{folder} is not in {name}")]);
+        told.insert(format!("{folder} is not in {name}"));
         return built;
     }
-    let Ok(tree) = ignore::applied(tree, None, || Ok::<(), Infallible>(()));
+    let Ok(tree) = ignore::applied(&tree, None, || Ok::<(), Infallible>(()));
     let values = match offline::values_in(&tree) {
         Ok(tree) => SubstituteValues { tree, ..SubstituteValues::default() },
         Err(error) => {
@@ -131,35 +196,65 @@ fn built(name: &str, revision: String, tree: &Tree, folder: &str, output: &mut D
         }
     };
     let start = Start::Folder(folder.to_owned());
-    // With nothing to look up elsewhere, there is nothing to wait for.
-    let Some(Platform { rendered, errors }) =
-        offline::recursive(&tree, start, &values, &Nowhere).now_or_never()
-    else {
-        return built;
-    };
-    for error in errors {
+    let setting = ReleaseSetting { charts, capabilities: Capabilities::default(), chance: None };
+    let platform = offline::recursive(&tree, start, &values, &Nowhere, Some(&setting)).await;
+    for error in platform.errors {
         output.unbuilt(format!("{name}: {error}"));
     }
     // A Kustomization of the folder itself applies what is in it.
     let applies_folder = |kustomization: &Kustomization| {
         lockgate_core::api::folder(kustomization.spec.path.as_deref().unwrap_or_default()) == folder
     };
-    let is_applied = rendered.iter().any(|built| built.kustomization.as_deref().is_some_and(applies_folder));
-    for rendered in rendered {
-        let key = match &rendered.kustomization {
-            Some(kustomization) => kustomization.reference(),
-            None if is_applied || rendered.resources.is_empty() => continue,
-            // It has no owner, so that its own path names it.
-            None => Kustomization::named("", if folder.is_empty() { "." } else { folder }),
-        };
-        let sides = rendered.resources.into_iter().map(|resource| {
-            let is_secret = (resource.object.group(), resource.object.kind()) == ("", "Secret");
-            let is_sensitive = resource.holds_secret || is_secret;
-            (resource.object.id(), Side { object: resource.object, file: resource.origin, is_sensitive })
-        });
-        built.objects.entry(key.clone()).or_default().extend(sides);
-        built.owners.extend(rendered.kustomization.map(|owner| (key.clone(), *owner)));
-        built.order.push(key);
+    let is_applied = platform.rendered.iter().any(|built| built.kustomization().is_some_and(applies_folder));
+    for set in platform.rendered {
+        if matches!(set.owner, BuiltOwner::LeftOut(_)) {
+            told.extend(set.warnings.iter().cloned());
+        }
+        built.take(set, is_applied, folder);
     }
     built
+}
+
+impl Revision {
+    /// Adds what is built of one Kustomization or HelmRelease, or of the folder, unless a Kustomization
+    /// applies that.
+    fn take(&mut self, set: BuiltSet, is_applied: bool, folder: &str) {
+        let (mut definitions, mut hooks) = (0, Vec::new());
+        let key = match set.owner {
+            BuiltOwner::LeftOut(key) => {
+                self.left_out.insert(key);
+                return;
+            }
+            BuiltOwner::Folder if is_applied || set.resources.is_empty() => return,
+            // It has no owner, so that its own path names it.
+            BuiltOwner::Folder => Kustomization::named("", if folder.is_empty() { "." } else { folder }),
+            BuiltOwner::Kustomization(kustomization) => {
+                let key = kustomization.reference();
+                self.owners.insert(key.clone(), *kustomization);
+                key
+            }
+            BuiltOwner::Release(mut release) => {
+                definitions = release.definitions;
+                hooks = std::mem::take(&mut release.hooks);
+                let key = release.release.reference();
+                self.releases.insert(key.clone(), *release);
+                key
+            }
+        };
+        let objects = set.resources.into_iter().enumerate();
+        let objects = objects.map(|(at, resource)| side(resource, at < definitions, None));
+        let hooks = hooks.into_iter().map(|hook| {
+            let events = hook.to_string();
+            side(hook.built, false, Some(events))
+        });
+        self.objects.entry(key.clone()).or_default().extend(objects.chain(hooks));
+        self.order.push(key);
+    }
+}
+
+fn side(resource: RenderedObject, is_definition: bool, hook: Option<String>) -> (ObjectId, Side) {
+    let RenderedObject { object, origin: file, holds_secret } = resource;
+    let is_secret = (object.group(), object.kind()) == ("", "Secret");
+    let is_sensitive = holds_secret || is_secret;
+    (object.id(), Side { object, file, hook, is_definition, is_sensitive })
 }

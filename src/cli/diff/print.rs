@@ -9,6 +9,7 @@ use super::lines::{Line, Sign, lines};
 use super::section::{Action, Section, SectionItem};
 use crate::cli::output::printable;
 use crate::preview::LookStop;
+use lockgate_core::api::HelmRelease;
 
 /// A part of a comment with more lines than this is folded.
 const LONG: usize = 20;
@@ -23,7 +24,7 @@ impl Paint {
     }
 }
 
-/// A Kustomization for people; a single line if nothing differs.
+/// A Kustomization or HelmRelease for people; a single line if nothing differs.
 pub(super) fn text(section: &Section, paint: Paint) -> String {
     let mut text = String::new();
     if !section.items.is_empty() || !section.notes.is_empty() || section.stop.is_some() {
@@ -134,9 +135,9 @@ pub(super) fn markdown(sections: &[Section], errors: &[String]) -> String {
     match (is_same, same) {
         (true, _) => text.push_str("No change.\n"),
         (false, 0) => {}
-        (false, 1) => text.push_str("One more Kustomization does not change.\n"),
+        (false, 1) => text.push_str("One more Kustomization or HelmRelease does not change.\n"),
         (false, more) => {
-            let _ = writeln!(text, "{more} more Kustomizations do not change.");
+            let _ = writeln!(text, "{more} more Kustomizations and HelmReleases do not change.");
         }
     }
     text
@@ -151,8 +152,13 @@ fn fence(body: &str) -> String {
 /// The whole result for programs.
 pub(super) fn value(sections: &[Section], errors: &[String]) -> Value {
     let differs = sections.iter().any(Section::differs);
-    let kustomizations: Vec<Value> = sections.iter().map(Section::value).collect();
-    json!({"differs": differs, "kustomizations": kustomizations, "errors": errors})
+    let (releases, kustomizations): (Vec<_>, Vec<_>) =
+        sections.iter().partition(|section| section.key.kind == HelmRelease::ID);
+    let values = |sections: Vec<&Section>| sections.into_iter().map(Section::value).collect::<Vec<_>>();
+    json!({
+        "differs": differs, "kustomizations": values(kustomizations), "releases": values(releases),
+        "errors": errors,
+    })
 }
 
 #[cfg(test)]
@@ -224,7 +230,7 @@ apps: 1 created, 1 configured, 1 recreated, 1 pruned, 1 refused, 1 kept
             "> **Error**: one error\n",
             "<details open>\n<summary><code>Kustomization/flux-system/short</code> main@sha1:aa: 1 created</summary>\n\n````diff\n",
             "<details>\n<summary><code>Kustomization/flux-system/long</code>",
-            "One more Kustomization does not change.\n",
+            "One more Kustomization or HelmRelease does not change.\n",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }

@@ -1,4 +1,4 @@
-//! The changes of one Kustomization.
+//! The changes of one Kustomization or HelmRelease.
 
 use serde_json::{Value, json};
 
@@ -70,7 +70,7 @@ pub(super) struct SectionItem {
     pub(super) file: String,
 }
 
-/// The actions on the objects of one Kustomization.
+/// The actions on the objects of one Kustomization or HelmRelease.
 #[derive(Debug)]
 pub(super) struct Section {
     pub(super) key: Ref,
@@ -156,7 +156,7 @@ impl Section {
             json!({"kind": kind, "message": message})
         });
         json!({
-            "namespace": self.key.namespace, "name": self.key.name, "revision": self.revision,
+            "kind": self.key.kind.kind, "namespace": self.key.namespace, "name": self.key.name, "revision": self.revision,
             "differs": self.differs(), "summary": counts.into_iter().collect::<serde_json::Map<_, _>>(),
             "objects": self.items.iter().map(SectionItem::value).collect::<Vec<_>>(),
             "notes": self.notes, "error": error,
@@ -179,8 +179,14 @@ impl SectionItem {
             _ => None,
         };
         let object = (deed == Action::Created).then(|| shown(&side.object, is_sensitive));
-        let file = side.file.clone();
-        Some(Self { id: side.object.id(), deed, change, object, text: String::new(), file })
+        let (file, text) = (side.file.clone(), side.hook.as_ref().map(|hook| format!("hook: {hook}")));
+        Some(Self { id: side.object.id(), deed, change, object, text: text.unwrap_or_default(), file })
+    }
+
+    /// An object of the revision before that stays though nothing makes it any more.
+    pub(super) fn kept(before: &Side, reason: &str) -> Self {
+        let (id, file) = (before.object.id(), before.file.clone());
+        Self { id, deed: Action::Kept, change: None, object: None, text: reason.to_owned(), file }
     }
 
     /// What an object of the revision before becomes that is not in the one after.
@@ -209,6 +215,10 @@ impl SectionItem {
 pub(super) struct Side {
     pub(super) object: Object,
     pub(super) file: String,
+    /// When it is run, if it is a hook of a chart.
+    pub(super) hook: Option<String>,
+    /// Whether it is of a chart's `crds/`.
+    pub(super) is_definition: bool,
     /// Whether it holds values of Secrets.
     pub(super) is_sensitive: bool,
 }

@@ -236,6 +236,14 @@ class Registry:
         place += ("&" if "?" in place else "?") + urllib.parse.urlencode({"digest": key})
         self.send("PUT", place, data, {"Content-Type": "application/octet-stream"})
 
+    def digest(self, tag):
+        """The digest that a tag names; None where there is no such tag, or the registry does not say."""
+        try:
+            answer = self.send("HEAD", f"{self.base}/manifests/{tag}", headers={"Accept": f"{INDEX}, {MANIFEST}"})
+        except Refused:
+            return None
+        return answer and answer.headers.get("Docker-Content-Digest")
+
     def manifest(self, name, media_type, data):
         self.send("PUT", f"{self.base}/manifests/{name}", data, {"Content-Type": media_type})
 
@@ -247,6 +255,10 @@ def push(args):
         raise Refused(f"'{args.reference}' is no reference: write REGISTRY/NAME:TAG")
     layout, registry = Layout(args.archive), Registry(host, repository, args.plain_http)
     root = layout.root()
+    before = registry.digest(tag)
+    if before not in (None, root["digest"]):
+        print(f"image: {args.reference} was {before}: nodes that have pulled it keep that one; give each build a tag of its own",
+              file=sys.stderr)
     for entry in json.loads(layout.blob(root["digest"]))["manifests"]:
         data = layout.blob(entry["digest"])
         manifest = json.loads(data)

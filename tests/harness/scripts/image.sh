@@ -43,9 +43,12 @@ if [ ${#wanted[@]} -gt 0 ]; then
   fi
 fi
 
-# musl's resolver is in the binary, whatever the builder's libc is; nothing of the builder's folders stands in it.
+# musl's resolver is in the binary, whatever the builder's libc is. Of the builder's folders one stands in it: the one in which
+# OpenSSL was built, where it would look for modules; the image has none.
 home="${CARGO_HOME:-$HOME/.cargo}"
-flags="-C target-feature=+crt-static -C strip=symbols --remap-path-prefix=$root=/src --remap-path-prefix=$home=/cargo"
+std="$(rustc --print sysroot)/lib/rustlib/src/rust"
+flags="-C target-feature=+crt-static -C strip=symbols"
+flags+=" --remap-path-prefix=$root=/src --remap-path-prefix=$home=/cargo --remap-path-prefix=$std=/rust"
 binaries=()
 for arch in "$@"; do
   binary=$(built "$arch")

@@ -87,6 +87,11 @@ pub struct ChartServer {
 impl ChartServer {
     /// Starts a repository whose index is empty.
     pub fn start(options: ChartServerOptions) -> anyhow::Result<Self> {
+        Self::start_on(options, None)
+    }
+
+    /// Starts one on this port, where it speaks no TLS.
+    pub fn start_on(options: ChartServerOptions, port: Option<u16>) -> anyhow::Result<Self> {
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);
         let app =
@@ -96,7 +101,7 @@ impl ChartServer {
             let identity = authority.server(&["localhost", "127.0.0.1"])?;
             (Server::https(app, &identity)?, Some(authority))
         } else {
-            (Server::http(app, None)?, None)
+            (Server::http(app, port)?, None)
         };
         let charts = Self { server, authority, state };
         charts.write_index();

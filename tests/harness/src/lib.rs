@@ -1,8 +1,9 @@
 //! The real parts that tests, demo and benchmarks run against.
 //!
 //! Nothing here knows lockgate: a control plane of real binaries, a real sshd, a stand-in for GitHub that
-//! really admits keys, a registry of artifacts, a repository of charts, a proxy that misbehaves on command,
-//! an admission webhook, a namespace of a test's own, and the agent's own binary as a child process.
+//! really admits keys, a registry of artifacts, a repository of charts, the sample platform, a proxy that
+//! misbehaves on command, an admission webhook, a namespace of a test's own, and the agent's own binary as a
+//! child process.
 
 pub mod agent;
 mod cage;
@@ -14,12 +15,14 @@ mod eventually;
 pub mod flux;
 pub mod git;
 pub mod github;
+pub mod helm;
 mod hub;
 pub mod measure;
 mod pki;
 mod process;
 pub mod proxy;
 pub mod registry;
+pub mod sample;
 mod serve;
 pub mod stage;
 mod terminal;

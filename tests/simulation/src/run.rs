@@ -10,6 +10,7 @@ use lockgate_base::keys::{PRUNE, RECONCILE};
 use lockgate_core::pipeline::workers::{Ended, Work, Workers};
 use lockgate_core::plan::DriftPolicy;
 use lockgate_core::quarantine::Marks;
+use lockgate_render::helm::shelf::Shelf;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
@@ -82,7 +83,7 @@ impl Workers for InPlace {
     fn run(&self, work: Work) -> Ended {
         self.0.inner().builds += 1;
         Box::pin(async move {
-            work();
+            work(&mut Shelf::default());
             Ok(())
         })
     }

@@ -25,7 +25,7 @@ use crate::server::{Change, Key, Server};
 
 pub(crate) use commit::first;
 pub(crate) use end::stuck;
-pub(crate) use hands::{HELD, TOUCHED, foreign, meddled, misplaced, stale, taken_off};
+pub(crate) use hands::{HELD, INJECTED, TOUCHED, foreign, meddled, misplaced, stale, taken_off};
 pub(crate) use kustomization::{before_dependents, held, owner, too_early, unnamed};
 
 /// A kind of the agent's: what of it is in Git, what people do to it, and what must become of it.

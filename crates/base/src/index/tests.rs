@@ -26,7 +26,7 @@ entries:
   - null
   - {name: demo, version: "0.1"}
   other:
-  - {name: other, version: v1.0.0}
+  - {name: other, version: v1.0.0, digest: no digest}
   none: []
 "#;
 
@@ -58,6 +58,7 @@ fn a_version_is_chosen_as_flux_chooses_it() {
     }
     let choice = index.choose("demo", "1.10.0").unwrap();
     assert_eq!((choice.version, choice.digest), ("1.10.0", "a1".repeat(32).parse().ok()));
+    // What is no digest is none.
     let without = index.choose("other", "1.x").unwrap();
     assert_eq!(without, Choice { version: "v1.0.0", url: None, digest: None });
     // This version is incomplete, so only its exact text selects it.

@@ -1,9 +1,9 @@
-//! The running controllers of Flux that act on kinds which lockgate does not act on.
+//! The running controllers of Flux that act on kinds which lockgate does not act on, or leaves to them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::kind::KindInfo;
-use super::kinds::KINDS;
+use super::kinds::{KINDS, LEFT};
 use lockgate_base::model::KindId;
 
 /// The running controllers of Flux.
@@ -26,8 +26,15 @@ impl Actors {
     /// The controller that acts on a kind, as `namespace/name`; `None` if lockgate acts on the kind, or no
     /// controller does.
     pub fn of(&self, info: &KindInfo) -> Option<&str> {
-        let path = self.0.get(info.controller).filter(|_| !info.is_acted_on)?;
-        Some(path)
+        let left = LEFT.iter().find(|(_, kinds)| kinds.contains(&info.id)).map(|(name, _)| *name);
+        let name = if info.is_acted_on { left? } else { info.controller };
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// The kinds that lockgate would act on, and leaves to a running controller.
+    pub fn left_kinds(&self) -> BTreeSet<KindId> {
+        let left = KINDS.iter().filter(|info| info.is_acted_on && self.of(info).is_some());
+        left.map(|info| info.id).collect()
     }
 
     /// The kinds that neither lockgate nor a running controller acts on.
@@ -39,7 +46,7 @@ impl Actors {
 
 #[cfg(test)]
 mod tests {
-    use super::super::kinds::named;
+    use super::super::kinds::{holds_back, named};
     use super::*;
 
     #[test]
@@ -63,5 +70,19 @@ mod tests {
                 && !is_idle("GitRepository")
         );
         assert_eq!(Actors::default().idle_kinds().len(), idle.len() + 1);
+        assert_eq!(actors.left_kinds(), BTreeSet::new());
+    }
+
+    #[test]
+    fn releases_are_left_to_who_makes_them() {
+        let kind = |name| named(None, name).unwrap();
+        let actors = Actors::new([("flux-system", "helm-controller")]);
+        assert_eq!(actors.of(kind("HelmRelease")), Some("flux-system/helm-controller"));
+        let left = BTreeSet::from([kind("HelmRelease").id, kind("HelmChart").id]);
+        assert_eq!(actors.left_kinds(), left);
+        assert_eq!(actors.of(kind("HelmRepository")), None, "lockgate acts on it");
+        let held_back = ["source-controller", "kustomize-controller"];
+        assert!(held_back.into_iter().all(holds_back));
+        assert!(!holds_back("helm-controller") && !holds_back("notification-controller"));
     }
 }

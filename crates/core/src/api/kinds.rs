@@ -44,6 +44,11 @@ pub const KINDS: &[&KindInfo] = &[
     &image_update_automation::INFO,
 ];
 
+/// The kinds that lockgate acts on and leaves to a running controller of Flux, by the controller's name. A
+/// controller of releases touches nothing else.
+pub(super) const LEFT: [(&str, &[KindId]); 1] =
+    [("helm-controller", &[helm_release::INFO.id, helm_chart::INFO.id])];
+
 /// The kinds that lockgate acts on.
 pub fn acted_on() -> impl Iterator<Item = &'static KindInfo> {
     KINDS.iter().copied().filter(|info| info.is_acted_on)
@@ -83,6 +88,12 @@ pub fn either(kinds: impl Iterator<Item = &'static KindInfo>) -> String {
 /// Whether a Deployment has the name of a controller of Flux whose work lockgate does.
 pub fn is_rival(controller: &str) -> bool {
     acted_on().any(|info| info.controller == controller)
+}
+
+/// Whether nothing is written beside a controller of Flux: lockgate does its work, and it is not one whose
+/// kinds can be left to it.
+pub fn holds_back(controller: &str) -> bool {
+    is_rival(controller) && LEFT.iter().all(|(name, _)| *name != controller)
 }
 
 /// The entry of a kind.

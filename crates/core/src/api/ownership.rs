@@ -16,6 +16,9 @@ pub struct Ownership {
     pub namespace_label: &'static str,
     /// The field manager of applied objects.
     pub manager: &'static str,
+    /// The field managers of other tools that write the applier's objects in its place. Their edits are
+    /// undone.
+    pub stand_ins: &'static [&'static str],
     /// The finalizer of the applier itself. It keeps the applier until its objects are deleted or released.
     pub finalizer: &'static str,
 }
@@ -30,6 +33,11 @@ impl Ownership {
     pub fn label(&self, object: &mut Object, namespace: &str, name: &str) {
         object.set_label(self.name_label, name);
         object.set_label(self.namespace_label, namespace);
+    }
+
+    /// Whether a field manager is a tool that writes the applier's objects in its place.
+    pub fn is_stand_in(&self, manager: &str) -> bool {
+        self.stand_ins.contains(&manager)
     }
 
     /// Whether an entry of `metadata.managedFields` was left by an apply of this kind.

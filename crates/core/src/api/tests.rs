@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
 
 use super::crd::schema_of;
 use super::*;
-use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{Dialect, documents};
+use lockgate_base::model::{Duration, Object, ObjectId, Revision};
 
 /// The fixtures, by plural.
 const FIXTURES: &[(&str, &str)] = &[
@@ -172,4 +173,59 @@ fn no_field_of_a_typed_kind_is_lost_but_those_of_a_status_that_others_wrote() {
     assert_eq!(lost_by::<OciRepositorySpec>(), of_flux);
     assert_eq!(lost_by::<HelmChartSpec>(), ["status.artifact.checksum", "status.url"]);
     assert_eq!(lost_by::<HelmRepositorySpec>(), ["status.artifact.checksum", "status.url"]);
+}
+
+/// The pointers to all values of an object.
+fn pointers(value: &Value, above: &str, found: &mut Vec<String>) {
+    let mut visit = |name: &str, value: &Value| {
+        let pointer = format!("{above}/{}", name.replace('~', "~0").replace('/', "~1"));
+        pointers(value, &pointer, found);
+        found.push(pointer);
+    };
+    match value {
+        Value::Object(map) => map.iter().for_each(|(name, value)| visit(name, value)),
+        Value::Array(items) => items.iter().enumerate().for_each(|(at, item)| visit(&at.to_string(), item)),
+        _ => {}
+    }
+}
+
+/// S18: what somebody else may have stored.
+fn any_value() -> impl Strategy<Value = Value> {
+    let texts = "[-+]?[0-9]{0,30}(\\.[0-9]{0,30})?(ns|us|\u{b5}s|ms|s|m|h|_|@|:|/|\u{e9}){0,3}|.{0,20}";
+    prop_oneof![
+        texts.prop_map(Value::from),
+        prop::sample::select(vec![
+            json!(null),
+            json!(true),
+            json!(-1),
+            json!(u64::MAX),
+            json!(1e300),
+            json!([]),
+            json!({}),
+            json!([null]),
+            json!({"": {}}),
+        ]),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_object_makes_a_reader_panic(at in any::<prop::sample::Index>(), value in any_value()) {
+        for (_, text) in FIXTURES {
+            let mut object = documents(text, Dialect::V3).unwrap().remove(0).value;
+            let mut places = Vec::new();
+            pointers(&object, "", &mut places);
+            let place: &String = at.get(&places);
+            *object.pointer_mut(place).unwrap() = value.clone();
+            let Ok(object) = Object::parse(object) else { continue };
+            let _ = decode::<KustomizationSpec>(&object);
+            let _ = decode::<GitRepositorySpec>(&object);
+            let _ = decode::<OciRepositorySpec>(&object);
+            let _ = decode::<HelmRepositorySpec>(&object);
+            let _ = decode::<HelmChartSpec>(&object);
+            let _ = decode::<HelmReleaseSpec>(&object);
+        }
+        let text = value.as_str().unwrap_or_default();
+        let _ = (text.parse::<Duration>(), text.parse::<ObjectId>(), text.parse::<Revision>());
+    }
 }

@@ -24,6 +24,8 @@ const BACK_OFF: &str = "CrashLoopBackOff";
 const UNPREPARED: [&str; 3] = ["FailedCreatePodSandBox", "FailedMount", "FailedAttachVolume"];
 /// Events about an object for which something else cannot be made: pods or a volume.
 const UNMADE: [&str; 3] = ["FailedCreate", "ProvisioningFailed", "FailedBinding"];
+/// The event about a claim whose volume somebody else is to make, who has not yet.
+const UNMADE_BY_OTHERS: [&str; 1] = ["ExternalProvisioning"];
 /// Events that tell of a node that is being made for the pod, by cluster-autoscaler and Karpenter.
 const NODE_ON_ITS_WAY: [&str; 2] = ["TriggeredScaleUp", "Nominated"];
 /// How many characters of a container's last message are shown: its end says most.
@@ -96,7 +98,7 @@ pub fn pod_trouble(pod: &Object, events: &[Object]) -> Option<PodTrouble> {
 /// Why nothing is made for an object, such as the pods of a workload that a quota keeps back, or the volume
 /// of a claim: the newest event that says so.
 pub fn newest_refusal(events: &[Object]) -> Option<String> {
-    newest(events, &UNMADE).map(event_text)
+    newest(events, &UNMADE).or_else(|| newest(events, &UNMADE_BY_OTHERS)).map(event_text)
 }
 
 pub(super) fn trouble(pod: JudgedObject<'_>, events: &[Object]) -> Option<PodTrouble> {

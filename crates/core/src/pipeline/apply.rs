@@ -9,7 +9,7 @@ use futures::{StreamExt as _, stream};
 
 use super::decide::{Decided, Terms, blotted, decide, explained};
 use super::hands::Hands;
-use super::lag::{Fresh, brief_pauses, caught_up, judges_first};
+use super::lag::{Fresh, PAUSES, caught_up, judges_first};
 use super::migrate::migrated;
 use super::origins::ObjectOrigins;
 use super::ports::{Accepted, Expect, ObjectReference, Settle, Settled, Writes};
@@ -117,7 +117,7 @@ pub(super) async fn apply<C: Writes + Settle, S: Slot>(
             return Err(Stop::Refused { refusals, is_reached });
         }
         fresh.learn(&stage);
-        match write(hands, &stage, &observed, progress).await {
+        match write(hands, &stage, &observed, &fresh, progress).await {
             // Few builds have definitions, and all hold this future, so it is boxed.
             Ok(awaited) => Box::pin(pass(hands, stage.gate, awaited)).await?,
             Err(refusals) => {
@@ -139,7 +139,7 @@ async fn reconsidered<C: Writes + Settle, S: Slot>(
 ) -> Result<Decided, Stop> {
     if let Some(first) = judges_first(&mut decided) {
         fresh.learn(&first);
-        let written = write(hands, &first, &decided.observed, progress).await;
+        let written = write(hands, &first, &decided.observed, fresh, progress).await;
         written.map_err(|refusals| Stop::Refused { refusals, is_reached: false })?;
     }
     Ok(caught_up(hands, decided, terms, fresh).await)
@@ -180,6 +180,7 @@ async fn write<C: Writes + Settle, S: Slot>(
     hands: &Hands<'_, C, S>,
     stage: &Stage,
     observed: &Observed,
+    fresh: &Fresh,
     progress: &mut ApplyProgress,
 ) -> Result<Vec<ObjectReference>, Vec<Refusal>> {
     let cluster = hands.cluster;
@@ -187,7 +188,7 @@ async fn write<C: Writes + Settle, S: Slot>(
     for group in stage.entries.chunk_by(|a, b| a.object.kind() == b.object.kind()) {
         let steps: Vec<_> = group.iter().map(|entry| take(cluster, entry, observed)).collect();
         let mut results: Vec<_> = stream::iter(steps).buffered(AT_ONCE).collect().await;
-        Box::pin(take_again(hands, group, observed, &mut results)).await;
+        Box::pin(take_again(hands, group, observed, fresh, &mut results)).await;
         let is_cleared = |result: &Result<Taken, Refusal>| matches!(result, Ok(Taken::Cleared));
         let cleared = group.iter().zip(&results).filter(|(_, result)| is_cleared(result));
         // The event is reported once, however long finalizers hold the object.
@@ -218,16 +219,18 @@ async fn write<C: Writes + Settle, S: Slot>(
     Ok(references)
 }
 
-/// Repeats, for a moment, steps that the server refuses by the schema of their kind although its dry run
-/// accepted them: part of the server still uses the earlier schema.
+/// Repeats, for a while, steps that the server refuses although it accepted their dry run, as part of the
+/// server has not seen yet what this run or another one has changed.
 async fn take_again<C: Writes + Settle, S: Slot>(
     hands: &Hands<'_, C, S>,
     group: &[Entry],
     observed: &Observed,
+    fresh: &Fresh,
     results: &mut [Result<Taken, Refusal>],
 ) {
-    for pause in brief_pauses() {
-        let is_refused = |at: &usize| matches!(&results[*at], Err(refusal) if refusal.is_of_schema());
+    for (made, pause) in PAUSES.into_iter().enumerate() {
+        let is_refused =
+            |at: &usize| matches!(&results[*at], Err(refusal) if fresh.is_worth_a_try(refusal, made));
         let refused: Vec<usize> = (0..results.len()).filter(is_refused).collect();
         if refused.is_empty() {
             return;

@@ -12,8 +12,8 @@ use super::gather::{ByHand, Gathered, gather};
 use super::memo::Memo;
 use super::ports::{ObjectReference, Reads};
 use super::workers::{self, Workers};
-use crate::api::Kustomization;
-use crate::plan::is_definition;
+use crate::api::{HelmRelease, Kustomization};
+use crate::plan::{Inventory, is_definition};
 use crate::verdict::Redactor;
 use lockgate_base::model::{Object, ObjectId, Ref};
 use lockgate_base::tree::Snapshot;
@@ -143,6 +143,11 @@ pub struct Holdings {
 }
 
 impl Holdings {
+    /// Of an owner that is known by its status alone.
+    pub fn by_status(key: Ref, recorded: HashSet<ObjectId>) -> Self {
+        Self { key, held: Some(Arc::new(recorded.clone())), recorded, needs: HashSet::new() }
+    }
+
     /// The relation of an object to the owner, and whether it exists already.
     fn hold(&self, candidate: &Candidate) -> Option<(Hold, bool)> {
         let held = self.held.as_ref().map_or(Some(Hold::Itself), |held| candidate.hold(held));
@@ -154,8 +159,10 @@ impl Holdings {
 
 impl From<Holder> for Claim {
     fn from(holder: Holder) -> Self {
-        // A claim to dependents is no reason to take over the object itself.
-        Self { awaited: holder.hold == Hold::Itself, hold: holder.hold, holder: holder.key }
+        // A claim to dependents is no reason to take over the object itself, and the labels of a HelmRelease
+        // stand beside those of a Kustomization, so the hand-over of an object to one cannot be seen.
+        let awaited = holder.hold == Hold::Itself && holder.key.kind == Kustomization::ID;
+        Self { awaited, hold: holder.hold, holder: holder.key }
     }
 }
 
@@ -189,8 +196,8 @@ pub fn holders(candidates: &[Candidate], others: &[Holdings], all: &[&Kustomizat
     candidates.iter().map(holder).collect()
 }
 
-/// The Kustomizations that are deleted with their objects: those that are being deleted or are about to be,
-/// and those that one of them manages.
+/// The owners that go with all that they hold: Kustomizations that are being deleted or are about to be, and
+/// the Kustomizations and HelmReleases that one of them takes along.
 fn leaving<'c>(deleted: impl Iterator<Item = &'c ObjectId>, all: &[&Kustomization]) -> HashSet<Ref> {
     let known: HashMap<ObjectId, &Kustomization> =
         all.iter().map(|kustomization| (id_of(&kustomization.reference()), *kustomization)).collect();
@@ -199,6 +206,10 @@ fn leaving<'c>(deleted: impl Iterator<Item = &'c ObjectId>, all: &[&Kustomizatio
     next.extend(deleted.cloned());
     let mut leaving = HashSet::new();
     while let Some(id) = next.pop() {
+        if (id.group.as_str(), id.kind.as_str()) == (HelmRelease::ID.group, HelmRelease::ID.kind) {
+            leaving.insert(Ref::new(HelmRelease::ID, id.namespace, id.name));
+            continue;
+        }
         let Some(kustomization) = known.get(&id).filter(|known| known.spec.deletes_its_objects()) else {
             continue;
         };
@@ -243,19 +254,27 @@ pub fn needs(kustomization: &Kustomization) -> HashSet<ObjectId> {
     needs
 }
 
-/// Whether a Kustomization may claim objects that another, `own`, would delete. One with other rights could
-/// name any object and keep it from being deleted. Each comes with the account that it acts as, unless that
-/// is the agent itself.
+/// Whether an owner may claim objects that another, `own`, would delete. One with other rights could name any
+/// object and keep it from being deleted. Each comes with the account that it acts as, unless that is the
+/// agent itself.
+pub fn may_claim(
+    (own, own_account): (&Ref, Option<&str>),
+    (other, account): (&Ref, Option<&str>),
+    lockdown: bool,
+) -> bool {
+    let is_alike = account == own_account && other.namespace == own.namespace;
+    other != own && (is_alike || (account.is_none() && !lockdown))
+}
+
+/// Whether a Kustomization may claim objects that another, `own`, would delete, as [`may_claim`] has it.
 pub fn may_hold(
     (own, own_account): (&Kustomization, Option<&str>),
     (other, account): (&Kustomization, Option<&str>),
     lockdown: bool,
 ) -> bool {
-    let is_alike = account == own_account && other.metadata.namespace == own.metadata.namespace;
-    other.reference() != own.reference()
-        // Its objects are on another cluster.
-        && other.spec.kube_config.is_none()
-        && (is_alike || (account.is_none() && !lockdown))
+    // Its objects are on another cluster.
+    let is_remote = other.spec.kube_config.is_some();
+    !is_remote && may_claim((&own.reference(), own_account), (&other.reference(), account), lockdown)
 }
 
 /// Knows the claims of other owners.
@@ -276,6 +295,12 @@ pub fn recorded_of(object: &Object) -> Option<HashSet<ObjectId>> {
     };
     let entries = inventory.get("entries")?.as_array()?;
     entries.iter().map(|entry| entry.get("id")?.as_str()?.parse().ok()).collect()
+}
+
+/// The objects in a HelmRelease's status.
+pub fn released(release: &HelmRelease) -> HashSet<ObjectId> {
+    let entries = release.status.inventory.as_ref().map(|inventory| inventory.entries.as_slice());
+    Inventory::read(entries.unwrap_or_default()).iter().map(|(id, _)| id.clone()).collect()
 }
 
 /// The objects in a Kustomization's status.

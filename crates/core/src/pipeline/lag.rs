@@ -15,7 +15,7 @@ use crate::plan::{Cause, Entry, Refusal, Stage, Step, is_definition};
 use lockgate_base::model::Object;
 
 /// The pauses between the tries of a refused object, ten seconds in all.
-const PAUSES: [Duration; 8] = [
+pub(super) const PAUSES: [Duration; 8] = [
     Duration::from_millis(100),
     Duration::from_millis(200),
     Duration::from_millis(400),
@@ -27,11 +27,6 @@ const PAUSES: [Duration; 8] = [
 ];
 /// How many of these pauses are made if another run may have changed the definition.
 const BRIEFLY: usize = 3;
-
-/// The pauses between the tries of a request that should have succeeded.
-pub(super) fn brief_pauses() -> impl Iterator<Item = Duration> {
-    PAUSES.into_iter().take(BRIEFLY)
-}
 
 /// The kinds whose objects decide about other objects, as soon as the server has seen them.
 const JUDGES: [(&str, &str); 10] = [
@@ -76,6 +71,11 @@ impl Fresh {
         }
         self.judges && refusal.may_pass_soon()
     }
+
+    /// Whether a refused object is worth another try after so many pauses.
+    pub(super) fn is_worth_a_try(&self, refusal: &Refusal, pauses: usize) -> bool {
+        self.explains(refusal) || (pauses < BRIEFLY && refusal.is_of_schema())
+    }
 }
 
 fn is_judge(object: &Object) -> bool {
@@ -107,8 +107,7 @@ pub(super) async fn caught_up<C: Writes + Settle, S: Slot>(
 ) -> Decided {
     for (made, pause) in PAUSES.into_iter().enumerate() {
         let refusals = &decided.refusals;
-        let is_worth_it = refusals.iter().all(|refusal| fresh.explains(refusal))
-            || (made < BRIEFLY && refusals.iter().all(Refusal::is_of_schema));
+        let is_worth_it = refusals.iter().all(|refusal| fresh.is_worth_a_try(refusal, made));
         if refusals.is_empty() || !is_worth_it {
             break;
         }

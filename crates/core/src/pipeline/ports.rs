@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -303,6 +304,16 @@ pub trait Settle: Reads {
     /// Whether all these objects are known to be unchanged since they were applied: each is held, its watch
     /// works, and it has not drifted. `false` means "read again", not "drifted".
     fn intact(&self, ids: &[ObjectId]) -> bool;
+}
+
+/// Documents as they were fetched: each by its URL, with its text or why it could not be had.
+pub type FetchedDocuments<'f> =
+    Pin<Box<dyn Future<Output = Vec<(String, Result<Vec<u8>, String>)>> + Send + 'f>>;
+
+/// Where the documents are that the schemas of charts refer to.
+pub trait DocumentHosts: fmt::Debug + Send + Sync {
+    /// Fetches documents, in the order of their URLs.
+    fn fetch(&self, urls: Vec<String>) -> FetchedDocuments<'_>;
 }
 
 /// Where releases are stored, and what charts see of a cluster.

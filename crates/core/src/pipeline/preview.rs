@@ -153,7 +153,7 @@ async fn dropped(
     }
     let stale = prune::references(managed, stale);
     let (owner, needs) = (kustomization.reference(), claims::needs(kustomization));
-    let pruner = Pruner { owner: &owner, ownership: Kustomization::OWNERSHIP, needs: &needs };
+    let pruner = Pruner { owner: &owner, ownership: Kustomization::OWNERSHIP, needs: &needs, release: None };
     for decided in prune::decide(cluster, claims, pruner, stale, &progress.inventory).await {
         let fate = match decided.found {
             Ok((fate, _)) => Ok(Some(fate)),

@@ -18,8 +18,10 @@ mod play;
 mod hook;
 mod interpret;
 mod actions;
+mod drift;
 mod run;
 mod remove;
+mod shown;
 
 use std::time::Duration;
 
@@ -27,6 +29,7 @@ use tokio::sync::watch;
 
 use super::claims::Claims;
 use super::clock::Clock;
+use super::ports::DocumentHosts;
 use super::slot::Slot;
 use super::wait::Waiter;
 use super::workers::Workers;
@@ -34,11 +37,13 @@ use super::{Finish, JournalError, News, Supported};
 use crate::api::{HelmRelease, HelmReleaseSpec};
 use crate::release::{ReleaseDeed, ReleaseLedger};
 use crate::verdict::Released;
-use lockgate_base::model::{Digest, Duration as Limit};
+use lockgate_base::model::{Digest, Duration as Limit, Ref};
 use lockgate_base::tree::Snapshot;
 
 pub use remove::uninstall_release;
 pub use run::reconcile_release;
+pub use shown::{Chance, RenderedHook};
+pub(super) use shown::{FoundChart, ShownRelease, shown};
 
 /// One run of a HelmRelease.
 #[derive(Debug)]
@@ -63,6 +68,8 @@ pub struct ReleaseJob<'a> {
     pub clock: &'a dyn Clock,
     /// Builds.
     pub workers: &'a dyn Workers,
+    /// Fetches what the chart's schemas refer to.
+    pub documents: &'a dyn DocumentHosts,
     /// Becomes true when a wait is to end because there is newer work.
     pub cancel: watch::Receiver<bool>,
 }
@@ -115,6 +122,9 @@ pub trait ReleaseJournal: Slot + Claims + Waiter {
         deed: ReleaseDeed,
         limit: Limit,
     ) -> impl Future<Output = Result<(), JournalError>> + Send;
+
+    /// Whether a HelmRelease is there.
+    fn is_there(&self, release: &Ref) -> bool;
 
     /// Tells people, whatever the run ends in.
     fn tell(&self, news: &News);

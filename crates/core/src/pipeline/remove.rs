@@ -48,7 +48,7 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
     };
     let stale = prune::references(&managed, ids);
     // The Kustomization no longer needs these objects.
-    let pruner = Pruner { owner: &owner, ownership, needs: &HashSet::new() };
+    let pruner = Pruner { owner: &owner, ownership, needs: &HashSet::new(), release: None };
     let Pruned { deleted, failed, kept, awaited, unreachable } =
         prune::delete(cluster, slot, pruner, stale, &Inventory::default()).await;
     if unreachable {

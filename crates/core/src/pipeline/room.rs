@@ -69,7 +69,7 @@ pub(super) async fn made<C: Writes + Settle, J: Journal>(
     in_the_way.sort_by(|one, other| one.id.cmp(&other.id));
     in_the_way.dedup();
     let (owner, needs) = (kustomization.reference(), claims::needs(kustomization));
-    let pruner = Pruner { owner: &owner, ownership: Kustomization::OWNERSHIP, needs: &needs };
+    let pruner = Pruner { owner: &owner, ownership: Kustomization::OWNERSHIP, needs: &needs, release: None };
     let count = in_the_way.len();
     let pruned = prune::delete(hands.cluster, journal, pruner, in_the_way, &spare.built).await;
     if pruned.deleted.len() < count {

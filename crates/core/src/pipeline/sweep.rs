@@ -107,7 +107,7 @@ async fn deleted(
 ) -> Result<Pruned, String> {
     let kustomization: &Kustomization = &job.kustomization;
     let (owner, needs) = (kustomization.reference(), claims::needs(kustomization));
-    let pruner = Pruner { owner: &owner, ownership: Kustomization::OWNERSHIP, needs: &needs };
+    let pruner = Pruner { owner: &owner, ownership: Kustomization::OWNERSHIP, needs: &needs, release: None };
     let mut pruned = prune::delete(cluster, journal, pruner, stale, built).await;
     if !pruned.kept.is_empty() {
         journal.tell(&News::Kept(std::mem::take(&mut pruned.kept)));

@@ -9,9 +9,10 @@ use tokio::sync::oneshot;
 
 use lockgate_render::Budget;
 use lockgate_render::budget::Memory;
+use lockgate_render::helm::shelf::Shelf;
 
-/// Pure work.
-pub type Work = Box<dyn FnOnce() + Send>;
+/// Pure work. It is given the charts that its thread has rendered last.
+pub type Work = Box<dyn FnOnce(&mut Shelf) + Send>;
 
 /// The end of the work; an error is the place of a panic in it.
 pub type Ended = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
@@ -38,10 +39,18 @@ pub(super) async fn output<T: Send + 'static>(
     workers: &dyn Workers,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, String> {
+    output_beside_charts(workers, |_| work()).await
+}
+
+/// The output of work that renders a chart, or the place of a panic in it.
+pub(super) async fn output_beside_charts<T: Send + 'static>(
+    workers: &dyn Workers,
+    work: impl FnOnce(&mut Shelf) -> T + Send + 'static,
+) -> Result<T, String> {
     let (sender, output) = oneshot::channel();
-    let ended = workers.run(Box::new(move || {
+    let ended = workers.run(Box::new(move |shelf| {
         // The receiver is gone if the run was cancelled.
-        let _ = sender.send(work());
+        let _ = sender.send(work(shelf));
     }));
     ended.await?;
     output.await.map_err(|_| "work that was not done".to_owned())

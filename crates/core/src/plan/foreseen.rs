@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use super::cause::Cause;
 use super::stages::{Stage, is_definition};
 use super::step::Step;
+use lockgate_base::model::Object;
 
 /// The kinds and the namespaces that do not exist yet, and will exist once the earlier stages are applied.
 #[derive(Debug, Clone, Default)]
@@ -20,13 +21,18 @@ impl Foreseen {
     pub fn learn(&mut self, stage: &Stage) {
         for object in stage.entries.iter().filter(|entry| entry.step.writes()).map(|entry| &entry.object) {
             if is_definition(&object.id()) {
-                let text = |pointer| object.text(pointer).unwrap_or_default().to_owned();
-                let is_cluster_wide = text("/spec/scope") == "Cluster";
-                self.kinds.insert((text("/spec/group"), text("/spec/names/kind")), is_cluster_wide);
+                self.learn_kind(object);
             } else if (object.group(), object.kind()) == ("", "Namespace") {
                 self.namespaces.insert(object.name().to_owned());
             }
         }
+    }
+
+    /// Records the kind of a CustomResourceDefinition.
+    pub fn learn_kind(&mut self, definition: &Object) {
+        let text = |pointer| definition.text(pointer).unwrap_or_default().to_owned();
+        let is_cluster_wide = text("/spec/scope") == "Cluster";
+        self.kinds.insert((text("/spec/group"), text("/spec/names/kind")), is_cluster_wide);
     }
 
     /// Adds the records of others.

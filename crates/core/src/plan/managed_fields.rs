@@ -157,8 +157,10 @@ fn halves(entry: &Value, live: &Object, of_git: Option<&Fields>, ownership: &Own
 /// Whether an entry belongs to edits of people, or to other ways of applying.
 fn is_overridden(entry: &Value, ownership: &Ownership) -> bool {
     let is = |(prefix, operation)| is_of(entry, prefix, operation);
+    let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default();
     OVERRIDDEN.into_iter().any(is)
-        || (is_of(entry, ownership.manager, "Update") && entry["manager"] == ownership.manager)
+        || (is_of(entry, ownership.manager, "Update") && text("manager") == ownership.manager)
+        || (text("subresource").is_empty() && ownership.is_stand_in(text("manager")))
 }
 
 /// Whether an entry is about the object itself, by a manager whose name has this prefix.

@@ -65,6 +65,8 @@ pub enum PruneDecision {
 pub enum PruneSkip {
     /// Its labels name another owner of the same kind.
     OwnedBy(Ref),
+    /// Helm's annotations name another release, as `namespace/name`.
+    ReleasedBy(String),
     /// It has no owner's labels.
     NotOwned,
     /// `kustomize.toolkit.fluxcd.io/prune: disabled`.
@@ -103,6 +105,7 @@ impl fmt::Display for PruneSkip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OwnedBy(owner) => write!(f, "it is owned by {}", owner.path()),
+            Self::ReleasedBy(release) => write!(f, "it belongs to the Helm release {release}"),
             Self::NotOwned => f.write_str("it carries no owner's labels"),
             Self::PruneDisabled => write!(f, "{}: disabled", keys::PRUNE),
             Self::ReconcileDisabled => write!(f, "{}: disabled", keys::RECONCILE),
@@ -135,6 +138,9 @@ pub struct Pruner<'a> {
     pub ownership: &'a Ownership,
     /// The objects that the owner needs; none if the owner itself is being deleted.
     pub needs: &'a HashSet<ObjectId>,
+    /// The namespace and the name of the Helm release whose objects they are; `None` for objects of no
+    /// release. Helm itself sets no owner's labels, so its annotations tell the owner of such an object.
+    pub release: Option<(&'a str, &'a str)>,
 }
 
 /// Whether a live object may be deleted in its owner's name. The live object decides, not the stored
@@ -150,8 +156,15 @@ pub fn prune_decision(live: &Object, pruner: Pruner<'_>) -> PruneDecision {
 
 /// Why an object may not be deleted for its owner; `None` if it may.
 pub fn stays(live: &Object, pruner: Pruner<'_>) -> Option<PruneSkip> {
-    let Pruner { owner, ownership, needs } = pruner;
-    match ownership.owner_of(live) {
+    let Pruner { owner, ownership, needs, release } = pruner;
+    let released = live.annotation(keys::RELEASE_NAMESPACE).zip(live.annotation(keys::RELEASE_NAME));
+    if let (Some(own), Some(other)) = (release, released)
+        && own != other
+    {
+        return Some(PruneSkip::ReleasedBy(format!("{}/{}", other.0, other.1)));
+    }
+    let by_helm = || released.filter(|_| released == release).map(|_| owner.clone());
+    match ownership.owner_of(live).or_else(by_helm) {
         None => Some(PruneSkip::NotOwned),
         Some(other) if other != *owner => Some(PruneSkip::OwnedBy(other)),
         Some(_) if policy::is_prune_disabled(live) => Some(PruneSkip::PruneDisabled),
@@ -190,14 +203,14 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::api::Kustomization;
+    use crate::api::{HelmRelease, Kustomization};
 
     fn ids(text: &str) -> Vec<ObjectId> {
         text.split_whitespace().map(|id| id.parse().unwrap()).collect()
     }
 
     fn decided(live: &Object, owner: &Ref, needs: &HashSet<ObjectId>) -> PruneDecision {
-        prune_decision(live, Pruner { owner, ownership: Kustomization::OWNERSHIP, needs })
+        prune_decision(live, Pruner { owner, ownership: Kustomization::OWNERSHIP, needs, release: None })
     }
 
     fn inventory(text: &str) -> Inventory {
@@ -292,6 +305,37 @@ mod tests {
                 expected,
                 "{kind} {name}"
             );
+        }
+    }
+
+    #[test]
+    fn the_marks_of_helm_tell_the_objects_of_a_release() {
+        let owner = Ref::new(HelmRelease::ID, "flux-system", "app");
+        let (name, namespace) = (HelmRelease::OWNERSHIP.name_label, HelmRelease::OWNERSHIP.namespace_label);
+        let own = || json!({name: "app", namespace: "flux-system"});
+        let of = |release: &str| json!({keys::RELEASE_NAME: release, keys::RELEASE_NAMESPACE: "shop"});
+        let deleted = PruneDecision::Delete { uid: "u".into() };
+        let stays = PruneDecision::Skip;
+        let cases = [
+            (own(), of("web"), deleted.clone()),
+            (own(), json!({}), deleted.clone()),
+            (json!({}), of("web"), deleted),
+            (json!({}), json!({}), stays(PruneSkip::NotOwned)),
+            (json!({}), json!({keys::RELEASE_NAME: "web"}), stays(PruneSkip::NotOwned)),
+            (own(), of("other"), stays(PruneSkip::ReleasedBy("shop/other".into()))),
+            (
+                json!({name: "other", namespace: "flux-system"}),
+                of("web"),
+                stays(PruneSkip::OwnedBy(Ref::new(HelmRelease::ID, "flux-system", "other"))),
+            ),
+        ];
+        for (labels, annotations, expected) in cases {
+            let metadata = json!({"name": "a", "uid": "u", "labels": labels, "annotations": annotations});
+            let live = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata});
+            let (live, needs) = (Object::parse(live).unwrap(), HashSet::new());
+            let release = Some(("shop", "web"));
+            let pruner = Pruner { owner: &owner, ownership: HelmRelease::OWNERSHIP, needs: &needs, release };
+            assert_eq!(prune_decision(&live, pruner), expected, "{}", live.value());
         }
     }
 

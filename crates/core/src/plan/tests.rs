@@ -372,7 +372,7 @@ fn another_kind_of_appliers_has_its_own_marks() {
 
     let needs = HashSet::new();
     let judged = |live: &Object, owner: &Ref, ownership| {
-        prune_decision(live, Pruner { owner, ownership, needs: &needs })
+        prune_decision(live, Pruner { owner, ownership, needs: &needs, release: None })
     };
     let deleted = PruneDecision::Delete { uid: "u".into() };
     assert_eq!(judged(&there, &release("app"), helm), deleted);

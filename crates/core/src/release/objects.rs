@@ -2,11 +2,12 @@
 //! know them.
 
 use lockgate_base::model::yaml::{Dialect, first_document};
-use lockgate_base::model::{Object, ObjectId};
+use lockgate_base::model::{Object, ObjectId, Ref};
 use lockgate_render::helm::manifest::split::documents;
 use serde_json::Value;
 
 use super::record::{StoredHook, StoredRelease};
+use crate::api::HelmRelease;
 use crate::plan::Inventory;
 
 /// The annotation by which an object stays where its release goes.
@@ -16,19 +17,31 @@ const POLICY: &str = "helm.sh/resource-policy";
 /// Those that have no namespace get the one of the release; of the kinds that have none it is taken off where
 /// they are applied.
 pub fn objects<C>(release: &StoredRelease<C>) -> Result<Vec<Object>, String> {
-    let mut objects = Vec::new();
-    for (_, document) in documents(&release.manifest) {
+    Ok(objects_of(&release.manifest, &release.namespace)?.into_iter().map(|(_, object)| object).collect())
+}
+
+/// The objects of a manifest, each with the template that it is from, as [`objects`] has them.
+pub fn objects_of(manifest: &str, namespace: &str) -> Result<Vec<(String, Object)>, String> {
+    let mut found = Vec::new();
+    for (_, document) in documents(manifest) {
         let path = document.lines().next().and_then(|line| line.strip_prefix("# Source: "));
         let path = path.unwrap_or("the manifest");
-        read(path, document, &release.namespace, &mut objects)?;
+        let mut objects = Vec::new();
+        read(path, document, namespace, &mut objects)?;
+        found.extend(objects.into_iter().map(|object| (path.to_owned(), object)));
     }
-    Ok(objects)
+    Ok(found)
 }
 
 /// The object of a hook.
 pub fn hook_object<C>(release: &StoredRelease<C>, hook: &StoredHook) -> Result<Object, String> {
+    hook_object_in(&release.namespace, hook)
+}
+
+/// The object of a hook of a release in a namespace.
+pub fn hook_object_in(namespace: &str, hook: &StoredHook) -> Result<Object, String> {
     let mut objects = Vec::new();
-    read(&hook.path, &hook.manifest, &release.namespace, &mut objects)?;
+    read(&hook.path, &hook.manifest, namespace, &mut objects)?;
     let is_one = objects.len() == 1;
     objects
         .pop()
@@ -59,6 +72,11 @@ fn object(path: &str, value: Value, namespace: &str, objects: &mut Vec<Object>) 
     };
     objects.push(placed);
     Ok(())
+}
+
+/// The HelmRelease that a version was made for, as the labels of its objects say. Helm itself sets none.
+pub fn owner(objects: &[Object]) -> Option<Ref> {
+    objects.iter().find_map(|object| HelmRelease::OWNERSHIP.owner_of(object))
 }
 
 /// Whether an object stays where its release is uninstalled, or drops it.

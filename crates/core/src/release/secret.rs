@@ -21,7 +21,7 @@ pub const OURS: &str = "lockgate.dev/release-action";
 
 /// The type of the Secrets.
 const TYPE: &str = "helm.sh/release.v1";
-/// The largest Secret that the API server takes, in bytes.
+/// The largest data of a Secret that the API server takes, in bytes, without the Base64 of the request.
 const LIMIT: usize = 1024 * 1024;
 /// The largest release that is read, in bytes, before it is compressed.
 const UNPACKED_LIMIT: u64 = 64 * 1024 * 1024;
@@ -46,7 +46,7 @@ pub struct ReleaseTooLarge {
 
 /// A Secret that holds no release.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("Secret {subject} holds no release: {cause}; repair or delete it")]
+#[error("{subject} holds no release: {cause}; repair or delete it")]
 pub struct ReleaseUnread {
     subject: String,
     cause: String,
@@ -84,10 +84,10 @@ pub fn secret(
     now: Timestamp,
 ) -> Result<Object, ReleaseTooLarge> {
     let packed = packed(&to_json(record));
-    let data = STANDARD.encode(&packed);
-    if data.len() > LIMIT {
-        return Err(too_large(record, data.len()));
+    if packed.len() > LIMIT {
+        return Err(too_large(record, packed.len()));
     }
+    let data = STANDARD.encode(&packed);
     let moment = if stored.is_some() { "modifiedAt" } else { "createdAt" };
     let mut metadata = json!({
         "name": name_of(&record.name, record.version),
@@ -111,7 +111,18 @@ pub fn secret(
     let value = json!({"apiVersion": "v1", "kind": "Secret", "type": TYPE, "metadata": metadata,
                        "data": {"release": data}});
     // A name and a namespace are there, so it is an object.
-    Object::parse(value).map_err(|_| too_large(record, data.len()))
+    Object::parse(value).map_err(|_| too_large(record, packed.len()))
+}
+
+/// Refuses a version that no Secret can hold, before anything of it is written.
+pub fn check_size(record: &Record) -> Result<(), ReleaseTooLarge> {
+    let json = to_json(record);
+    // Base64 adds a third, and what is compressed is hardly ever larger than before.
+    if json.len() <= LIMIT / 3 * 2 {
+        return Ok(());
+    }
+    let size = packed(&json).len();
+    if size > LIMIT { Err(too_large(record, size)) } else { Ok(()) }
 }
 
 /// As Helm's driver packs: `gzip -9`, in Base64.

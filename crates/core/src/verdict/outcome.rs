@@ -7,7 +7,7 @@ mod released;
 pub(crate) use applied::some_of;
 pub use applied::{Applied, ChangedObject, Deed, Done, Ill, Refused, WaitEnd};
 pub use fetched::{Content, FetchCause, Fetched, PackedChart};
-pub use released::{ActionEnd, ActionKind, ReleaseEnd, Released};
+pub use released::{ActionEnd, ActionKind, DriftEnd, DriftFound, ReleaseEnd, Released};
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration as StdDuration;
 
 use super::outcome::{
-    ActionEnd, ActionKind, BlockReason, Blocker, Content, Ill, PackedChart, WaitEnd, some_of,
+    ActionEnd, ActionKind, BlockReason, Blocker, Content, DriftFound, Ill, PackedChart, WaitEnd, some_of,
 };
 use crate::api::{self, Kustomization, OciRepository, Role};
 use crate::graph::Cycle;
@@ -212,6 +212,21 @@ pub(super) fn action_ended(end: &ActionEnd) -> String {
         ActionKind::Deed(ReleaseDeed::Rollback) => remedied("rollback to previous"),
         ActionKind::Deed(ReleaseDeed::UninstallRemediation) => remedied("uninstall remediation for"),
     }
+}
+
+/// That the objects of a release are as they are to be.
+pub(super) const NO_DRIFT: &str = "No drift detected against the cluster state";
+
+/// That objects of a release are not as it has them.
+pub(super) fn drifted(found: &DriftFound) -> String {
+    let DriftFound { release, lines, .. } = found;
+    format!("Cluster state of release {release} has drifted from the desired state:\n{}", lines.join("\n"))
+}
+
+/// That they were put back.
+pub(super) fn drift_corrected(found: &DriftFound) -> String {
+    let DriftFound { release, lines, .. } = found;
+    format!("Cluster state of release {release} has been corrected:\n{}", lines.join("\n"))
 }
 
 /// The message that the retries of an action are used up.

@@ -11,7 +11,7 @@ use lockgate_base::tree::{Snapshot, Tree};
 use sha2::{Digest as _, Sha256};
 
 use super::login::PullSecret;
-use super::manifest::{ACCEPT, ImageManifest, Layer};
+use super::manifest::{self, ACCEPT, ImageManifest, Layer};
 use super::registry::Registry;
 use super::repository::{ArtifactRequest, Repository, TagSelector, is_digest, is_tag};
 use super::verify::{SignatureKeys, verify};
@@ -90,8 +90,13 @@ impl OciFetcher {
         Self { pool: Arc::new(Pool::sharing(memory)), ..self }
     }
 
-    /// Fetches within the time limit of the request, whatever the host does. The wait for a free thread has
-    /// the same limit of its own.
+    /// The digests by which registries and container runtimes know what a reference names now: its own, and
+    /// where it is an index those of its manifests, one for each platform.
+    pub async fn digests(&self, request: OciRequest) -> Result<Vec<String>, SourceError> {
+        let wanted = request.reference.wanted()?;
+        self.work(request, move |job| job.digests(&wanted)).await
+    }
+
     async fn run(&self, request: OciRequest) -> Result<FetchFinding, SourceError> {
         let wanted = request.reference.wanted()?;
         if let TagSelector::Digest { tag, digest } = &wanted
@@ -101,6 +106,16 @@ impl OciFetcher {
             // A digest always names the same content.
             return Ok(FetchFinding::Unchanged(known.clone()));
         }
+        self.work(request, move |job| job.run(&wanted)).await
+    }
+
+    /// Talks to a registry within the time limit of the request, whatever the host does. The wait for a free
+    /// thread has the same limit of its own.
+    async fn work<T: Send + 'static>(
+        &self,
+        request: OciRequest,
+        work: impl FnOnce(&Job<'_>) -> Result<T, SourceError> + Send + 'static,
+    ) -> Result<T, SourceError> {
         let base = request.repository.base(false)?;
         if request.insecure && !base.is_loopback() && !self.allows_insecure {
             return Err(SourceError::InvalidUrl {
@@ -112,9 +127,8 @@ impl OciFetcher {
         }
         let (spools, namespace, timeout) =
             (Arc::clone(&self.spools), request.namespace.clone(), request.timeout);
-        let work = move |context: &Arc<FetchContext>| {
-            Job { context, request: &request, spools: &spools }.run(&wanted)
-        };
+        let work =
+            move |context: &Arc<FetchContext>| work(&Job { context, request: &request, spools: &spools });
         pool::fetch(&self.pool, &base, &namespace, timeout, work).await
     }
 }
@@ -123,6 +137,14 @@ impl Fetcher<OciRequest> for OciFetcher {
     fn fetch(&self, request: OciRequest) -> Fetching<'_> {
         Box::pin(self.run(request))
     }
+}
+
+/// The manifest that a reference names.
+struct NamedManifest {
+    tag: Option<String>,
+    digest: String,
+    /// Its text, where the registry has told the digest with that alone.
+    body: Option<Vec<u8>>,
 }
 
 /// One fetch on its thread.
@@ -135,24 +157,7 @@ struct Job<'j> {
 impl Job<'_> {
     fn run(&self, wanted: &TagSelector) -> Result<FetchFinding, SourceError> {
         let mut registry = self.connect()?;
-        let (tag, digest) = match wanted {
-            TagSelector::Digest { tag, digest } => (tag.clone(), Some(digest.clone())),
-            TagSelector::Tag(tag) => (Some(tag.clone()), None),
-            TagSelector::Versions { range, text, filter } => {
-                let tags = self.tags(&mut registry)?;
-                let fits = |tag: &&String| filter.as_ref().is_none_or(|filter| filter.is_match(tag));
-                let versions =
-                    tags.iter().filter(fits).filter_map(|tag| Version::of_tag(&self.version_of(tag)));
-                let newest =
-                    versions.filter(|version| range.contains(version)).max_by(Version::compare_whole);
-                let newest = newest.ok_or_else(|| self.no_version(text, tags.len()))?;
-                (Some(self.tag_of(&newest.original)), None)
-            }
-        };
-        let (digest, manifest) = match (digest, tag.as_deref()) {
-            (Some(digest), _) => (digest, None),
-            (None, tag) => self.resolve(&mut registry, tag.unwrap_or_default())?,
-        };
+        let NamedManifest { tag, digest, body } = self.named(&mut registry, wanted)?;
         let revision = Revision::oci(tag.as_deref(), &digest);
         if self.request.known.as_ref() == Some(&revision) {
             return Ok(FetchFinding::Unchanged(revision));
@@ -160,10 +165,7 @@ impl Job<'_> {
         if let Some(keys) = &self.request.keys {
             verify(&mut registry, &digest, keys)?;
         }
-        let body = match manifest {
-            Some(body) => body,
-            None => self.manifest(&mut registry, &digest)?,
-        };
+        let body = body.map_or_else(|| self.manifest(&mut registry, &digest), Ok)?;
         let manifest = ImageManifest::read(&body, &digest)?;
         let (layer, warning) = manifest.select(self.request.media_type.as_deref())?;
         let (tree, warnings) = self.layer(&mut registry, layer)?;
@@ -177,6 +179,38 @@ impl Job<'_> {
             warnings: warning.into_iter().chain(warnings).collect(),
             received: self.context.received(),
         }))
+    }
+
+    fn digests(&self, wanted: &TagSelector) -> Result<Vec<String>, SourceError> {
+        let mut registry = self.connect()?;
+        let NamedManifest { digest, body, .. } = self.named(&mut registry, wanted)?;
+        let body = body.map_or_else(|| self.manifest(&mut registry, &digest), Ok)?;
+        let mut digests = manifest::children(&body);
+        digests.insert(0, digest);
+        Ok(digests)
+    }
+
+    /// What a reference names now.
+    fn named(&self, registry: &mut Registry<'_>, wanted: &TagSelector) -> Result<NamedManifest, SourceError> {
+        let (tag, digest) = match wanted {
+            TagSelector::Digest { tag, digest } => (tag.clone(), Some(digest.clone())),
+            TagSelector::Tag(tag) => (Some(tag.clone()), None),
+            TagSelector::Versions { range, text, filter } => {
+                let tags = self.tags(registry)?;
+                let fits = |tag: &&String| filter.as_ref().is_none_or(|filter| filter.is_match(tag));
+                let versions =
+                    tags.iter().filter(fits).filter_map(|tag| Version::of_tag(&self.version_of(tag)));
+                let newest =
+                    versions.filter(|version| range.contains(version)).max_by(Version::compare_whole);
+                let newest = newest.ok_or_else(|| self.no_version(text, tags.len()))?;
+                (Some(self.tag_of(&newest.original)), None)
+            }
+        };
+        let (digest, body) = match (digest, tag.as_deref()) {
+            (Some(digest), _) => (digest, None),
+            (None, tag) => self.resolve(registry, tag.unwrap_or_default())?,
+        };
+        Ok(NamedManifest { tag, digest, body })
     }
 
     /// The version of a tag. A tag cannot contain a plus, so charts use an underscore in its place.

@@ -116,6 +116,13 @@ impl ImageManifest {
     }
 }
 
+/// The digests of the manifests of an index; none of anything else.
+pub(super) fn children(body: &[u8]) -> Vec<String> {
+    let index = serde_json::from_slice::<ImageManifest>(body);
+    let children = index.map(|index| index.manifests).unwrap_or_default();
+    children.into_iter().map(|child| child.digest).filter(|digest| is_digest(digest)).collect()
+}
+
 impl std::fmt::Display for Child {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let Some(Platform { os, architecture }) = &self.platform {

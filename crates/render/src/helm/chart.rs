@@ -93,6 +93,12 @@ impl Chart {
         &self.metadata.version
     }
 
+    /// The size of its files and of those of the charts in it, in bytes.
+    pub fn size(&self) -> usize {
+        let own = self.templates.iter().chain(self.files.iter()).map(|file| file.content.len());
+        own.chain(self.dependencies.iter().map(Self::size)).sum()
+    }
+
     /// Whether its author says that it is not to be used any more.
     pub fn is_deprecated(&self) -> bool {
         self.metadata.deprecated

@@ -3,6 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::error::Error;
+use super::search::Patterns;
 use super::value::{Allowance, Map, Value, live};
 use crate::budget::{Budget, Cost};
 
@@ -57,6 +58,8 @@ pub struct RenderContext<'i> {
     pub now: Now,
     /// The source of `lookup`.
     pub lookups: &'i dyn Lookups,
+    /// The regular expressions that were used last.
+    pub patterns: Patterns,
     entropy: [u8; 32],
     drawn: u64,
     budget: Budget,
@@ -74,6 +77,7 @@ impl<'i> RenderContext<'i> {
         Self {
             now,
             lookups,
+            patterns: Patterns::default(),
             entropy,
             drawn: 0,
             budget: Budget::default(),

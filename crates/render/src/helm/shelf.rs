@@ -8,6 +8,8 @@ use super::template::ParsedTemplates;
 
 /// The number of charts that are kept.
 const KEPT: usize = 8;
+/// The size of the charts that are kept together, in bytes of their files.
+const BYTES_KEPT: usize = 8 * 1024 * 1024;
 
 /// A chart with its parsed templates, which a copy shares.
 #[derive(Debug, Clone)]
@@ -31,6 +33,7 @@ impl Prepared {
 pub struct Shelf {
     /// The last one was used last.
     kept: Vec<(String, Prepared)>,
+    reads: u64,
 }
 
 impl Shelf {
@@ -41,15 +44,24 @@ impl Shelf {
         read: impl FnOnce() -> Result<Chart, Error>,
     ) -> Result<Prepared, Error> {
         let at = self.kept.iter().position(|(known, _)| known == digest);
-        let prepared = match at {
-            Some(at) => self.kept.remove(at).1,
-            None => Prepared::new(read()?),
+        let prepared = if let Some(at) = at {
+            self.kept.remove(at).1
+        } else {
+            self.reads += 1;
+            Prepared::new(read()?)
         };
-        if self.kept.len() == KEPT {
+        self.kept.push((digest.to_owned(), prepared.clone()));
+        let size =
+            |kept: &[(String, Prepared)]| kept.iter().map(|(_, kept)| kept.chart.size()).sum::<usize>();
+        while self.kept.len() > KEPT || (!self.kept.is_empty() && size(&self.kept) > BYTES_KEPT) {
             self.kept.remove(0);
         }
-        self.kept.push((digest.to_owned(), prepared.clone()));
         Ok(prepared)
+    }
+
+    /// How many charts were read.
+    pub const fn reads(&self) -> u64 {
+        self.reads
     }
 }
 
@@ -121,6 +133,31 @@ mod tests {
     }
 
     #[test]
+    fn charts_are_kept_up_to_their_size() {
+        let mut shelf = Shelf::default();
+        let large = |name: &str, size: usize| {
+            let yaml = format!("{{apiVersion: v2, name: {name}, version: 1.0.0}}");
+            let files = [("Chart.yaml", yaml.into_bytes()), ("files/a", vec![b'a'; size])];
+            let files = files.map(|(path, content)| File { path: path.into(), content: content.into() });
+            Chart::load(files.into(), &mut Bounds::default())
+        };
+        let half = BYTES_KEPT / 2;
+        for (name, size, reads) in [
+            ("a", half, 1),
+            ("b", half, 2),
+            ("a", half, 2),
+            ("c", half, 3),
+            ("b", half, 4),
+            // One that takes all the room and more leaves none, not even for itself.
+            ("d", BYTES_KEPT + 1, 5),
+            ("d", BYTES_KEPT + 1, 6),
+        ] {
+            shelf.chart(name, || large(name, size)).unwrap();
+            assert_eq!(shelf.reads(), reads, "{name}");
+        }
+    }
+
+    #[test]
     fn the_charts_that_were_used_last_are_kept() {
         let mut shelf = Shelf::default();
         let mut reads = Vec::new();
@@ -132,6 +169,7 @@ mod tests {
             assert_eq!(shelf.chart(name, read).unwrap().chart.name(), name);
         }
         assert_eq!(reads, ["a", "b", "c", "d", "e", "f", "g", "h", "i", "b"]);
+        assert_eq!(shelf.reads(), 10);
         assert!(shelf.chart("z", || Err(Error::new("broken"))).is_err());
         assert!(shelf.chart("z", || Ok(chart("z"))).is_ok());
     }

@@ -11,7 +11,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use harness::{Agent, ControlPlane, GitHub, GitServer, Options, Repo, eventually};
+use harness::sample::{self, SampleChart};
+use harness::{Agent, ChartServer, ControlPlane, GitHub, GitServer, Options, Repo, eventually};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
@@ -22,6 +23,8 @@ use tokio::signal::unix::{SignalKind, signal};
 const REPOSITORY: &str = "acme/platform";
 const REGION: &str = "kubernetes/production/eu-west9";
 const TOKEN: &str = "demo-token";
+/// The version to which a commit raises a chart.
+const RAISED: &str = "1.1.0";
 
 fn main() -> anyhow::Result<()> {
     let keep = std::env::var("KEEP").is_ok_and(|value| !value.is_empty() && value != "0");
@@ -50,12 +53,13 @@ async fn run(stay: bool) -> anyhow::Result<()> {
     let start = Instant::now();
     let demo = Demo::start().await?;
     say(&format!(
-        "control plane, sshd and GitHub stand-in are up after {:.1} s",
+        "control plane, sshd, GitHub stand-in and chart repository are up after {:.1} s",
         start.elapsed().as_secs_f64()
     ));
     let agent = demo.bootstrap().await?;
     demo.lockgate(&["status", "-A"]).await.with_context(|| agent.output())?;
     demo.change().await.with_context(|| agent.output())?;
+    demo.raise().await.with_context(|| agent.output())?;
     if !stay {
         say("done. `make demo KEEP=1` leaves the cluster running, to look around with kubectl");
         return Ok(());
@@ -63,7 +67,7 @@ async fn run(stay: bool) -> anyhow::Result<()> {
     fs::create_dir_all(folder())?;
     fs::copy(demo.cluster.admin_kubeconfig(), folder().join("kubeconfig"))?;
     say(&format!(
-        "running. Try next:\n  export KUBECONFIG={}\n  kubectl get ks -A\n  kubectl delete deployment -n kube-network --all    \
+        "running. Try next:\n  export KUBECONFIG={}\n  kubectl get ks,hr -A\n  kubectl delete deployment -n kube-network --all    \
          # and see it come back\n  git clone {}    # then commit and push: it is applied within a minute\n  make down",
         folder().join("kubeconfig").display(),
         demo.repo.path().display(),
@@ -80,6 +84,8 @@ struct Demo {
     github: GitHub,
     git: GitServer,
     repo: Repo,
+    /// It is served for as long as the demo runs.
+    _charts: ChartServer,
 }
 
 impl Demo {
@@ -87,12 +93,12 @@ impl Demo {
         let cluster = ControlPlane::start(Options::default()).await?;
         let git = GitServer::start()?;
         let repo = git.create_repo(REPOSITORY)?;
-        let platform = root().join("kubernetes");
-        let changes = [harness::Change::Directory("kubernetes".into(), platform)];
-        repo.commit_changes("main", "Add the platform", &changes)?;
+        let charts = sample::chart_server(None)?;
+        SampleChart::read("dashboard")?.raised_to(RAISED)?.publish(&charts)?;
+        repo.commit_changes("main", "Add the platform", &sample::platform(&charts.url())?)?;
         let github = GitHub::start(&git)?;
         github.add_token(TOKEN);
-        Ok(Self { cluster, github, git, repo })
+        Ok(Self { cluster, github, git, repo, _charts: charts })
     }
 
     /// Runs the real bootstrap, and the agent with its own ServiceAccount as soon as bootstrap has created
@@ -131,22 +137,15 @@ impl Demo {
     /// Commits a change, and waits until the cluster has it.
     async fn change(&self) -> anyhow::Result<()> {
         let path = format!("{REGION}/flux-system/cluster-variables.yaml");
-        let before = self.repo.git(&["show", &format!("main:{path}")])?;
-        let after = before.replace(r#"proxy_replicas: "2""#, r#"proxy_replicas: "3""#);
-        ensure!(after != before, "{path} no longer has the line that the demo changes");
-        let commit = self.repo.commit("main", "Run three proxies", &[(path.as_str(), Some(&after))])?;
+        let lines = [r#"proxy_replicas: "2""#, r#"proxy_replicas: "3""#];
+        let commit = self.commit("Run three proxies", &path, lines)?;
         say(&format!("committed {} \"Run three proxies\": proxy_replicas 2 -> 3", &commit[..7]));
         let start = Instant::now();
-        let client = self.cluster.client().await?;
         say(
             "the source is looked at once a minute; asking for it now, as `flux reconcile source git flux-system` does",
         );
-        let sources =
-            ApiResource::from_gvk(&GroupVersionKind::gvk("source.toolkit.fluxcd.io", "v1", "GitRepository"));
-        let sources: Api<DynamicObject> = Api::namespaced_with(client.clone(), "flux-system", &sources);
-        let request = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": commit}}});
-        sources.patch("flux-system", &PatchParams::default(), &Patch::Merge(request)).await?;
-        let proxies: Api<Deployment> = Api::namespaced(client, "kube-network");
+        self.ask(&commit).await?;
+        let proxies: Api<Deployment> = Api::namespaced(self.cluster.client().await?, "kube-network");
         eventually(Duration::from_mins(2), async || {
             let list = proxies.list(&kube::api::ListParams::default()).await?;
             let ready = |deployment: &Deployment| deployment.status.as_ref()?.available_replicas;
@@ -156,6 +155,51 @@ impl Demo {
         })
         .await?;
         say(&format!("three proxies are available {:.1} s after the commit", start.elapsed().as_secs_f64()));
+        Ok(())
+    }
+
+    /// Commits the next version of a chart, and waits until it is released.
+    async fn raise(&self) -> anyhow::Result<()> {
+        let path = "kubernetes/base/foobar/dashboard/release.yaml";
+        let lines = ["version: 1.0.0".to_owned(), format!("version: {RAISED}")];
+        let commit = self.commit("Raise the dashboard", path, lines.each_ref().map(String::as_str))?;
+        say(&format!("committed {} \"Raise the dashboard\": chart 1.0.0 -> {RAISED}", &commit[..7]));
+        let start = Instant::now();
+        self.ask(&commit).await?;
+        let releases =
+            ApiResource::from_gvk(&GroupVersionKind::gvk("helm.toolkit.fluxcd.io", "v2", "HelmRelease"));
+        let releases: Api<DynamicObject> =
+            Api::namespaced_with(self.cluster.client().await?, "foobar", &releases);
+        let said = eventually(Duration::from_mins(2), async || {
+            let release = releases.get("dashboard").await?;
+            let conditions = release.data["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            let ready = conditions.into_iter().find(|condition| condition["type"] == "Ready");
+            let ready = ready.context("the release has no condition")?;
+            let said = ready["message"].as_str().unwrap_or_default().to_owned();
+            ensure!(ready["status"] == "True" && said.contains(RAISED), "the release says: {said}");
+            Ok(said)
+        })
+        .await?;
+        say(&format!("{said}, its hook first, {:.1} s after the commit", start.elapsed().as_secs_f64()));
+        Ok(())
+    }
+
+    /// Commits another line of a file.
+    fn commit(&self, message: &str, path: &str, [before, after]: [&str; 2]) -> anyhow::Result<String> {
+        let text = self.repo.git(&["show", &format!("main:{path}")])?;
+        ensure!(text.contains(before), "{path} no longer has the line that the demo changes");
+        let text = text.replace(before, after);
+        self.repo.commit("main", message, &[(path, Some(&text))])
+    }
+
+    /// Has the agent look at the source now.
+    async fn ask(&self, commit: &str) -> anyhow::Result<()> {
+        let sources =
+            ApiResource::from_gvk(&GroupVersionKind::gvk("source.toolkit.fluxcd.io", "v1", "GitRepository"));
+        let client = self.cluster.client().await?;
+        let sources: Api<DynamicObject> = Api::namespaced_with(client, "flux-system", &sources);
+        let request = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": commit}}});
+        sources.patch("flux-system", &PatchParams::default(), &Patch::Merge(request)).await?;
         Ok(())
     }
 

@@ -7,13 +7,17 @@ use serde_json::{Value, json};
 use super::{MERGE, is_applied, lease, live, path_of};
 use crate::chance::Chance;
 use crate::server::{Key, Request};
-use crate::subject::{self, HELD, TOUCHED};
+use crate::subject::{self, HELD, INJECTED, TOUCHED};
 use crate::world::World;
 
 /// Someone clears `metadata.managedFields`: the usual cure for entries that are in the way, and what a
-/// restore from a backup leaves.
+/// restore from a backup leaves. A ConfigMap holds what another program keeps in it by then.
 pub(crate) fn clear_managers(world: &World, salt: u64) {
-    if let Some((_, path)) = live(world, &mut Chance::new(salt), is_applied) {
+    if let Some((key, path)) = live(world, &mut Chance::new(salt), is_applied) {
+        if key.plural == "configmaps" {
+            let injected = json!({"data": {INJECTED: "x"}});
+            world.person("PATCH", &format!("{path}?fieldManager=injector"), MERGE, &injected);
+        }
         let cleared = json!({"metadata": {"managedFields": [{}]}});
         world.person("PATCH", &format!("{path}?fieldManager=kubectl-patch"), MERGE, &cleared);
     }

@@ -11,6 +11,8 @@ use crate::server::Change;
 
 /// The finalizer that people put on objects.
 pub(crate) const HELD: &str = "simulation.dev/held";
+/// The data that another program keeps in a ConfigMap.
+pub(crate) const INJECTED: &str = "injected";
 /// The annotation of an object to which somebody has written.
 pub(crate) const TOUCHED: &str = "simulation.dev/touched";
 
@@ -39,15 +41,23 @@ pub(crate) fn foreign(change: &Change, told: &Told<'_>) -> Option<String> {
     (says(before, PRUNE) && !is_made_anew).then(|| format!("{}, which is not to be pruned", of_it()))
 }
 
-/// Law: what people have set on an object beside Git stays: their finalizers.
+/// Law: what others have set on an object beside Git stays: the finalizers of people, and what another
+/// program keeps in a ConfigMap, whoever is known to have set it.
 pub(crate) fn taken_off(change: &Change) -> Option<String> {
     let (before, after) = (change.before.as_ref()?, change.after.as_ref()?);
     let is_held = |object: &Value| {
         let all = object.pointer("/metadata/finalizers").and_then(Value::as_array);
         all.is_some_and(|all| all.iter().any(|finalizer| finalizer == HELD))
     };
-    (is_held(before) && !is_held(after))
-        .then(|| format!("the finalizer of {} {} is taken off", change.key.plural, change.key.name))
+    let is_injected = |object: &Value| object["data"].get(INJECTED).is_some();
+    let what = if is_held(before) && !is_held(after) {
+        "finalizer"
+    } else if is_injected(before) && !is_injected(after) {
+        "data of another program"
+    } else {
+        return None;
+    };
+    Some(format!("the {what} of {} {} is taken off", change.key.plural, change.key.name))
 }
 
 /// Law: nothing is applied to what is to be left alone.

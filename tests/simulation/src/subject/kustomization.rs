@@ -195,13 +195,22 @@ pub(crate) fn before_dependents(change: &Change, told: &Told<'_>, memory: &Memor
         let since = object["metadata"].get("deletionTimestamp").and_then(Value::as_str);
         since.and_then(since_begin)
     };
-    leaves(told.server.get(&unit_key(owner))?)?;
-    let is_waited_for = |(key, object): &(&Key, &Value)| {
+    let own = told.server.get(&unit_key(owner))?;
+    leaves(own)?;
+    let shown = |object: &Value| {
         let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
-        let shown = memory.shown_leaving.get(&(told.agent.to_owned(), uid.to_owned()));
+        memory.shown_leaving.get(&(told.agent.to_owned(), uid.to_owned())).copied()
+    };
+    let began = shown(own);
+    let is_waited_for = |(key, object): &(&Key, &Value)| {
+        // What has begun goes on for a moment.
+        let is_known = shown(object).is_some_and(|shown| {
+            began.is_some_and(|began| shown < began)
+                || told.sent.saturating_sub(shown) > Duration::from_secs(5)
+        });
         key.plural == Kustomization::INFO.plural
             && leaves(object).is_some_and(|since| told.time.saturating_sub(since) < TIMEOUT)
-            && shown.is_some_and(|shown| told.sent.saturating_sub(*shown) > Duration::from_secs(5))
+            && is_known
             && dependencies(object).iter().any(|dependency| dependency == owner)
     };
     let (key, _) = told.server.objects().find(is_waited_for)?;

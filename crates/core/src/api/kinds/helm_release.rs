@@ -33,6 +33,7 @@ const OWNERSHIP: Ownership = Ownership {
     name_label: "helm.toolkit.fluxcd.io/name",
     namespace_label: "helm.toolkit.fluxcd.io/namespace",
     manager: "helm-controller",
+    stand_ins: &["helm"],
     finalizer: keys::FINALIZER,
 };
 
@@ -101,7 +102,6 @@ impl Kind for HelmReleaseSpec {
 
     fn unserved(&self) -> Vec<(&'static str, bool)> {
         let template = self.chart.as_ref().map(|chart| &chart.spec);
-        let drift = self.drift_detection.as_ref().and_then(|detection| detection.mode.as_deref());
         let post_render = self.post_render_strategy.as_deref();
         vec![
             ("kubeConfig", self.kube_config.is_some()),
@@ -109,7 +109,6 @@ impl Kind for HelmReleaseSpec {
             ("chart.spec.verify", template.is_some_and(|template| template.verify.is_some())),
             ("dependsOn[].readyExpr", self.depends_on.iter().any(|named| named.ready_expr.is_some())),
             ("healthCheckExprs", !self.health_check_exprs.is_empty()),
-            ("driftDetection.mode", drift.is_some_and(|mode| mode != "disabled")),
             ("postRenderStrategy", post_render.is_some_and(|strategy| strategy != "combined")),
             ("test.enable", self.test.enable),
             ("upgrade.preserveValues", self.upgrade.preserve_values),

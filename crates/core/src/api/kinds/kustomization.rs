@@ -24,6 +24,7 @@ const OWNERSHIP: Ownership = Ownership {
     name_label: keys::OWNER_NAME,
     namespace_label: keys::OWNER_NAMESPACE,
     manager: keys::FIELD_MANAGER,
+    stand_ins: &[],
     finalizer: keys::FINALIZER,
 };
 

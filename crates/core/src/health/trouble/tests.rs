@@ -233,4 +233,11 @@ fn what_keeps_a_workload_from_making_its_pods_is_told() {
     ];
     assert_eq!(newest_refusal(&events).as_deref(), Some("FailedCreate: exceeded quota: q"));
     assert_eq!(newest_refusal(&events[2..]), None);
+    let waits = event("ExternalProvisioning", "Waiting for a volume", "2026-01-01T00:00:09Z");
+    assert_eq!(
+        newest_refusal(std::slice::from_ref(&waits)).as_deref(),
+        Some("ExternalProvisioning: Waiting for a volume")
+    );
+    let failed = event("ProvisioningFailed", "quota", "2026-01-01T00:00:01Z");
+    assert_eq!(newest_refusal(&[failed, waits]).as_deref(), Some("ProvisioningFailed: quota"));
 }

@@ -165,3 +165,40 @@ fn a_child_that_moves_keeps_what_it_is_in() {
     let new = holdings("new", &[child("app")]);
     assert_eq!(found(&[inside, new]), [Some("app".to_owned()), Some("new".to_owned())]);
 }
+
+/// A HelmRelease holds what its status says, until it goes with a Kustomization that takes it along.
+#[test]
+fn a_release_holds_what_it_has_made_unless_it_goes_too() {
+    let release = Ref::new(HelmRelease::ID, "n", "web");
+    let held = || Holdings::by_status(release.clone(), HashSet::from([id("n_a__ConfigMap")]));
+    let namespace = || candidate("_n__Namespace", Along::Inside);
+    let holder = |hold| Some(Holder { key: release.clone(), recorded: true, hold });
+    let found = holders(&[candidate("n_a__ConfigMap", Along::Nothing), namespace()], &[held()], &[]);
+    assert_eq!(found, [holder(Hold::Itself), holder(Hold::GoesAlong)]);
+    // The labels of the object name the Kustomization for ever, so that is not what is waited for.
+    assert!(!Claim::from(found[0].clone().unwrap()).awaited);
+    let itself = candidate("n_web_helm.toolkit.fluxcd.io_HelmRelease", Along::Nothing);
+    assert_eq!(holders(&[itself, namespace()], &[held()], &[]), [None, None]);
+    // It is of a Kustomization that goes.
+    let entries = json!([{"id": "n_web_helm.toolkit.fluxcd.io_HelmRelease", "v": "v2"}]);
+    let parent = kustomization("parent", &json!({"status": {"inventory": {"entries": entries}}}));
+    let going = candidate(&child("parent").to_string(), Along::Nothing);
+    assert_eq!(holders(&[going, namespace()], &[held()], &[&parent]), [None, None]);
+}
+
+#[test]
+fn only_who_has_the_same_rights_or_all_may_claim() {
+    let (own, near) = (Ref::new(HelmRelease::ID, "n", "web"), Kustomization::named("n", "web"));
+    let far = Kustomization::named("m", "web");
+    let cases = [
+        ("itself", &own, None, None, false, false),
+        ("the agent's own", &far, None, Some("a"), false, true),
+        ("the agent's own under lockdown", &far, None, Some("a"), true, false),
+        ("the same account", &near, Some("a"), Some("a"), true, true),
+        ("the same account of another namespace", &far, Some("a"), Some("a"), true, false),
+        ("another account", &near, Some("b"), Some("a"), false, false),
+    ];
+    for (what, other, theirs, account, lockdown, expected) in cases {
+        assert_eq!(may_claim((&own, account), (other, theirs), lockdown), expected, "{what}");
+    }
+}

@@ -19,6 +19,6 @@ pub fn fate(kustomization: &Kustomization, object: &Object, is_removed: bool) ->
     }
     let needs = if is_removed { HashSet::new() } else { claims::needs(kustomization) };
     let owner = kustomization.reference();
-    let pruner = Pruner { owner: &owner, ownership: Kustomization::OWNERSHIP, needs: &needs };
+    let pruner = Pruner { owner: &owner, ownership: Kustomization::OWNERSHIP, needs: &needs, release: None };
     Some(plan::stays(object, pruner).map_or(Fate::Deleted, Fate::Kept))
 }

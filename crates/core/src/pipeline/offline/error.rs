@@ -1,9 +1,10 @@
 //! The result of an offline build, and the reasons why one fails.
 
 use crate::api;
-use crate::api::Kustomization;
+use crate::api::{HelmRelease, Kustomization};
 use crate::graph::Cycle;
-use lockgate_base::model::{Digest, Object};
+use crate::pipeline::RenderedHook;
+use lockgate_base::model::{Digest, Object, Ref};
 use lockgate_render::budget::Spent;
 use lockgate_render::substitute::SubstituteError;
 use lockgate_render::{RenderError, RenderedObject};
@@ -17,19 +18,67 @@ pub struct LocatedObject {
     pub object: Object,
 }
 
-/// The build of one Kustomization, or of the requested folder.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BuiltKustomization {
+/// The build of one Kustomization or HelmRelease, or of the requested folder.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct BuiltSet {
     /// `Kustomization/namespace/name in FILE`, or the folder.
     pub subject: String,
-    /// The Kustomization; `None` for a folder.
-    pub kustomization: Option<Box<Kustomization>>,
+    /// Whose objects these are.
+    pub owner: BuiltOwner,
     /// The objects in order, each with its file.
     pub resources: Vec<RenderedObject>,
-    /// The digest of the build, as the agent records it; `None` for a folder.
+    /// The digest of the build, as the agent records it of a Kustomization.
     pub digest: Option<Digest>,
     /// Warnings.
     pub warnings: Vec<String>,
+}
+
+/// Whose objects are built.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum BuiltOwner {
+    /// A folder's.
+    #[default]
+    Folder,
+    /// A Kustomization's.
+    Kustomization(Box<Kustomization>),
+    /// A HelmRelease's.
+    Release(Box<BuiltRelease>),
+    /// Nobody's: what would be built is elsewhere, and a warning says where.
+    LeftOut(Ref),
+}
+
+/// What is known of a rendered HelmRelease beside its objects.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BuiltRelease {
+    /// The HelmRelease.
+    pub release: HelmRelease,
+    /// `name@version` of its chart.
+    pub chart: String,
+    /// How many of the objects, which come first, are of its `crds/`.
+    pub definitions: usize,
+    /// The hooks, in the order of their kinds.
+    pub hooks: Vec<RenderedHook>,
+    /// The values that the chart makes anew at each render, each with its object; they are
+    /// [`ANEW`](super::ANEW) in the objects. None where chance was given.
+    pub anew: Vec<String>,
+}
+
+impl BuiltSet {
+    /// The Kustomization, if it is one.
+    pub fn kustomization(&self) -> Option<&Kustomization> {
+        match &self.owner {
+            BuiltOwner::Kustomization(kustomization) => Some(kustomization),
+            _ => None,
+        }
+    }
+
+    /// The hooks, if it is a HelmRelease.
+    pub fn hooks(&self) -> &[RenderedHook] {
+        match &self.owner {
+            BuiltOwner::Release(built) => &built.hooks,
+            _ => &[],
+        }
+    }
 }
 
 /// Why something cannot be built.
@@ -79,7 +128,7 @@ pub enum OfflineError {
         /// `Kind/name` of each.
         missing: Vec<String>,
     },
-    /// Kustomizations that wait for each other.
+    /// Objects that wait for each other.
     #[error("{subject}: dependsOn is a {cycle}")]
     Cycle {
         /// `Kustomization/namespace/name in FILE`, or the folder.
@@ -87,8 +136,8 @@ pub enum OfflineError {
         /// All members.
         cycle: Cycle,
     },
-    /// Kustomizations nested too deeply in each other's builds.
-    #[error("{subject}: Kustomizations are nested deeper than {limit}")]
+    /// Objects nested too deeply in each other's builds.
+    #[error("{subject}: Kustomizations and HelmReleases are nested deeper than {limit}")]
     TooDeep {
         /// `Kustomization/namespace/name in FILE`, or the folder.
         subject: String,
@@ -103,17 +152,37 @@ pub enum OfflineError {
         /// The exceeded limit.
         spent: Spent,
     },
-    /// There is no Kustomization of that name.
-    #[error("there is no Kustomization '{name}' in {}", if .folder.is_empty() { "the tree" } else { .folder })]
+    /// A HelmRelease cannot be rendered.
+    #[error("{subject}: {message}")]
+    Release {
+        /// `HelmRelease/namespace/name in FILE`.
+        subject: String,
+        /// The cause.
+        message: String,
+    },
+    /// The chart of a HelmRelease is not at hand.
+    #[error("{subject}: {message}")]
+    NoChart {
+        /// `HelmRelease/namespace/name in FILE`.
+        subject: String,
+        /// The chart, and how it is to be had.
+        message: String,
+    },
+    /// There is no object of that kind and name.
+    #[error("there is no {kind} '{name}' in {}", if .folder.is_empty() { "the tree" } else { .folder })]
     NotFound {
+        /// The kind.
+        kind: &'static str,
         /// The requested name.
         name: String,
         /// The folder of the search.
         folder: String,
     },
     /// There is more than one.
-    #[error("there is more than one Kustomization '{name}': {}; name a file, or the folder it is in", .files.join(", "))]
+    #[error("there is more than one {kind} '{name}': {}; name a file, or the folder it is in", .files.join(", "))]
     Ambiguous {
+        /// The kind.
+        kind: &'static str,
         /// The requested name.
         name: String,
         /// Their files.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::error::{BuiltKustomization, LocatedObject, OfflineError, oddities_of, subject};
+use super::error::{BuiltOwner, BuiltSet, LocatedObject, OfflineError, oddities_of, subject};
 use super::values::{Nearby, SubstituteValues};
 use crate::api::{self, DEFAULT_SOURCE, Kustomization};
 use crate::pipeline::build::{digest, rendered, supported};
@@ -22,7 +22,7 @@ pub async fn kustomization(
     found: &LocatedObject,
     values: &SubstituteValues,
     elsewhere: &impl Lookup,
-) -> Result<BuiltKustomization, OfflineError> {
+) -> Result<BuiltSet, OfflineError> {
     let Completed { found, mut warnings } = Completed::of(found.clone());
     let subject = subject(&found);
     let kustomization: Kustomization = api::decode(&found.object)
@@ -63,8 +63,8 @@ pub async fn kustomization(
     }
     let warnings = warnings.into_iter().map(|warning| format!("{subject}: {warning}"));
     let warnings = warnings.chain(oddities_of(&resources)).collect();
-    let kustomization = Some(Box::new(kustomization));
-    Ok(BuiltKustomization { subject, kustomization, resources, digest, warnings })
+    let owner = BuiltOwner::Kustomization(Box::new(kustomization));
+    Ok(BuiltSet { subject, owner, resources, digest, warnings })
 }
 
 /// A Kustomization from a file, completed with fields that the API server requires and that do not affect the
@@ -73,8 +73,8 @@ pub fn completed(found: LocatedObject) -> Object {
     Completed::of(found).found.object
 }
 
-/// A Kustomization with the fields that the API server requires. Missing fields that do not affect the build
-/// are filled in and reported, so that a draft can be built.
+/// A Kustomization or HelmRelease with the fields that the API server requires. Missing fields that do not
+/// affect the build are filled in and reported, so that a draft can be built.
 pub(super) struct Completed {
     pub(super) found: LocatedObject,
     pub(super) warnings: Vec<String>,
@@ -82,8 +82,11 @@ pub(super) struct Completed {
 
 impl Completed {
     pub(super) fn of(found: LocatedObject) -> Self {
-        let source = json!({"kind": DEFAULT_SOURCE, "name": keys::DEFAULT_NAMESPACE});
-        let defaults = [("interval", json!("10m")), ("prune", json!(false)), ("sourceRef", source)];
+        let mut defaults = vec![("interval", json!("10m"))];
+        if Kustomization::INFO.is_of(&found.object) {
+            let source = json!({"kind": DEFAULT_SOURCE, "name": keys::DEFAULT_NAMESPACE});
+            defaults.extend([("prune", json!(false)), ("sourceRef", source)]);
+        }
         let mut warnings = Vec::new();
         let edited = found.object.clone().edit(|value| {
             let metadata = &mut value["metadata"];

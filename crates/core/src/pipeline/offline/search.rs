@@ -3,40 +3,44 @@
 use serde_json::Value;
 
 use super::error::{LocatedObject, OfflineError};
-use crate::api::{self, Kustomization};
+use crate::api::{self, KindInfo, Kustomization};
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{self, Dialect};
 use lockgate_base::tree::Tree;
 use lockgate_render::Budget;
 use lockgate_render::budget::Cost;
 
-/// The Kustomization with a name, or with `namespace/name`, anywhere below a folder of the tree.
-pub fn find(tree: &Tree, folder: &str, name: &str) -> Result<LocatedObject, OfflineError> {
-    let mut found = kustomizations(tree, folder)?;
+/// The object of a kind with a name, or with `namespace/name`, anywhere below a folder of the tree.
+pub fn find(tree: &Tree, folder: &str, info: &KindInfo, name: &str) -> Result<LocatedObject, OfflineError> {
+    let mut found = of_kind(tree, folder, info)?;
     found.retain(|LocatedObject { object, .. }| {
         let id = object.id();
         id.name == name || format!("{}/{}", id.namespace, id.name) == name
     });
     match found.len() {
         1 => Ok(found.swap_remove(0)),
-        0 => Err(OfflineError::NotFound { name: name.into(), folder: folder.into() }),
+        0 => Err(OfflineError::NotFound { kind: info.id.kind, name: name.into(), folder: folder.into() }),
         _ => {
             let files = found.into_iter().map(|found| found.file).collect();
-            Err(OfflineError::Ambiguous { name: name.into(), files })
+            Err(OfflineError::Ambiguous { kind: info.id.kind, name: name.into(), files })
         }
     }
 }
 
 /// All Kustomizations below a folder.
 pub(super) fn kustomizations(tree: &Tree, folder: &str) -> Result<Vec<LocatedObject>, OfflineError> {
-    let mut found = objects(tree, folder, &[Kustomization::ID.kind], Some)?;
-    found.retain(|found| Kustomization::INFO.is_of(&found.object));
+    of_kind(tree, folder, Kustomization::INFO)
+}
+
+fn of_kind(tree: &Tree, folder: &str, info: &KindInfo) -> Result<Vec<LocatedObject>, OfflineError> {
+    let mut found = objects(tree, folder, &[info.id.kind], Some)?;
+    found.retain(|found| info.is_of(&found.object));
     Ok(found)
 }
 
 /// The sources in the files of the tree.
 pub(super) fn sources_in(tree: &Tree) -> Result<Vec<LocatedObject>, OfflineError> {
-    let kinds: Vec<&str> = api::built_from().map(|info| info.id.kind).collect();
+    let kinds: Vec<&str> = api::sources().map(|info| info.id.kind).collect();
     objects(tree, "", &kinds, Some)
 }
 

@@ -1,5 +1,7 @@
 //! Builds of small trees, with values from each place that they can come from.
 
+mod releases;
+
 use std::collections::BTreeMap;
 
 use futures::FutureExt as _;
@@ -7,6 +9,7 @@ use serde_json::json;
 
 use super::values::data;
 use super::*;
+use crate::api::Kustomization;
 use crate::pipeline::ByHand;
 use lockgate_base::model::Object;
 use lockgate_base::tree::Tree;
@@ -46,7 +49,7 @@ fn tree(more: &[(&str, &str)]) -> Tree {
     Tree::in_memory(files)
 }
 
-fn host(rendered: &BuiltKustomization) -> &str {
+fn host(rendered: &BuiltSet) -> &str {
     rendered.resources.iter().find_map(|resource| resource.object.text("/data/host")).unwrap()
 }
 
@@ -66,19 +69,21 @@ fn kustomization(
     tree: &Tree,
     found: &LocatedObject,
     values: &SubstituteValues,
-) -> Result<BuiltKustomization, OfflineError> {
+) -> Result<BuiltSet, OfflineError> {
     super::kustomization(tree, found, values, &Nowhere).now_or_never().unwrap()
 }
 
-fn recursive(tree: &Tree, start: Start, values: &SubstituteValues) -> Platform {
-    super::recursive(tree, start, values, &Nowhere).now_or_never().unwrap()
+fn find(tree: &Tree, folder: &str, name: &str) -> Result<LocatedObject, OfflineError> {
+    super::find(tree, folder, Kustomization::INFO, name)
 }
 
-fn whole(
-    tree: &Tree,
-    start: Start,
-    values: &SubstituteValues,
-) -> Result<Vec<BuiltKustomization>, Vec<OfflineError>> {
+fn recursive(tree: &Tree, start: Start, values: &SubstituteValues) -> Platform {
+    super::recursive(tree, start, values, &Nowhere, None::<&ReleaseSetting<'_, Nowhere>>)
+        .now_or_never()
+        .unwrap()
+}
+
+fn whole(tree: &Tree, start: Start, values: &SubstituteValues) -> Result<Vec<BuiltSet>, Vec<OfflineError>> {
     recursive(tree, start, values).whole()
 }
 
@@ -87,7 +92,7 @@ fn folder(path: &str) -> Start {
 }
 
 /// The subjects of the built objects, without their files.
-fn subjects(rendered: &[BuiltKustomization]) -> Vec<&str> {
+fn subjects(rendered: &[BuiltSet]) -> Vec<&str> {
     rendered.iter().map(|built| built.subject.split(" in ").next().unwrap()).collect()
 }
 
@@ -282,8 +287,7 @@ spec:
 ";
     let tree = Tree::in_memory([("endless/x.yaml", endless)]);
     let start = object(&endless.replace("${X}", ""));
-    let start =
-        Start::Kustomization(Box::new(LocatedObject { file: "endless/x.yaml".into(), object: start }));
+    let start = Start::Object(Box::new(LocatedObject { file: "endless/x.yaml".into(), object: start }));
     let errors = told(&whole(&tree, start, &SubstituteValues::default()).unwrap_err());
     assert!(errors.len() == 1 && errors[0].ends_with("nested deeper than 32"), "{errors:?}");
 }

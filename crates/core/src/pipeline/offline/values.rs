@@ -61,9 +61,8 @@ impl<L: Lookup> Lookup for Nearby<'_, L> {
     async fn data(&self, kind: DataKind, namespace: &str, name: &str) -> Result<Option<Data>, ApiFailure> {
         let is_wanted = |object: &&Object| is_named(object, kind, namespace, name);
         let SubstituteValues { given, built, tree, .. } = self.values;
-        let known = given.iter().rev().find(is_wanted).or_else(|| built.iter().rev().find(is_wanted));
-        if let Some(known) = known {
-            return Ok(Some(data(known)));
+        if let Some(known) = data_in(built.iter().chain(given), kind, namespace, name) {
+            return Ok(Some(known));
         }
         if let Some(found) = self.elsewhere.data(kind, namespace, name).await? {
             return Ok(Some(found));
@@ -92,7 +91,10 @@ fn is_around(folder: &str, file: &str) -> bool {
 /// The candidate whose folder shares most with `near`, since a repository may hold one object of a name for
 /// each cluster. If two different candidates are equally near, the result is `None`, since the choice would
 /// be a guess.
-fn nearest<'v>(candidates: impl Iterator<Item = &'v LocatedObject>, near: &str) -> Option<&'v LocatedObject> {
+pub(super) fn nearest<'v>(
+    candidates: impl Iterator<Item = &'v LocatedObject>,
+    near: &str,
+) -> Option<&'v LocatedObject> {
     let mut best: (usize, Vec<&LocatedObject>) = (0, Vec::new());
     for found in candidates {
         let shared = near.split('/').zip(found.file.split('/')).take_while(|(a, b)| a == b).count();
@@ -111,6 +113,16 @@ fn nearest<'v>(candidates: impl Iterator<Item = &'v LocatedObject>, near: &str) 
 fn is_named(object: &Object, kind: DataKind, namespace: &str, name: &str) -> bool {
     let id = object.id();
     id.kind == kind.to_string() && id.name == name && (id.namespace.is_empty() || id.namespace == namespace)
+}
+
+/// The data of a ConfigMap or Secret among objects; the last one of a name counts.
+pub fn data_in<'o>(
+    objects: impl DoubleEndedIterator<Item = &'o Object>,
+    kind: DataKind,
+    namespace: &str,
+    name: &str,
+) -> Option<Data> {
+    objects.rev().find(|object| is_named(object, kind, namespace, name)).map(data)
 }
 
 /// `data`, decoded if the object is a Secret, with `stringData` over it.

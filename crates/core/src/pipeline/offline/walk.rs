@@ -1,24 +1,26 @@
-//! Builds a whole platform: a folder or a Kustomization, the Kustomizations in its build, those in their
-//! builds, and so on. Each is built after its dependencies.
+//! Builds a whole platform: a folder or a Kustomization, the Kustomizations and HelmReleases in its build,
+//! those in their builds, and so on. Each is built after its dependencies.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::error::{BuiltKustomization, LocatedObject, OfflineError, oddities_of, subject};
+use super::charts::{Charts, ReleaseSetting};
+use super::error::{BuiltOwner, BuiltSet, LocatedObject, OfflineError, oddities_of, subject};
 use super::one::{Completed, kustomization};
+use super::release::released;
 use super::sources::{KnownSources, folder_of, source_of};
 use super::values::SubstituteValues;
-use crate::api::{DependsOn, Kustomization};
+use crate::api::{DependsOn, HelmRelease, KindInfo, Kustomization};
 use crate::graph::{Dependencies as _, Graph};
 use crate::pipeline::build::rendered;
 use crate::pipeline::ports::Lookup;
-use lockgate_base::model::{Object, Ref};
+use lockgate_base::model::{KindId, Object, Ref};
 use lockgate_base::tree::{Resolved, Tree};
 use lockgate_render::kustomize::Overlay;
 use lockgate_render::{Budget, Inputs};
 
-/// The deepest nesting of Kustomizations. One that creates its own successor would never end.
+/// The deepest nesting of objects. One that creates its own successor would never end.
 const DEPTH_LIMIT: usize = 32;
 
 /// The start of a walk.
@@ -26,37 +28,41 @@ const DEPTH_LIMIT: usize = 32;
 pub enum Start {
     /// A folder, which is built like in Flux, without the fields of an object.
     Folder(String),
-    /// A Kustomization.
-    Kustomization(Box<LocatedObject>),
+    /// A Kustomization or HelmRelease.
+    Object(Box<LocatedObject>),
 }
 
 /// The build of a platform.
 #[derive(Debug)]
 pub struct Platform {
     /// The successful builds, in the order in which the agent would begin with them.
-    pub rendered: Vec<BuiltKustomization>,
+    pub rendered: Vec<BuiltSet>,
     /// All failures.
     pub errors: Vec<OfflineError>,
 }
 
 impl Platform {
     /// The builds, if there are no failures.
-    pub fn whole(self) -> Result<Vec<BuiltKustomization>, Vec<OfflineError>> {
+    pub fn whole(self) -> Result<Vec<BuiltSet>, Vec<OfflineError>> {
         if self.errors.is_empty() { Ok(self.rendered) } else { Err(self.errors) }
     }
 }
 
 /// Builds everything that follows from a start, in the order in which the agent would begin with it, and in
 /// the same order every time. All mistakes are found at once. Values are looked up as in [`kustomization`].
-pub async fn recursive(
+/// HelmReleases are left out where nobody says how they are rendered; those whose charts are not at hand are
+/// named in a warning.
+pub async fn recursive<C: Charts>(
     tree: &Tree,
     start: Start,
     values: &SubstituteValues,
     elsewhere: &impl Lookup,
+    releases: Option<&ReleaseSetting<'_, C>>,
 ) -> Platform {
     let mut walk = Walk {
         tree,
         elsewhere,
+        releases,
         values: values.clone(),
         pending: Vec::new(),
         seen: BTreeMap::new(),
@@ -67,9 +73,11 @@ pub async fn recursive(
     };
     match start {
         Start::Folder(path) => walk.folder(&path),
-        Start::Kustomization(found) => {
+        Start::Object(found) => {
             let found = Completed::of(*found).found;
-            walk.sources.own = source_of(&found.object);
+            if Kustomization::INFO.is_of(&found.object) {
+                walk.sources.own = source_of(&found.object);
+            }
             walk.discover(found, 0);
         }
     }
@@ -88,35 +96,31 @@ struct Pending {
     depth: usize,
 }
 
-struct Walk<'t, L> {
+struct Walk<'t, L, C> {
     tree: &'t Tree,
     elsewhere: &'t L,
+    releases: Option<&'t ReleaseSetting<'t, C>>,
     values: SubstituteValues,
-    /// Kustomizations that are found and not built yet, in order.
+    /// Kustomizations and HelmReleases that are found and not built yet, in order.
     pending: Vec<Pending>,
     /// All Kustomizations found, with their files.
     seen: BTreeMap<Ref, String>,
     done: BTreeSet<Ref>,
     /// The sources that were built.
     sources: KnownSources,
-    rendered: Vec<BuiltKustomization>,
+    rendered: Vec<BuiltSet>,
     errors: Vec<OfflineError>,
 }
 
-impl<L: Lookup> Walk<'_, L> {
+impl<L: Lookup, C: Charts> Walk<'_, L, C> {
     fn folder(&mut self, path: &str) {
         let subject = if path.is_empty() { "." } else { path }.to_owned();
         match rendered(self.tree, path, Overlay::default(), &Inputs::default(), &Budget::default()) {
             Ok(set) => {
                 let warnings = set.warnings.iter().map(|warning| format!("{subject}: {warning}"));
                 let warnings = warnings.chain(oddities_of(set.resources())).collect();
-                let rendered = BuiltKustomization {
-                    subject,
-                    kustomization: None,
-                    resources: set.into_resources(),
-                    digest: None,
-                    warnings,
-                };
+                let resources = set.into_resources();
+                let rendered = BuiltSet { subject, resources, warnings, ..BuiltSet::default() };
                 self.sources.own = root_source(self.tree, path, &rendered);
                 self.took(rendered, 0);
             }
@@ -124,15 +128,23 @@ impl<L: Lookup> Walk<'_, L> {
         }
     }
 
-    /// The first one that does not wait for a pending one. One with a missing dependency comes after those
-    /// that may still create it.
+    /// Whether objects of a kind are built.
+    fn builds(&self, kind: KindId) -> bool {
+        kind == Kustomization::ID || kind == HelmRelease::ID && self.releases.is_some()
+    }
+
+    /// The first one that waits for no pending one. One with a missing dependency comes after those that may
+    /// still provide it, and a HelmRelease after the Kustomizations that may bring its values and its source.
     fn next(&mut self) -> Option<Pending> {
         // Sources need no build.
-        let is_done = |key: &Ref| key.kind != Kustomization::ID || self.done.contains(key);
-        let free = self.pending.iter().position(|next| next.depends_on.iter().all(is_done));
+        let is_done = |key: &Ref| !self.builds(key.kind) || self.done.contains(key);
+        let is_free = |next: &&Pending| next.depends_on.iter().all(is_done);
+        let first = |kind: KindId| self.pending.iter().find(|next| next.key.kind == kind && is_free(next));
         let is_pending = |key: &Ref| self.pending.iter().any(|next| next.key == *key);
-        let free =
-            free.or_else(|| self.pending.iter().position(|next| !next.depends_on.iter().any(is_pending)));
+        let is_over = |next: &&Pending| !next.depends_on.iter().any(is_pending);
+        let free = first(Kustomization::ID).or_else(|| first(HelmRelease::ID));
+        let free = free.or_else(|| self.pending.iter().find(is_over)).map(|next| next.key.clone());
+        let free = free.and_then(|key| self.pending.iter().position(|next| next.key == key));
         if free.is_none() && !self.pending.is_empty() {
             self.tell_cycle();
         }
@@ -164,20 +176,24 @@ impl<L: Lookup> Walk<'_, L> {
             self.errors.push(OfflineError::TooDeep { subject, limit: DEPTH_LIMIT });
             return;
         }
-        if let Some(reason) = self.sources.is_foreign(&next.found.object, self.tree) {
-            let warnings = vec![format!("{subject}: {reason}, so it is not built")];
-            self.rendered.push(BuiltKustomization {
-                subject,
-                kustomization: None,
-                resources: Vec::new(),
-                digest: None,
-                warnings,
-            });
-            return;
+        let found = &next.found;
+        let is_release = next.key.kind == HelmRelease::ID;
+        if !is_release && let Some(reason) = self.sources.is_foreign(&found.object, self.tree) {
+            return self.left_out(next, &reason);
         }
-        match kustomization(self.tree, &next.found, &self.values, self.elsewhere).await {
+        let built = match self.releases.filter(|_| is_release) {
+            Some(setting) => {
+                let known = (&self.values, &self.sources);
+                released(self.tree, found, known, self.elsewhere, setting).await
+            }
+            None => kustomization(self.tree, found, &self.values, self.elsewhere).await,
+        };
+        match built {
             Ok(mut rendered) => {
-                let is_unknown = |key: &&Ref| !self.seen.contains_key(key) && !self.sources.knows(key);
+                let is_unknown = |key: &&Ref| {
+                    let is_built = self.builds(key.kind) || key.kind != HelmRelease::ID;
+                    is_built && !self.seen.contains_key(key) && !self.sources.knows(key)
+                };
                 let name =
                     |key: &Ref| if key.kind == Kustomization::ID { key.path() } else { key.to_string() };
                 let unknown = next.depends_on.iter().filter(is_unknown);
@@ -187,12 +203,20 @@ impl<L: Lookup> Walk<'_, L> {
                 rendered.warnings.extend(next.problems.iter().map(|problem| format!("{subject}: {problem}")));
                 self.took(rendered, next.depth + 1);
             }
+            Err(OfflineError::NoChart { message, .. }) => self.left_out(next, &message),
             Err(error) => self.errors.push(error),
         }
     }
 
-    /// Searches a build for further Kustomizations and sources.
-    fn took(&mut self, mut rendered: BuiltKustomization, depth: usize) {
+    /// Says why something is not built, which stops nothing.
+    fn left_out(&mut self, left: &Pending, reason: &str) {
+        let (subject, owner) = (subject(&left.found), BuiltOwner::LeftOut(left.key.clone()));
+        let warnings = vec![format!("{subject}: {reason}, so it is not built")];
+        self.rendered.push(BuiltSet { subject, owner, warnings, ..BuiltSet::default() });
+    }
+
+    /// Searches a build for further Kustomizations, HelmReleases and sources.
+    fn took(&mut self, mut rendered: BuiltSet, depth: usize) {
         for resource in &rendered.resources {
             let object = &resource.object;
             if self.sources.meet(object) {
@@ -204,7 +228,8 @@ impl<L: Lookup> Walk<'_, L> {
         }
         for resource in &rendered.resources {
             let object = &resource.object;
-            if Kustomization::INFO.is_of(object) {
+            let is_built = |info: &KindInfo| self.builds(info.id) && info.is_of(object);
+            if is_built(Kustomization::INFO) || is_built(HelmRelease::INFO) {
                 let found = LocatedObject { file: resource.origin.clone(), object: object.clone() };
                 rendered.warnings.extend(self.discover(found, depth));
             }
@@ -212,7 +237,7 @@ impl<L: Lookup> Walk<'_, L> {
         self.rendered.push(rendered);
     }
 
-    /// Adds a Kustomization once. Returns the message about another one with its name.
+    /// Adds an object once. Returns the message about another one with its name.
     fn discover(&mut self, found: LocatedObject, depth: usize) -> Option<String> {
         let key = key_of(&Completed::of(found.clone()).found.object);
         if let Some(file) = self.seen.get(&key) {
@@ -230,7 +255,7 @@ impl<L: Lookup> Walk<'_, L> {
 
 /// The source of the Kustomization that applies the folder itself or one above it, as `flux bootstrap` writes
 /// it.
-fn root_source(tree: &Tree, folder: &str, rendered: &BuiltKustomization) -> Option<Ref> {
+fn root_source(tree: &Tree, folder: &str, rendered: &BuiltSet) -> Option<Ref> {
     let is_root = |object: &&Object| {
         let path = folder_of(object);
         let is_above = path == folder || path.is_empty() || folder.starts_with(&format!("{path}/"));
@@ -243,15 +268,16 @@ fn root_source(tree: &Tree, folder: &str, rendered: &BuiltKustomization) -> Opti
 
 fn key_of(object: &Object) -> Ref {
     let id = object.id();
-    Kustomization::named(id.namespace, id.name)
+    let kind = if HelmRelease::INFO.is_of(object) { HelmRelease::ID } else { Kustomization::ID };
+    Ref::new(kind, id.namespace, id.name)
 }
 
-/// The dependencies of a Kustomization, and the messages about those that can never be ready.
+/// The dependencies of an object, and the messages about those that can never be ready.
 fn depends_on(object: &Object, own: &Ref) -> (Vec<Ref>, Vec<String>) {
     let entries = object.pointer("/spec/dependsOn").and_then(Value::as_array);
     let (mut targets, mut problems) = (Vec::new(), Vec::new());
     for entry in entries.into_iter().flatten() {
-        // A malformed one is reported when it is read as a Kustomization.
+        // A malformed one is reported when the object is read.
         let Ok(named) = serde_json::from_value::<DependsOn>(entry.clone()) else { continue };
         match named.target(own) {
             Ok(target) => targets.push(target),

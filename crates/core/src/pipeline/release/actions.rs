@@ -53,7 +53,7 @@ impl<'a, C: ReleaseStores, J: ReleaseJournal> Actions<'a, C, J> {
         &self.job.release
     }
 
-    fn shelf(&self) -> ReleaseShelf<'a> {
+    pub(super) fn shelf(&self) -> ReleaseShelf<'a> {
         ReleaseShelf { storage: &self.prepared.want.storage, name: &self.prepared.want.name }
     }
 
@@ -114,12 +114,33 @@ impl<'a, C: ReleaseStores, J: ReleaseJournal> Actions<'a, C, J> {
             Some(newest) => head(self.cluster, self.shelf(), newest.number).await?,
             None => None,
         };
+        if let Some(last) = &last {
+            self.check_owner(&last.release)?;
+        }
         let begun = last.as_ref().and_then(Stored::begun);
         let stored = last.as_ref().map(|last| &last.release);
         let of = (self.release().metadata.generation, ledger.status());
         let state = release::state(stored, begun, of, &self.prepared.want);
         let sound = if state == ReleaseState::Failed { self.sound(ledger).await? } else { None };
         Ok(Found { state, versions, last, sound })
+    }
+
+    /// Refuses a release that was made for another HelmRelease that is still there: the two would upgrade it
+    /// in turns, for ever.
+    fn check_owner(&self, last: &RecordHead) -> Result<(), ReleaseStop> {
+        let objects = release::objects(last).unwrap_or_default();
+        let owner = release::owner(&objects).filter(|owner| *owner != self.release().reference());
+        match owner.filter(|owner| self.journal.is_there(owner)) {
+            None => Ok(()),
+            Some(owner) => {
+                let PreparedRelease { want, .. } = self.prepared;
+                Err(ReleaseStop::Storage(format!(
+                    "release {}/{} belongs to {owner}: give one of the two another spec.releaseName or \
+                     spec.storageNamespace, or delete one of them",
+                    want.namespace, want.name
+                )))
+            }
+        }
     }
 
     /// The newest version before the last one that was a success, and is still stored as it was observed.
@@ -172,11 +193,16 @@ impl<'a, C: ReleaseStores, J: ReleaseJournal> Actions<'a, C, J> {
         status.last_attempted_release_action = Some(deed.as_str().into());
         let last = found.last.as_ref().map(|last| &last.release);
         let is_reused = last.is_some() && deed == ReleaseDeed::Install;
+        if deed == ReleaseDeed::Install {
+            // What is known of a release that is there no more says nothing about this one.
+            ledger.forget();
+        }
         let (record, definitions) = if is_reused && !self.release().spec.install.replace {
             Err(ReleaseStop::Failed("cannot reuse a name that is still in use".into()))
         } else {
             made(self.cluster, self.job, self.prepared, (deed, last)).await
         }
+        .and_then(|made| Ok(release::check_size(&made.0).map(|()| made)?))
         .map_err(|stop| self.failed_early(deed, stop, ledger, done))?;
         let mut play = self
             .play(deed, (record, None), found, ledger)

@@ -146,7 +146,7 @@ async fn applied<C: ReleaseStores, J: ReleaseJournal>(
 }
 
 /// Why a wait ended without health; a stop where that could not be looked at.
-fn wait_end(settled: Settled) -> Result<WaitEnd, ReleaseStop> {
+pub(super) fn wait_end(settled: Settled) -> Result<WaitEnd, ReleaseStop> {
     let ills = |objects: Vec<_>| objects.into_iter().map(ill).collect();
     match settled {
         Settled::Healthy => Ok(WaitEnd::Stalled(Vec::new())),
@@ -169,7 +169,7 @@ async fn pruned<C: ReleaseStores, J: ReleaseJournal>(
     Ok(())
 }
 
-/// Deletes objects of the release, each only where its labels say that it is.
+/// Deletes objects of the release, each only where its marks say that it is, and no other owner holds it.
 async fn deleted<C: ReleaseStores, J: ReleaseJournal>(
     cluster: &C,
     journal: &J,
@@ -179,7 +179,8 @@ async fn deleted<C: ReleaseStores, J: ReleaseJournal>(
 ) -> Result<Vec<ObjectReference>, ReleaseStop> {
     let ids = crate::plan::prune(&[], stale);
     let needs = std::collections::HashSet::new();
-    let pruner = Pruner { owner: &play.owner, ownership: HelmRelease::OWNERSHIP, needs: &needs };
+    let release = Some((&*play.record.namespace, &*play.record.name));
+    let pruner = Pruner { owner: &play.owner, ownership: HelmRelease::OWNERSHIP, needs: &needs, release };
     let references = prune::references(stale, ids);
     let Pruned { deleted, failed, kept, awaited, unreachable } =
         prune::delete(cluster, journal, pruner, references, built).await;

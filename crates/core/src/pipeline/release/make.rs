@@ -13,9 +13,10 @@ use crate::release::{Record, RecordHead, ReleaseDeed, ReleaseInfo, ReleaseStatus
 use crate::verdict::Common;
 use lockgate_base::model::Object;
 use lockgate_render::helm::context::Now;
+use lockgate_render::helm::shelf::Shelf;
 
 /// How often a chart is rendered anew that asks the cluster for more each time.
-const RENDERS: usize = 8;
+pub(super) const RENDERS: usize = 8;
 
 /// The version that is to be, and the definitions that its chart brings.
 pub(super) async fn made(
@@ -55,7 +56,7 @@ pub(super) async fn made(
         namespace: want.namespace.clone(),
         apply_method: "ssa".into(),
     };
-    Ok((record, parts.definitions))
+    Ok((record, parts.definitions.into_iter().map(|(_, definition)| definition).collect()))
 }
 
 /// Renders the chart, as often as it asks the cluster for more.
@@ -83,14 +84,20 @@ async fn parts(
         now: Now { seconds: now.as_secs().cast_signed(), nanoseconds: now.subsec_nanos() },
         entropy: job.entropy,
         answers: Vec::new(),
+        documents: Vec::new(),
     };
-    for _ in 0..RENDERS {
-        let (tree, task, asked) = (prepared.chart.tree.clone(), prepared.task.clone(), terms.clone());
-        let output = workers::output(job.workers, move || rendered(&tree, &task, &asked)).await;
+    let mut lookups = 0;
+    while lookups < RENDERS {
+        let (chart, task, asked) = (prepared.chart.clone(), prepared.task.clone(), terms.clone());
+        let work = move |shelf: &mut Shelf| rendered(shelf, &chart, &task, &asked);
+        let output = workers::output_beside_charts(job.workers, work).await;
         let output = output.map_err(|message| ReleaseStop::Common(Common::Panicked { message }))?;
         match output.map_err(ReleaseStop::Failed)? {
             RenderEnd::Done(parts) => return Ok(*parts),
+            // The chart may refer to a limited number of documents, so this comes to an end.
+            RenderEnd::Wants(urls) => terms.documents.extend(job.documents.fetch(urls).await),
             RenderEnd::Asks(queries) => {
+                lookups += 1;
                 for query in queries {
                     let answer = cluster.look(&query).await.map_err(|failure| match failure {
                         ApiFailure::UnknownKind { .. } => ReleaseStop::Failed(failure.to_string()),
@@ -101,7 +108,10 @@ async fn parts(
             }
         }
     }
-    Err(ReleaseStop::Failed(format!(
-        "the chart looks something else up each time that it is rendered ({RENDERS} times)"
-    )))
+    Err(ReleaseStop::Failed(restless()))
+}
+
+/// That a chart never has all the answers that it asks for.
+pub(super) fn restless() -> String {
+    format!("the chart looks something else up each time that it is rendered ({RENDERS} times)")
 }

@@ -13,12 +13,11 @@ use crate::api::{CrdsPolicy, HelmRelease};
 use crate::plan::{Inventory, PlanOptions};
 use crate::release::{self, ActionProgress, Record, RecordHead, ReleaseAct, ReleaseDeed, ScriptTerms};
 use crate::verdict::Redactor;
+use lockgate_base::keys;
 use lockgate_base::model::{Object, Ref};
 
-/// The label and the annotations by which Helm knows its objects.
+/// The label that Helm sets on all its objects.
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-const RELEASE_NAME: &str = "meta.helm.sh/release-name";
-const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
 
 /// What of the spec decides about an action.
 #[derive(Debug, Clone, Copy)]
@@ -149,7 +148,7 @@ impl<'a> Play<'a> {
         let owner = release.reference();
         let mut objects = release::objects(&record)?;
         for object in &mut objects {
-            mark(object, &record, &owner);
+            mark(object, (&record.name, &record.namespace), &owner);
         }
         Ok(Self {
             terms: PlayTerms::of(release, deed),
@@ -210,12 +209,12 @@ impl<'a> Play<'a> {
     }
 }
 
-/// Marks an object as the release's, as Helm and Flux mark it.
-fn mark(object: &mut Object, record: &Record, owner: &Ref) {
+/// Marks an object as the release's, as Helm and Flux mark it. The release has a name and a namespace.
+pub(super) fn mark(object: &mut Object, (name, namespace): (&str, &str), owner: &Ref) {
     dress(object, HelmRelease::OWNERSHIP, owner, None);
     object.set_label(MANAGED_BY, "Helm");
-    object.set_annotation(RELEASE_NAME, &record.name);
-    object.set_annotation(RELEASE_NAMESPACE, &record.namespace);
+    object.set_annotation(keys::RELEASE_NAME, name);
+    object.set_annotation(keys::RELEASE_NAMESPACE, namespace);
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ pub(super) async fn prepared(
         post_renderers: release::post_renderers(&spec.post_renderers),
         common_metadata: release::common_metadata(spec.common_metadata.as_ref()),
     };
-    let content = chart.tree.folder_id("").map(|id| id.to_string()).unwrap_or_default();
-    let inputs = Digest::of_parts([content, want.config.to_string(), want.chart.version().to_owned()]);
+    let inputs =
+        Digest::of_parts([chart.content.clone(), want.config.to_string(), want.chart.version().to_owned()]);
     Ok(PreparedRelease { want, chart, task, values, inputs })
 }

@@ -9,7 +9,7 @@ use super::stop::ReleaseStop;
 use super::storage::{ReleaseShelf, Stored, versions, whole};
 use super::{ReleaseJournal, ReleaseRun};
 use crate::api::HelmRelease;
-use crate::release::{ReleaseDeed, ReleaseStatus};
+use crate::release::{ReleaseDeed, ReleaseStatus, objects, owner};
 use crate::verdict::{Common, Redactor};
 use lockgate_base::model::ObjectId;
 
@@ -70,7 +70,9 @@ async fn uninstalled<C: ReleaseStores, J: ReleaseJournal>(
     let Some(stored) = whole(cluster, shelf, newest.number).await? else { return Ok(0) };
     let begun = stored.begun();
     // A release that this HelmRelease has nothing to do with stays.
-    let is_ours = known.is_some() || begun.is_some();
+    let owner = owner(&objects(&stored.release).unwrap_or_default());
+    let is_ours = owner.is_none_or(|owner| owner == release.reference() || !journal.is_there(&owner))
+        && (known.is_some() || begun.is_some());
     if !is_ours || stored.release.info.status == ReleaseStatus::Uninstalled {
         return Ok(0);
     }

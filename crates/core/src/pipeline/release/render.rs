@@ -14,13 +14,14 @@ use lockgate_base::tree::{Snapshot, Tree};
 use lockgate_render::helm::chart::archive::Bounds;
 use lockgate_render::helm::chart::capabilities::Capabilities;
 use lockgate_render::helm::chart::package::{Edits, PackageError, chart_folder, package};
+use lockgate_render::helm::chart::references::Documents;
 use lockgate_render::helm::chart::{Chart, files_of};
 use lockgate_render::helm::context::{LookupQuery, Lookups, NoCluster, Now, RenderContext};
 use lockgate_render::helm::error::Error;
 use lockgate_render::helm::manifest::{print, split::documents};
 use lockgate_render::helm::postrender::{self, PostRender};
 use lockgate_render::helm::release::{Release, render};
-use lockgate_render::helm::shelf::Prepared;
+use lockgate_render::helm::shelf::Shelf;
 use lockgate_render::helm::stored;
 use lockgate_render::helm::value::Value as HelmValue;
 use lockgate_render::helm::values::GivenValues;
@@ -37,6 +38,8 @@ pub(super) type ValuesData = BTreeMap<(String, String), BTreeMap<String, Secret<
 pub(super) struct ReadyChart {
     /// Its root.
     pub(super) tree: Tree,
+    /// The digest of its files.
+    pub(super) content: String,
     /// What is compared of it.
     pub(super) head: ChartHead,
     /// The digest of the artifact that it came in.
@@ -60,7 +63,8 @@ pub(super) fn chart_of(snapshot: &Snapshot, is_artifact: bool) -> Result<ReadyCh
     };
     let made = package(&tree, None, &edits).map_err(text)?;
     let metadata = serde_json::json!({"name": made.name, "version": made.version});
-    Ok(ReadyChart { tree: made.tree, head: ChartHead { metadata }, oci })
+    let content = made.tree.folder_id("").map(|id| id.to_string()).unwrap_or_default();
+    Ok(ReadyChart { tree: made.tree, content, head: ChartHead { metadata }, oci })
 }
 
 /// What of a HelmRelease its render needs.
@@ -134,6 +138,8 @@ pub(super) struct RenderTerms {
     pub(super) entropy: [u8; 32],
     /// What the cluster has answered so far.
     pub(super) answers: Vec<(LookupQuery, Value)>,
+    /// What the chart's schemas refer to, by its URL; an error says why it could not be had.
+    pub(super) documents: Vec<(String, Result<Vec<u8>, String>)>,
 }
 
 /// A rendered chart, in the parts of a stored release.
@@ -143,8 +149,8 @@ pub(super) struct RenderedParts {
     pub(super) manifest: String,
     pub(super) hooks: Vec<StoredHook>,
     pub(super) notes: String,
-    /// The definitions in `crds/`.
-    pub(super) definitions: Vec<Object>,
+    /// The definitions in `crds/`, each with its file.
+    pub(super) definitions: Vec<(String, Object)>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -154,6 +160,8 @@ pub(super) enum RenderEnd {
     Done(Box<RenderedParts>),
     /// The chart asks the cluster for this, and is to be rendered again with the answers.
     Asks(Vec<LookupQuery>),
+    /// The chart's schemas refer to the documents at these URLs, and it is to be rendered again with them.
+    Wants(Vec<String>),
 }
 
 /// The answers of the cluster, and what else was asked.
@@ -191,14 +199,37 @@ fn live(value: &Value) -> HelmValue {
 }
 
 /// Renders a chart. The error is what people are told of it.
-pub(super) fn rendered(chart: &Tree, task: &RenderTask, terms: &RenderTerms) -> Result<RenderEnd, String> {
-    render_parts(chart, task, terms).map_err(|error| error.text())
+pub(super) fn rendered(
+    shelf: &mut Shelf,
+    chart: &ReadyChart,
+    task: &RenderTask,
+    terms: &RenderTerms,
+) -> Result<RenderEnd, String> {
+    render_parts(shelf, chart, task, terms).map_err(|error| error.text())
 }
 
-fn render_parts(tree: &Tree, task: &RenderTask, terms: &RenderTerms) -> Result<RenderEnd, Error> {
-    let mut bounds = Bounds::default();
-    let chart = Chart::load(files_of(&tree.reader(), "", &mut bounds)?, &mut bounds)?;
-    let chart = if terms.checks_schema { chart } else { chart.without_schemas() };
+fn render_parts(
+    shelf: &mut Shelf,
+    chart: &ReadyChart,
+    task: &RenderTask,
+    terms: &RenderTerms,
+) -> Result<RenderEnd, Error> {
+    let mut prepared = shelf.chart(&chart.content, || {
+        let mut bounds = Bounds::default();
+        Chart::load(files_of(&chart.tree.reader(), "", &mut bounds)?, &mut bounds)
+    })?;
+    let mut documents = Documents::default();
+    if terms.checks_schema {
+        for (url, answer) in &terms.documents {
+            documents.add(url.clone(), answer.clone());
+        }
+        let wanted = documents.wanted(&prepared.chart);
+        if !wanted.is_empty() {
+            return Ok(RenderEnd::Wants(wanted));
+        }
+    } else {
+        prepared.chart = prepared.chart.without_schemas();
+    }
     let answers = Answers { known: &terms.answers, asked: RefCell::default() };
     let mut context = RenderContext::new(terms.now, terms.entropy, &answers);
     let release = Release {
@@ -207,9 +238,9 @@ fn render_parts(tree: &Tree, task: &RenderTask, terms: &RenderTerms) -> Result<R
         revision: terms.version,
         is_upgrade: terms.is_upgrade,
         capabilities: terms.capabilities.clone(),
-        documents: Rc::default(),
+        documents: Rc::new(documents),
     };
-    let rendered = render(Prepared::new(chart), &release, &task.given()?, &mut context);
+    let rendered = render(prepared, &release, &task.given()?, &mut context);
     let asked = answers.asked.take();
     if !asked.is_empty() {
         return Ok(RenderEnd::Asks(asked));
@@ -242,14 +273,14 @@ fn render_parts(tree: &Tree, task: &RenderTask, terms: &RenderTerms) -> Result<R
 }
 
 /// The definitions of a file in `crds/`. What else is in it is passed over, as in Flux.
-fn definitions_in(path: &str, content: &[u8], found: &mut Vec<Object>) -> Result<(), Error> {
+fn definitions_in(path: &str, content: &[u8], found: &mut Vec<(String, Object)>) -> Result<(), Error> {
     let text = String::from_utf8_lossy(content);
     for (_, document) in documents(&text) {
         let read = first_document(document, Dialect::V2)
             .map_err(|error| Error::new(format!("YAML parse error on {path}: {error}")))?;
         let Ok(object) = Object::parse(read.value) else { continue };
         if object.kind() == "CustomResourceDefinition" {
-            found.push(object);
+            found.push((path.to_owned(), object));
         }
     }
     Ok(())

@@ -4,13 +4,14 @@
 use super::super::ports::{Lookup, ReleaseStores};
 use super::actions::Actions;
 use super::asked::Asked;
+use super::drift;
 use super::prepare::{PreparedRelease, prepared};
 use super::stop::{EarlyEnd, ReleaseStop};
 use super::storage::{ReleaseShelf, StoredVersion, versions};
 use super::{ReleaseFinish, ReleaseJob, ReleaseJournal};
-use crate::api::HelmRelease;
+use crate::api::{DriftMode, HelmRelease};
 use crate::release::{self, ReleaseAction, ReleaseLedger, ReleaseRequests};
-use crate::verdict::{ActionEnd, Outcome, Redactor, ReleaseEnd, Released};
+use crate::verdict::{ActionEnd, DriftEnd, DriftFound, Outcome, Redactor, ReleaseEnd, Released};
 
 /// How many actions one run may take.
 const STEPS: usize = 6;
@@ -30,11 +31,14 @@ pub async fn reconcile_release<C: ReleaseStores, O: Lookup, J: ReleaseJournal>(
     let asked = Asked::of(release);
     asked.note(release, &mut ledger);
     ledger.status_mut().helm_chart.clone_from(&job.made_chart);
-    let mut done = Vec::new();
+    let (mut done, mut drift) = (Vec::new(), DriftEnd::default());
+    if release.spec.drift_mode() == DriftMode::Disabled {
+        drift = DriftEnd::NotAsked;
+    }
     let ended = match prepared(own, job, &mut redactor).await {
         Ok(prepared) => {
             let actions = Actions { cluster, job, journal, prepared: &prepared, asked, redactor: &redactor };
-            run(&actions, &mut ledger, &mut done).await
+            run(&actions, &mut ledger, &mut done, &mut drift).await
         }
         Err(end) => end,
     };
@@ -46,7 +50,7 @@ pub async fn reconcile_release<C: ReleaseStores, O: Lookup, J: ReleaseJournal>(
         }
         EarlyEnd::Common(common) => (ReleaseEnd::Broken(Box::new(common)), None),
     };
-    let released = Released { status: ledger.status().clone(), done, end };
+    let released = Released { status: ledger.status().clone(), done, drift, end };
     ReleaseFinish { outcome: Outcome::Own(released), memo, redactor }
 }
 
@@ -54,6 +58,7 @@ async fn run<C: ReleaseStores, J: ReleaseJournal>(
     actions: &Actions<'_, C, J>,
     ledger: &mut ReleaseLedger,
     done: &mut Vec<ActionEnd>,
+    drift: &mut DriftEnd,
 ) -> EarlyEnd {
     let Actions { cluster, job, prepared, .. } = *actions;
     let shelf = ReleaseShelf { storage: &prepared.want.storage, name: &prepared.want.name };
@@ -78,6 +83,14 @@ async fn run<C: ReleaseStores, J: ReleaseJournal>(
         let is_remedy = matches!(next, ReleaseAction::Remedy(_));
         match next {
             ReleaseAction::Nothing => {
+                match drift::checked(actions, &found).await {
+                    Ok(found) => *drift = found,
+                    Err(stop) => return stop.into(),
+                }
+                if let DriftEnd::Looked(DriftFound { corrected: Some(Err(cause)), release, .. }) = &*drift {
+                    let message = format!("release {release} has drifted and is not put back: {cause}");
+                    return EarlyEnd::Own(ReleaseEnd::Drifted { message }, None);
+                }
                 let memo = actions.memo(&found);
                 ledger.reset();
                 return EarlyEnd::Own(ReleaseEnd::Ready, memo);

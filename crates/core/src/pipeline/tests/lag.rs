@@ -1,4 +1,5 @@
-//! Objects that the API server refuses after it has accepted their dry run.
+//! What the API server refuses until it has seen what the same run has changed, in the dry run, and at the
+//! apply after an accepted dry run.
 
 use super::*;
 use crate::plan::Answer;
@@ -12,7 +13,10 @@ fn undeclared() -> Answer {
 
 /// A reconcile of an object of a custom kind and of a ConfigMap.
 async fn applied(fake: &Fake) -> Outcome<Applied> {
-    let files = [("apps/t.yaml".to_owned(), THING.to_owned()), config_map("a")];
+    built(fake, [("apps/t.yaml".to_owned(), THING.to_owned()), config_map("a")]).await
+}
+
+async fn built(fake: &Fake, files: [(String, String); 2]) -> Outcome<Applied> {
     let snapshot =
         Snapshot { revision: Revision::git(Some("main"), "aa"), tree: Tree::in_memory(files), origin: None };
     let (_sender, cancel) = watch::channel(false);
@@ -63,5 +67,45 @@ async fn what_is_refused_for_another_reason_is_tried_once() {
         assert!(matches!(outcome, Outcome::Own(Applied::Refused { .. })), "{outcome:?}");
         let tried = format!("apply {name}");
         assert_eq!(fake.log().iter().filter(|line| **line == tried).count(), 1, "{:?}", fake.log());
+    }
+}
+
+/// Of several servers, the one that is asked to apply an object may be the last to see a change.
+#[tokio::test(start_paused = true)]
+async fn what_a_run_changes_is_waited_for_in_the_dry_run_and_at_the_apply() {
+    const DEFINITION: &str = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: \
+                              things.x.io}\nspec: {group: x.io, names: {kind: Thing}}\n";
+    const ROLE: &str =
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: role}\nrules: []\n";
+    const POLICY: &str = "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicy\nmetadata: {name: policy}\n";
+    const QUOTA: &str = "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: quota, namespace: n}\n";
+    let enumeration = "Thing.x.io \"t\" is invalid: spec.new: Unsupported value: 1: supported values: \"0\"";
+    let right = "things.x.io \"t\" is forbidden: User \"u\" cannot patch resource \"things\" in API group \"x.io\" in the \
+                 namespace \"n\"";
+    let denied = "things.x.io \"t\" is forbidden: ValidatingAdmissionPolicy 'policy' denied request: no";
+    let exceeded = "things.x.io \"t\" is forbidden: exceeded quota: quota, requested: count/things.x.io=1, used: \
+                    count/things.x.io=2, limited: count/things.x.io=2";
+    let cases = [
+        (DEFINITION, 422, enumeration, 6, true),
+        (DEFINITION, 500, &undeclared().message, 6, true),
+        (ROLE, 403, right, 6, true),
+        (POLICY, 422, denied, 6, true),
+        (QUOTA, 403, exceeded, 6, true),
+        // What nothing of the run explains is waited for briefly, or not at all.
+        (ROLE, 422, enumeration, 3, true),
+        (ROLE, 422, enumeration, 6, false),
+        (DEFINITION, 403, right, 1, false),
+        (DEFINITION, 422, denied, 1, false),
+    ];
+    for (judge, code, message, times, passes) in cases {
+        let answer = Answer { code, message: message.to_owned(), ..Answer::default() };
+        let dry_run = Fake::default().refusing_for(times + 1, "t", answer.clone());
+        let apply = Fake::default().refusing_applies(times, "t", answer);
+        for (fake, phase) in [(dry_run, "dry run"), (apply, "apply")] {
+            let thing = ("apps/t.yaml".to_owned(), THING.to_owned());
+            let outcome = built(&fake, [thing, ("apps/judge.yaml".to_owned(), judge.to_owned())]).await;
+            let is_ready = matches!(outcome, Outcome::Own(Applied::Ready(_)));
+            assert_eq!(is_ready, passes, "{phase}, {times} times: {message}: {outcome:?}");
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! Scenarios of releases against a cluster in memory.
 
 mod cuts;
+mod drift;
+mod faults;
+mod others;
 mod spec;
 mod store;
 
@@ -10,11 +13,11 @@ use tokio::sync::watch;
 use super::super::clock::Watch;
 use super::super::*;
 use super::Diary;
-use super::machine::Here;
+use super::machine::{Here, charts_read};
 use crate::api::{HelmRelease, decode};
 use crate::release::{ReleaseDeed, ReleaseLedger};
 use crate::verdict::{ActionKind, Common, ReleaseEnd, Released};
-use lockgate_base::model::{Duration as Limit, Object, Revision, Timestamp};
+use lockgate_base::model::{Duration as Limit, Object, Ref, Revision, Timestamp};
 use lockgate_base::tree::{Snapshot, Tree};
 use store::Store;
 
@@ -67,6 +70,10 @@ impl ReleaseJournal for Diary {
         Ok(())
     }
 
+    fn is_there(&self, release: &Ref) -> bool {
+        release.name != "gone"
+    }
+
     fn tell(&self, news: &News) {
         Journal::tell(self, news);
     }
@@ -82,21 +89,26 @@ async fn run_with(
     snapshot: &Snapshot,
     memo: Option<&ReleaseMemo>,
 ) -> ReleaseFinish {
-    let (_sender, cancel) = watch::channel(false);
-    let job = ReleaseJob {
+    let job = ReleaseJob { memo, ..job(release, snapshot, store) };
+    reconcile_release(store, store, &job, &Diary::default()).await
+}
+
+/// A run that nothing ends before its time.
+fn job<'a>(release: &'a HelmRelease, snapshot: &'a Snapshot, store: &'a Store) -> ReleaseJob<'a> {
+    ReleaseJob {
         release: supported(release).unwrap(),
         snapshot,
         is_artifact: false,
         made_chart: None,
-        memo,
+        memo: None,
         thorough: false,
         entropy: [0; 32],
         told_after: Duration::from_mins(1),
         clock: &Watch,
         workers: &Here,
-        cancel,
-    };
-    reconcile_release(store, store, &job, &Diary::default()).await
+        documents: store,
+        cancel: watch::channel(false).1,
+    }
 }
 
 fn released(finish: &ReleaseFinish) -> &Released {
@@ -109,7 +121,7 @@ fn released(finish: &ReleaseFinish) -> &Released {
 /// Runs, and has the status say what came of it.
 async fn step(store: &Store, release: &mut HelmRelease, snapshot: &Snapshot) -> (ReleaseEnd, Vec<String>) {
     let finish = run(store, release, snapshot).await;
-    let Released { status, done, end } = released(&finish).clone();
+    let Released { status, done, end, .. } = released(&finish).clone();
     release.status = status;
     let done = done.iter().map(|end| match end.kind {
         ActionKind::Deed(deed) => {

@@ -1,7 +1,7 @@
 //! Entries of kubectl, of earlier applies, and of objects whose managers were lost.
 
 use super::*;
-use crate::api::Kustomization;
+use crate::api::{HelmRelease, Kustomization};
 use lockgate_base::keys;
 
 const OURS: &Ownership = Kustomization::OWNERSHIP;
@@ -46,6 +46,18 @@ fn kubectl_is_overridden_and_controllers_are_not() {
         entry["subresource"] = subresource.into();
         let live = object(json!({"managedFields": [entry]}), json!({}));
         assert_eq!(is_edited(&live, OURS), overridden, "{manager} {operation} {subresource}");
+    }
+    for (manager, operation, subresource, overridden) in [
+        ("helm", "Apply", "", true),
+        ("helm", "Update", "", true),
+        ("helm", "Update", "status", false),
+        ("helm-controller", "Apply", "", false),
+    ] {
+        let mut entry = entry(manager, operation, json!({"f:spec": {"f:x": {}}}));
+        entry["subresource"] = subresource.into();
+        let live = object(json!({"managedFields": [entry]}), json!({}));
+        let edited = [HelmRelease::OWNERSHIP, OURS].map(|ownership| is_edited(&live, ownership));
+        assert_eq!(edited, [overridden, false], "{manager} {operation} {subresource}");
     }
 }
 

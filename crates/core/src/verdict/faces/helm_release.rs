@@ -1,5 +1,5 @@
 //! What a HelmRelease's status has beside what all have: history, failures, digests, inventory, and the
-//! conditions Released and Remediated.
+//! conditions Released, Remediated and Drifted.
 
 use crate::api::HelmReleaseStatus;
 use crate::queue::Next;
@@ -9,8 +9,8 @@ use crate::verdict::context::VerdictContext;
 use crate::verdict::face::{Base, Face};
 use crate::verdict::judged::Judged;
 use crate::verdict::judgement::{Judgement, Mark, RunStage, Told};
-use crate::verdict::judges::released::{self, RELEASED, word_of};
-use crate::verdict::outcome::{ActionEnd, ActionKind, Outcome, ReleaseEnd, Released};
+use crate::verdict::judges::released::{self, DRIFTED, RELEASED, word_of};
+use crate::verdict::outcome::{ActionEnd, ActionKind, DriftEnd, Outcome, ReleaseEnd, Released};
 use crate::verdict::reason::Reason;
 use crate::verdict::texts;
 use crate::verdict::writer::STALLED;
@@ -54,6 +54,18 @@ impl Face for HelmReleaseStatus {
     fn marks(outcome: &Outcome<Released>, _: Told, _: &VerdictContext<'_, Self>) -> Vec<Mark> {
         let Outcome::Own(released) = outcome else { return Vec::new() };
         let mut marks: Vec<Mark> = released.done.iter().flat_map(marks_of).collect();
+        marks.extend(match &released.drift {
+            DriftEnd::NotLooked => None,
+            // The server did not let it be seen.
+            DriftEnd::Looked(found) if found.lines.is_empty() && found.corrected.is_some() => None,
+            DriftEnd::NotAsked => Some(Mark::Gone(DRIFTED)),
+            DriftEnd::Looked(found) if found.stays() => {
+                Some(Mark::True(DRIFTED, Reason::DriftDetected, texts::drifted(found)))
+            }
+            DriftEnd::Looked(_) => {
+                Some(Mark::False(DRIFTED, Reason::NoDriftDetected, texts::NO_DRIFT.into()))
+            }
+        });
         if let ReleaseEnd::Stalled { deed, attempts } = &released.end {
             let text = texts::stalled(*deed, *attempts);
             marks.push(Mark::True(STALLED, Reason::RetriesExceeded, text));

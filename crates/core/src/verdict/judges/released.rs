@@ -7,7 +7,7 @@ use crate::release::ReleaseDeed;
 use crate::verdict::context::VerdictContext;
 use crate::verdict::judgement::{Failure, Judgement, RunStage, Success};
 use crate::verdict::notice::Notice;
-use crate::verdict::outcome::{ActionEnd, ActionKind, ReleaseEnd, Released};
+use crate::verdict::outcome::{ActionEnd, ActionKind, DriftEnd, ReleaseEnd, Released};
 use crate::verdict::reason::Reason;
 use crate::verdict::texts;
 use crate::verdict::writer::{READY, STALLED, Writer};
@@ -22,7 +22,8 @@ pub(in crate::verdict) fn judge(
     let failed = |next| Failure::new(reason, RunStage::Applying, message.clone(), next);
     Judgement::Failure(match &released.end {
         ReleaseEnd::Ready | ReleaseEnd::Unchanged => {
-            let notices = notices(&released.done, context);
+            let mut notices = notices(&released.done, context);
+            notices.extend(drift_notices(released, context));
             return Judgement::Success(Success { reason, message, notices });
         }
         ReleaseEnd::Cancelled => return Judgement::Unsaid(Next::Now),
@@ -47,6 +48,9 @@ pub(in crate::verdict) fn judge(
         }
         ReleaseEnd::State { message } => {
             Failure::applying(Reason::StateError, message.clone(), Next::BackoffTo(interval))
+        }
+        ReleaseEnd::Drifted { message } => {
+            Failure::applying(Reason::DriftCorrectionFailed, message.clone(), Next::BackoffTo(interval))
         }
         ReleaseEnd::Broken(cause) => return common::judge(cause, context),
     })
@@ -120,6 +124,27 @@ fn last_word(released: &Released, context: &VerdictContext<'_, HelmReleaseStatus
 
 /// The condition that tells whether the release is what was wanted last.
 pub(in crate::verdict) const RELEASED: &str = "Released";
+
+/// The condition that tells whether objects of the release were changed by others.
+pub(in crate::verdict) const DRIFTED: &str = "Drifted";
+
+/// Events about objects that others have changed. What stays as it was told is not told again.
+fn drift_notices(released: &Released, context: &VerdictContext<'_, HelmReleaseStatus>) -> Vec<Notice> {
+    let DriftEnd::Looked(found) = &released.drift else { return Vec::new() };
+    let said = context.previous.conditions.get(DRIFTED);
+    let said = said.filter(|said| said.status == ConditionStatus::True).map(|said| &*said.message);
+    let writer = Writer::new(context);
+    let drifted = texts::drifted(found);
+    let mut notices = Vec::new();
+    if !found.lines.is_empty() && said != Some(&*drifted) {
+        notices.push(writer.notice(true, Reason::DriftDetected, &drifted, context.revision));
+    }
+    if !found.lines.is_empty() && found.corrected == Some(Ok(())) {
+        let text = texts::drift_corrected(found);
+        notices.push(writer.notice(false, Reason::DriftCorrected, &text, context.revision));
+    }
+    notices
+}
 
 /// An event for each action that came to an end.
 pub(in crate::verdict) fn notices(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Common, Ending, Outcome};
+use super::{ChangedObject, Common, Ending, Outcome};
 use crate::api::HelmReleaseStatus;
 use crate::release::{ReleaseDeed, ReleaseStatus};
 
@@ -13,8 +13,52 @@ pub struct Released {
     pub status: HelmReleaseStatus,
     /// The actions that came to an end, in order.
     pub done: Vec<ActionEnd>,
+    /// What is known of drift.
+    pub drift: DriftEnd,
     /// How the run ended.
     pub end: ReleaseEnd,
+}
+
+/// What a run of a HelmRelease knows of the drift of its objects.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum DriftEnd {
+    /// It was not looked for.
+    #[default]
+    NotLooked,
+    /// It is not to be looked for.
+    NotAsked,
+    /// It was looked for.
+    Looked(DriftFound),
+}
+
+impl DriftEnd {
+    /// The changes by which objects were put back.
+    pub fn changes(&self) -> &[ChangedObject] {
+        match self {
+            Self::Looked(found) => &found.changes,
+            Self::NotLooked | Self::NotAsked => &[],
+        }
+    }
+}
+
+/// The objects of a release that are not as its newest version has them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DriftFound {
+    /// `namespace/name.vN`
+    pub release: String,
+    /// A line for each object.
+    pub lines: Vec<String>,
+    /// Whether they were put back; `None` where that is not wished.
+    pub corrected: Option<Result<(), String>>,
+    /// The changes by which they were.
+    pub changes: Vec<ChangedObject>,
+}
+
+impl DriftFound {
+    /// Whether objects are still not as they are to be.
+    pub fn stays(&self) -> bool {
+        !self.lines.is_empty() && self.corrected != Some(Ok(()))
+    }
 }
 
 /// How a run of a HelmRelease ended.
@@ -56,6 +100,11 @@ pub enum ReleaseEnd {
     },
     /// What is stored of the release cannot be used.
     State {
+        /// Why.
+        message: String,
+    },
+    /// Objects that others have changed could not be put back.
+    Drifted {
         /// Why.
         message: String,
     },
@@ -107,6 +156,7 @@ impl Ending for Released {
             ReleaseEnd::NoChart { .. } | ReleaseEnd::Chart { .. } => "no chart",
             ReleaseEnd::Values { .. } => "no values",
             ReleaseEnd::State { .. } => "not as stored",
+            ReleaseEnd::Drifted { .. } => "drifted",
             ReleaseEnd::Broken(_) => "cut off",
         };
         format!("{end}, {} actions", self.done.len())

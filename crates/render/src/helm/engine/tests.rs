@@ -96,6 +96,45 @@ fn each_bound_has_its_error() {
     assert!(error.contains(&steps) && error.contains("c/templates/a.yaml"), "{error}");
 }
 
+/// The bound in steps is one in time. Each call has but a part of it left, so that the test is fast.
+#[test]
+fn each_function_that_takes_long_spends_the_budget() {
+    let key = r#"{{ $key := genPrivateKey "ecdsa" }}"#;
+    let authority = r#"{{ $ca := genCAWithKey "a" 1 (genPrivateKey "ecdsa") }}"#;
+    let text = r#"{{ $text := repeat 100000 "A" }}"#;
+    let cases = [
+        (1_500_000, "", r#"genCA "a" 1"#),
+        (1_500_000, "", r#"genSelfSignedCert "a" nil nil 1"#),
+        (1_500_000, authority, r#"genSignedCert "a" nil nil 1 $ca"#),
+        (500_000, key, r#"genCAWithKey "a" 1 $key"#),
+        (500_000, key, r#"genSelfSignedCertWithKey "a" nil nil 1 $key"#),
+        (1_500_000, "", r#"genPrivateKey "rsa""#),
+        (300_000, "", r#"genPrivateKey "dsa""#),
+        (100_000, "", r#"genPrivateKey "ecdsa""#),
+        (100_000, "", r#"genPrivateKey "ed25519""#),
+        // An RSA key of tens of thousands of bits would be used for minutes.
+        (1_500_000, "", r#"genCAWithKey "a" 1 (repeat 20000 "A")"#),
+        (700_000, "", r#"derivePassword 1 "long" "a" "b" "c""#),
+        (500_000, "", r#"bcrypt "a""#),
+        (500_000, "", r#"htpasswd "a" "b""#),
+        (40_000, text, r#"regexMatch "(a|b)*c" $text"#),
+        // Each match looks at the whole rest.
+        (40_000, text, r#"regexFindAll ".*[^A-Z]|[A-Z]" $text -1"#),
+        (40_000, text, r#"regexReplaceAll ".*[^A-Z]|[A-Z]" $text "b""#),
+        (40_000, text, r#"regexSplit ".*[^A-Z]|[A-Z]" $text -1"#),
+        // Each byte leads to a state that looks at all those of the pattern.
+        (40_000, text, r#"regexFind "[A-Z]*A[A-Z]{900}a" $text"#),
+        // Each pattern is another one.
+        (100_000, "", r#"regexMatch (print "a" $i) "b""#),
+    ];
+    let steps = Spent::Count(Cost::Steps).to_string();
+    for (left, before, call) in cases {
+        let text = format!("{before}{{{{ range $i := until 10000 }}}}{{{{ $_ := {call} }}}}{{{{ end }}}}");
+        let error = rendered_after(Cost::Steps.limit() - left, &text).unwrap_err();
+        assert!(error.contains(&steps) && error.contains("c/templates/a.yaml"), "{call}: {error}");
+    }
+}
+
 #[test]
 fn what_nests_too_deep_is_refused_when_it_is_parsed() {
     let open = "{{ if 1 }}".repeat(6000);

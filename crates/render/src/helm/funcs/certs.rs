@@ -29,7 +29,7 @@ pub(super) const TABLE: &[Function] = &[
         authority(c, a, &key)
     }),
     Function::new("genCAWithKey", &[T::String, T::Int, T::String], |c, a| {
-        let key = given_key(&a, 2)?;
+        let key = given_key(c, &a, 2)?;
         authority(c, a, &key)
     }),
     Function::new("genSelfSignedCert", &[T::String, T::List, T::List, T::Int], |c, a| {
@@ -37,7 +37,7 @@ pub(super) const TABLE: &[Function] = &[
         self_signed(c, a, &key)
     }),
     Function::new("genSelfSignedCertWithKey", &[T::String, T::List, T::List, T::Int, T::String], |c, a| {
-        let key = given_key(&a, 4)?;
+        let key = given_key(c, &a, 4)?;
         self_signed(c, a, &key)
     }),
     Function::new("genSignedCert", &[T::String, T::List, T::List, T::Int, CERTIFICATE], |c, a| {
@@ -48,7 +48,7 @@ pub(super) const TABLE: &[Function] = &[
         "genSignedCertWithKey",
         &[T::String, T::List, T::List, T::Int, CERTIFICATE, T::String],
         |c, a| {
-            let key = given_key(&a, 5)?;
+            let key = given_key(c, &a, 5)?;
             signed(c, a, &key)
         },
     ),
@@ -86,8 +86,15 @@ impl GoObject for Certificate {
 /// The steps that the making of a key over a curve counts for.
 const CURVE_STEPS: usize = 5_000;
 
-fn given_key(a: &Args<'_>, at: usize) -> std::result::Result<PrivateKey, Error> {
-    PrivateKey::parse(a.bytes(at)).map_err(|error| Error::new(format!("parsing private key: {error}")))
+/// Reads a key, and counts its use, which takes as long as the numbers of an RSA key are large: they are
+/// multiplied as often as they have bits.
+fn private_key(c: Ctx<'_, '_>, text: &[u8], failed: &str) -> std::result::Result<PrivateKey, Error> {
+    c.spend((text.len() / 64).saturating_pow(3))?;
+    PrivateKey::parse(text).map_err(|error| Error::new(format!("{failed}: {error}")))
+}
+
+fn given_key(c: Ctx<'_, '_>, a: &Args<'_>, at: usize) -> std::result::Result<PrivateKey, Error> {
+    private_key(c, a.bytes(at), "parsing private key")
 }
 
 fn generate_key(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
@@ -107,7 +114,8 @@ fn generate_key(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
     Ok(key.to_pem().into())
 }
 
-fn custom(_: Ctx<'_, '_>, a: Args<'_>) -> Result {
+fn custom(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
+    c.spend((a.bytes(0).len() + a.bytes(1).len()) / 16)?;
     let cert = decode_base64(a.bytes(0)).map_err(|_| Error::new("unable to decode base64 certificate"))?;
     let key = decode_base64(a.bytes(1)).map_err(|_| Error::new("unable to decode base64 private key"))?;
     let block = pem::decode(&cert).ok_or_else(|| Error::new("unable to decode certificate"))?;
@@ -115,7 +123,7 @@ fn custom(_: Ctx<'_, '_>, a: Args<'_>) -> Result {
         let error = "error parsing certificate: decodedCert.Bytes: x509: malformed certificate";
         return Err(Error::new(error));
     }
-    PrivateKey::parse(&key).map_err(|error| Error::new(format!("error parsing private key: {error}")))?;
+    private_key(c, &key, "error parsing private key")?;
     Ok(Value::object(Certificate { cert: cert.into(), key: key.into() }))
 }
 
@@ -127,6 +135,7 @@ fn template(
     hosts: &[Value],
     days: i64,
 ) -> std::result::Result<CertificateTemplate, Error> {
+    c.spend(name.len() / 16 + addresses.len() + hosts.len())?;
     let mut template =
         CertificateTemplate { common_name: name.to_vec(), days, ..CertificateTemplate::default() };
     for address in addresses {
@@ -175,12 +184,12 @@ fn self_signed(c: Ctx<'_, '_>, a: Args<'_>, key: &PrivateKey) -> Result {
 
 fn signed(c: Ctx<'_, '_>, a: Args<'_>, key: &PrivateKey) -> Result {
     let authority = a.object::<Certificate>(4).ok_or_else(|| Error::new("unable to decode certificate"))?;
+    c.spend(authority.cert.len() / 16)?;
     let block = pem::decode(&authority.cert).ok_or_else(|| Error::new("unable to decode certificate"))?;
     let issuer = certificate::parse(&block.data).ok_or_else(|| {
         Error::new("error parsing certificate: decodedSignerCert.Bytes: x509: malformed certificate")
     })?;
-    let signer = PrivateKey::parse(&authority.key)
-        .map_err(|error| Error::new(format!("error parsing private key: {error}")))?;
+    let signer = private_key(c, &authority.key, "error parsing private key")?;
     let template = template(c, a.bytes(0), a.items(1), a.items(2), a.int(3))?;
     created(c, &template, key, Some((&issuer, &signer)))
 }

@@ -153,7 +153,7 @@ fn choices(letter: u8) -> &'static [u8] {
 }
 
 /// The steps that a scrypt key counts for, and its memory in bytes.
-const SCRYPT_STEPS: usize = 400_000;
+const SCRYPT_STEPS: usize = 600_000;
 const SCRYPT_BYTES: usize = 33 << 20;
 
 /// The Master Password algorithm: derives the password of a site from a master password.

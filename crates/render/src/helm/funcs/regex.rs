@@ -1,10 +1,6 @@
 //! Regular expressions in Go's syntax, found, split and replaced as Go's `regexp` does.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
-
-use regex::bytes::{Regex, RegexBuilder};
 
 use super::convert::strings;
 use crate::helm::context::RenderContext;
@@ -14,6 +10,7 @@ use crate::helm::go::quote::{can_backquote, quote};
 use crate::helm::go::re2::{Translated, too_large, translate};
 use crate::helm::go::re2_escape::SyntaxError;
 use crate::helm::go::unicode::{self, CharacterClass, decode};
+use crate::helm::search::{Groups, Pattern, Range};
 use crate::helm::value::{Args, Type as T};
 use crate::helm::value::{List, ListType, Str, Value};
 
@@ -78,25 +75,12 @@ pub(super) const TABLE: &[Function] = &[
     }),
 ];
 
-/// A compiled pattern.
-struct Compiled {
-    regex: Regex,
-    /// The names of the groups in order.
-    names: Vec<String>,
-    /// The steps of its compilation.
-    steps: usize,
-}
-
-/// The most memory of a compiled pattern, in bytes.
-const SIZE_LIMIT: usize = 8 << 20;
+/// The steps that the compilation of any pattern counts for.
+const COMPILE_STEPS: usize = 100;
 /// The steps that a Unicode class counts for.
 const CLASS_STEPS: usize = 500;
-/// The number of compiled patterns that are kept: templates use the same ones again and again.
-const KEPT: usize = 16;
-
-thread_local! {
-    static CACHE: RefCell<VecDeque<(Vec<u8>, Rc<Compiled>)>> = const { RefCell::new(VecDeque::new()) };
-}
+/// The bytes of what groups are found in that count for a step.
+const GROUP_BYTES_PER_STEP: usize = 512;
 
 /// Why a pattern is not compiled.
 enum Failed {
@@ -115,29 +99,20 @@ impl From<Failed> for Error {
     }
 }
 
-/// Compiles a pattern. A cached one costs as many steps as a new one.
-fn compiled(c: Ctx<'_, '_>, pattern: &[u8]) -> std::result::Result<Rc<Compiled>, Failed> {
-    let known = CACHE.with_borrow(|cache| {
-        cache.iter().find(|(known, _)| known == pattern).map(|(_, compiled)| Rc::clone(compiled))
-    });
-    if let Some(known) = known {
-        c.spend(known.steps).map_err(Failed::Spent)?;
+/// Compiles a pattern, unless this render has it yet.
+fn compiled(c: Ctx<'_, '_>, source: &[u8]) -> std::result::Result<Rc<Pattern>, Failed> {
+    c.spend(1 + source.len() / 64).map_err(Failed::Spent)?;
+    if let Some(known) = c.patterns.get(source) {
         return Ok(known);
     }
-    c.spend(pattern.len()).map_err(Failed::Spent)?;
-    let translated = translate(pattern).map_err(Failed::Syntax)?;
-    let steps = steps(&translated);
-    c.spend(steps).map_err(Failed::Spent)?;
-    let regex = RegexBuilder::new(&translated.pattern).size_limit(SIZE_LIMIT).nest_limit(10_000).build();
-    let regex = regex.map_err(|_| Failed::Syntax(too_large(&String::from_utf8_lossy(pattern))))?;
-    let compiled = Rc::new(Compiled { regex, names: translated.names, steps: steps + pattern.len() });
-    CACHE.with_borrow_mut(|cache| {
-        if cache.len() >= KEPT {
-            cache.pop_front();
-        }
-        cache.push_back((pattern.to_vec(), Rc::clone(&compiled)));
-    });
-    Ok(compiled)
+    c.spend(source.len() + COMPILE_STEPS).map_err(Failed::Spent)?;
+    let translated = translate(source).map_err(Failed::Syntax)?;
+    c.spend(steps(&translated)).map_err(Failed::Spent)?;
+    let pattern = Pattern::new(&translated.pattern, translated.names);
+    let pattern = pattern.map_err(|_| Failed::Syntax(too_large(&String::from_utf8_lossy(source))))?;
+    let pattern = Rc::new(pattern);
+    c.patterns.keep(source, &pattern);
+    Ok(pattern)
 }
 
 /// The steps of a compilation: each part counts as often as it is repeated, and a Unicode class as much as
@@ -151,7 +126,7 @@ fn steps(translated: &Translated) -> usize {
 }
 
 /// `regexp.MustCompile`, whose panic names the pattern.
-fn must(c: Ctx<'_, '_>, a: Args<'_>) -> std::result::Result<Rc<Compiled>, Error> {
+fn must(c: Ctx<'_, '_>, a: Args<'_>) -> std::result::Result<Rc<Pattern>, Error> {
     compiled(c, a.bytes(0)).map_err(|failed| {
         let Failed::Syntax(error) = failed else { return failed.into() };
         let pattern = a.bytes(0);
@@ -200,7 +175,7 @@ impl<'t> Text<'t> {
         self.origins.get(at).copied().unwrap_or(at)
     }
 
-    fn part(&self, range: (usize, usize)) -> &'t [u8] {
+    fn part(&self, range: Range) -> &'t [u8] {
         &self.original[self.origin(range.0)..self.origin(range.1)]
     }
 
@@ -213,19 +188,20 @@ impl<'t> Text<'t> {
     fn matches(
         &self,
         c: Ctx<'_, '_>,
-        regex: &Regex,
+        pattern: &Pattern,
         most: i64,
-    ) -> std::result::Result<Vec<(usize, usize)>, Error> {
+    ) -> std::result::Result<Vec<Range>, Error> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let (mut found, mut at, mut previous_end) = (Vec::new(), 0, None);
         while found.len() < most && at <= self.searched.len() {
-            let Some(matched) = regex.find_at(&self.searched, at) else { break };
-            c.spend(1 + (matched.end() - at) / 16)?;
-            let range = (matched.start(), matched.end());
+            c.spend(1)?;
+            let Some(range) = pattern.find_at(&self.searched, at, &mut |steps| c.spend(steps))? else {
+                break;
+            };
             // An empty match right after another one does not count.
             let is_empty_at_cursor = range.1 == at;
             if !(is_empty_at_cursor && Some(range.0) == previous_end) {
-                c.memory(found.len() * size_of::<(usize, usize)>())?;
+                c.memory(found.len() * size_of::<Range>())?;
                 found.push(range);
             }
             at = if is_empty_at_cursor { at + self.width(at).max(1) } else { range.1 };
@@ -235,20 +211,24 @@ impl<'t> Text<'t> {
     }
 }
 
-fn is_match(c: Ctx<'_, '_>, compiled: &Compiled, text: &[u8]) -> std::result::Result<bool, Error> {
+fn first(c: Ctx<'_, '_>, pattern: &Pattern, text: &Text<'_>) -> std::result::Result<Option<Range>, Error> {
+    pattern.find_at(&text.searched, 0, &mut |steps| c.spend(steps))
+}
+
+fn is_match(c: Ctx<'_, '_>, pattern: &Pattern, text: &[u8]) -> std::result::Result<bool, Error> {
     let text = Text::new(c, text)?;
-    Ok(compiled.regex.is_match(&text.searched))
+    Ok(first(c, pattern, &text)?.is_some())
 }
 
-fn find(c: Ctx<'_, '_>, a: Args<'_>, compiled: &Compiled) -> Result {
+fn find(c: Ctx<'_, '_>, a: Args<'_>, pattern: &Pattern) -> Result {
     let text = Text::new(c, a.bytes(1))?;
-    let found = compiled.regex.find(&text.searched);
-    Ok(found.map_or_else(|| "".into(), |found| Value::str(text.part((found.start(), found.end())))))
+    let found = first(c, pattern, &text)?;
+    Ok(found.map_or_else(|| "".into(), |range| Value::str(text.part(range))))
 }
 
-fn find_all(c: Ctx<'_, '_>, a: Args<'_>, compiled: &Compiled) -> Result {
+fn find_all(c: Ctx<'_, '_>, a: Args<'_>, pattern: &Pattern) -> Result {
     let text = Text::new(c, a.bytes(1))?;
-    let found = text.matches(c, &compiled.regex, a.int(2))?;
+    let found = text.matches(c, pattern, a.int(2))?;
     if found.is_empty() {
         return Ok(Value::List(List::nil(ListType::Strings)));
     }
@@ -256,7 +236,7 @@ fn find_all(c: Ctx<'_, '_>, a: Args<'_>, compiled: &Compiled) -> Result {
     strings(c, parts)
 }
 
-fn split(c: Ctx<'_, '_>, a: Args<'_>, compiled: &Compiled) -> Result {
+fn split(c: Ctx<'_, '_>, a: Args<'_>, pattern: &Pattern) -> Result {
     let most = a.int(2);
     if most == 0 {
         return Ok(Value::List(List::nil(ListType::Strings)));
@@ -266,7 +246,7 @@ fn split(c: Ctx<'_, '_>, a: Args<'_>, compiled: &Compiled) -> Result {
     }
     let text = Text::new(c, a.bytes(1))?;
     let (mut parts, mut begin, mut end) = (Vec::new(), 0, 0);
-    for (start, stop) in text.matches(c, &compiled.regex, most)? {
+    for (start, stop) in text.matches(c, pattern, most)? {
         if usize::try_from(most).is_ok_and(|most| parts.len() + 1 == most) {
             break;
         }
@@ -283,25 +263,30 @@ fn split(c: Ctx<'_, '_>, a: Args<'_>, compiled: &Compiled) -> Result {
 }
 
 /// The groups of a match: the beginning and the end of each.
-type Groups = Vec<Option<(usize, usize)>>;
+type FoundGroups = Vec<Option<Range>>;
 /// Writes the replacement of a match.
-type Write = fn(&mut Vec<u8>, &Text<'_>, &Compiled, &Groups, &[u8]);
+type Write = fn(&mut Vec<u8>, &Text<'_>, &Pattern, &FoundGroups, &[u8]);
 
-fn replace(c: Ctx<'_, '_>, a: Args<'_>, compiled: &Compiled, write: Write) -> Result {
+fn replace(c: Ctx<'_, '_>, a: Args<'_>, pattern: &Pattern, write: Write) -> Result {
     let text = Text::new(c, a.bytes(1))?;
-    let mut locations = compiled.regex.capture_locations();
+    // A replacement without a dollar sign names no group.
+    let mut groups = a.bytes(2).contains(&b'$').then(|| pattern.groups());
+    let memory = groups.as_ref().map_or(0, Groups::memory);
+    c.memory(memory)?;
+    c.spend(memory / GROUP_BYTES_PER_STEP)?;
     let (mut out, mut at, mut last_end) = (Vec::new(), 0, 0);
     while at <= text.searched.len() {
-        let Some(matched) = compiled.regex.captures_read_at(&mut locations, &text.searched, at) else {
-            break;
-        };
-        let (start, end) = (matched.start(), matched.end());
-        c.spend(1 + (end - at) / 16)?;
+        c.spend(1)?;
+        let found = pattern.find_at(&text.searched, at, &mut |steps| c.spend(steps))?;
+        let Some((start, end)) = found else { break };
         out.extend_from_slice(text.part((last_end, start)));
         // An empty match right after another one is not replaced.
         if end > last_end || start == 0 {
-            let groups: Groups = (0..locations.len()).map(|group| locations.get(group)).collect();
-            write(&mut out, &text, compiled, &groups, a.bytes(2));
+            let found = match &mut groups {
+                Some(groups) => groups.of(&text.searched, (start, end), &mut |steps| c.spend(steps))?,
+                None => FoundGroups::new(),
+            };
+            write(&mut out, &text, pattern, &found, a.bytes(2));
             c.room(out.len())?;
         }
         last_end = end;
@@ -318,12 +303,12 @@ fn replace(c: Ctx<'_, '_>, a: Args<'_>, compiled: &Compiled, write: Write) -> Re
     Ok(out.into())
 }
 
-fn literal(out: &mut Vec<u8>, _: &Text<'_>, _: &Compiled, _: &Groups, template: &[u8]) {
+fn literal(out: &mut Vec<u8>, _: &Text<'_>, _: &Pattern, _: &FoundGroups, template: &[u8]) {
     out.extend_from_slice(template);
 }
 
 /// Go's `Expand`: `$1`, `${1}`, `$name`, `$$`.
-fn expand(out: &mut Vec<u8>, text: &Text<'_>, compiled: &Compiled, groups: &Groups, template: &[u8]) {
+fn expand(out: &mut Vec<u8>, text: &Text<'_>, pattern: &Pattern, groups: &FoundGroups, template: &[u8]) {
     let mut rest = template;
     while let Some(at) = rest.iter().position(|byte| *byte == b'$') {
         out.extend_from_slice(&rest[..at]);
@@ -344,7 +329,7 @@ fn expand(out: &mut Vec<u8>, text: &Text<'_>, compiled: &Compiled, groups: &Grou
             let of_name = |(at, known): (usize, &String)| {
                 groups.get(at + 1).copied().flatten().filter(|_| known.as_bytes() == name)
             };
-            compiled.names.iter().enumerate().find_map(of_name)
+            pattern.names.iter().enumerate().find_map(of_name)
         };
         if let Some(range) = group {
             out.extend_from_slice(text.part(range));

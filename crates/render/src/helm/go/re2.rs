@@ -274,8 +274,8 @@ impl<'p> Parser<'p> {
             Some('A') => self.symbol_escape(r"\A"),
             Some('z') => self.symbol_escape(r"\z"),
             Some('b') => self.symbol_escape(r"(?-u:\b)"),
-            // The second part holds between any two characters, and not inside of one.
-            Some('B') => self.symbol_escape(r"(?:(?-u:\B)(?:\b|\B))"),
+            // It holds between the bytes of a character as well, which a search must leave out.
+            Some('B') => self.symbol_escape(r"(?-u:\B)"),
             Some('C') => return Err(SyntaxError::new("invalid escape sequence", r"\C")),
             Some('Q') => {
                 let text = &here[2..];

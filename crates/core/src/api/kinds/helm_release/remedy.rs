@@ -2,6 +2,7 @@
 
 use super::HelmReleaseSpec;
 use super::actions::{CrdsPolicy, Remediation, RemediationStrategy, Strategy, StrategyName};
+use super::values::DriftMode;
 use lockgate_base::model::Duration;
 
 /// How long one action may wait by default (Flux's default).
@@ -62,6 +63,11 @@ impl HelmReleaseSpec {
     /// How long an action may wait. `own` is its own timeout, if it has one.
     pub fn timeout_of(&self, own: Option<Duration>) -> Duration {
         own.or(self.timeout).unwrap_or(TIMEOUT)
+    }
+
+    /// What is done about objects that others have changed.
+    pub fn drift_mode(&self) -> DriftMode {
+        self.drift_detection.as_ref().and_then(|detection| detection.mode).unwrap_or_default()
     }
 
     /// How many versions are kept; `None` for all.

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::api::kinds::kustomization::{Image, Json6902Patch, Patch};
+use crate::api::kinds::kustomization::{IgnoreRule, Image, Json6902Patch, Patch};
 use crate::api::null_as_default;
 
 /// Values in a ConfigMap or Secret.
@@ -61,10 +61,24 @@ pub struct KustomizeRenderer {
 /// How to handle drift.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DriftDetection {
-    /// `enabled`, `warn` or `disabled` (the default).
+    /// What is done; nothing where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mode: Option<String>,
-    /// Fields whose drift is ignored.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ignore: Option<Value>,
+    pub mode: Option<DriftMode>,
+    /// Fields that are left as they are.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Value>")]
+    pub ignore: Vec<IgnoreRule>,
+}
+
+/// What is done about objects that others have changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DriftMode {
+    /// They are put back.
+    Enabled,
+    /// They are told.
+    Warn,
+    /// Nothing.
+    #[default]
+    Disabled,
 }

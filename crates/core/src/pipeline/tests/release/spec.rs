@@ -3,7 +3,7 @@
 use super::*;
 
 /// The chart with files beside its own.
-fn with(files: &[(&str, &str)]) -> Snapshot {
+pub(super) fn with(files: &[(&str, &str)]) -> Snapshot {
     let files: Vec<_> =
         files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect();
     Snapshot { tree: chart("1.0.0").tree.with_files(files), ..chart("1.0.0") }

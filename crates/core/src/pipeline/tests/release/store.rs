@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use crate::health::Health;
 use crate::pipeline::clock::{Clock as _, Watch};
 use crate::pipeline::ports::{
-    Accepted, ApiFailure, Data, DataKind, Deleted, Denied, Lookup, ObjectReference, Reads, ReleaseStores,
-    Scope, Settle, Settled, Unhealthy, Writes,
+    Accepted, ApiFailure, Data, DataKind, Deleted, Denied, DocumentHosts, FetchedDocuments, Lookup,
+    ObjectReference, Reads, ReleaseStores, Scope, Settle, Settled, Unhealthy, Writes,
 };
 use crate::plan::{Cause, Observation, Phase, Refusal};
 use crate::release::{self, Record};
@@ -33,6 +33,14 @@ pub(super) struct Store {
     data: BTreeMap<String, Data>,
     /// Objects with this in them are refused.
     refused: Mutex<Option<String>>,
+    /// The object that is refused, why, and whether its dry run passes.
+    refused_by: Mutex<Option<(String, Cause, bool)>>,
+    /// Why objects that are not healthy are not.
+    cause: Option<String>,
+    /// Objects that will never be healthy, which is known at once.
+    stalled: BTreeSet<String>,
+    /// Objects that stay though they are deleted.
+    stuck: Mutex<BTreeSet<String>>,
     /// Whether nobody may look at releases.
     is_denied: AtomicBool,
 }
@@ -41,6 +49,24 @@ impl Store {
     /// An object is never healthy.
     pub(super) fn ill(mut self, name: &str) -> Self {
         self.ill.insert(name.into());
+        self
+    }
+
+    /// Objects that are not healthy are so for this cause.
+    pub(super) fn because(mut self, cause: &str) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// An object fails as soon as it is waited for.
+    pub(super) fn stalled(mut self, name: &str) -> Self {
+        self.stalled.insert(name.into());
+        self
+    }
+
+    /// Without a ConfigMap or Secret that it had.
+    pub(super) fn without_data(mut self, subject: &str) -> Self {
+        self.data.remove(subject);
         self
     }
 
@@ -59,6 +85,25 @@ impl Store {
     /// Objects with a text in them are refused.
     pub(super) fn refuse(&self, text: &str) {
         *self.refused.lock().unwrap() = Some(text.into());
+    }
+
+    /// An object is refused for a cause, in its dry run or only when it is written.
+    pub(super) fn refuse_by(&self, name: &str, cause: Cause, is_late: bool) {
+        *self.refused_by.lock().unwrap() = Some((name.into(), cause, is_late));
+    }
+
+    /// An object stays though it is deleted.
+    pub(super) fn stick(&self, name: &str) {
+        self.stuck.lock().unwrap().insert(name.into());
+    }
+
+    /// Nothing is refused or held any more.
+    pub(super) fn allow(&self) {
+        *self.refused_by.lock().unwrap() = None;
+        let stuck = std::mem::take(&mut *self.stuck.lock().unwrap());
+        for name in &stuck {
+            self.lose(name);
+        }
     }
 
     /// Nothing is written after so many writes from now on; without a number all is.
@@ -122,6 +167,17 @@ impl Store {
         self.put(&edited);
     }
 
+    /// Somebody else deletes an object.
+    pub(super) fn lose(&self, name: &str) {
+        self.objects.lock().unwrap().remove(name);
+    }
+
+    /// Somebody else writes an object.
+    pub(super) fn replace(&self, name: &str, change: impl FnOnce(&mut Value)) {
+        let edited = self.object(name).unwrap().edit(change).unwrap();
+        self.put(&edited);
+    }
+
     /// Whether a write may be made.
     fn writes(&self, what: String) -> Result<(), ApiFailure> {
         let mut left = self.left.lock().unwrap();
@@ -145,10 +201,30 @@ impl Store {
     }
 
     fn refusal(&self, object: &Object, phase: Phase) -> Option<Refusal> {
+        if let Some((name, cause, is_late)) = &*self.refused_by.lock().unwrap()
+            && object.name() == name
+            && *is_late == (phase == Phase::Apply)
+        {
+            return Some(Refusal::new(object.id(), phase, cause.clone(), "no"));
+        }
         let refused = self.refused.lock().unwrap();
-        let text = refused.as_ref()?;
+        let text = refused.as_ref().filter(|_| phase == Phase::DryRun)?;
         let is_refused = object.value().to_string().contains(text);
         is_refused.then(|| Refusal::new(object.id(), phase, Cause::Invalid, "refused"))
+    }
+}
+
+impl DocumentHosts for Store {
+    fn fetch(&self, urls: Vec<String>) -> FetchedDocuments<'_> {
+        let document = |url: &String| {
+            let found = self.data.get("Document")?.get(url)?;
+            Some(found.expose().clone())
+        };
+        let answer = |url: String| {
+            let found = document(&url).ok_or_else(|| "not found".to_owned());
+            (url, found)
+        };
+        Box::pin(std::future::ready(urls.into_iter().map(answer).collect()))
     }
 }
 
@@ -187,6 +263,9 @@ impl Reads for Store {
 impl Writes for Store {
     async fn apply(&self, object: &Object) -> Result<Accepted, Refusal> {
         let lost = |failure: ApiFailure| Refusal::unavailable(object.id(), Phase::Apply, failure.to_string());
+        if let Some(refusal) = self.refusal(object, Phase::Apply) {
+            return Err(refusal);
+        }
         self.writes(format!("apply {}", object.name())).map_err(lost)?;
         self.put(object);
         Ok(Accepted {
@@ -217,6 +296,9 @@ impl Writes for Store {
         _: Option<&str>,
     ) -> Result<Deleted, ApiFailure> {
         self.writes(format!("delete {}", reference.id.name))?;
+        if self.stuck.lock().unwrap().contains(&reference.id.name) {
+            return Ok(Deleted::Accepted);
+        }
         self.objects.lock().unwrap().remove(&reference.id.name);
         Ok(Deleted::Accepted)
     }
@@ -233,9 +315,19 @@ impl Settle for Store {
             .map(|reference| Unhealthy {
                 id: reference.id.clone(),
                 health: Health::InProgress("not yet".into()),
-                cause: None,
+                cause: self.cause.clone(),
             })
             .collect();
+        let stalled = references.iter().filter(|reference| self.stalled.contains(&reference.id.name));
+        let failed = |reference: &ObjectReference| Unhealthy {
+            id: reference.id.clone(),
+            health: Health::Failed("no more".into()),
+            cause: None,
+        };
+        let stalled: Vec<Unhealthy> = stalled.map(failed).collect();
+        if !stalled.is_empty() {
+            return Settled::Stalled(stalled);
+        }
         if ill.is_empty() {
             return Settled::Healthy;
         }
@@ -243,8 +335,10 @@ impl Settle for Store {
         Settled::TimedOut(ill)
     }
 
-    async fn gone(&self, _: &[ObjectReference], _: Duration) -> Vec<ObjectId> {
-        Vec::new()
+    async fn gone(&self, references: &[ObjectReference], _: Duration) -> Vec<ObjectId> {
+        let stuck = self.stuck.lock().unwrap();
+        let held = references.iter().filter(|reference| stuck.contains(&reference.id.name));
+        held.map(|reference| reference.id.clone()).collect()
     }
 
     fn intact(&self, _: &[ObjectId]) -> bool {
