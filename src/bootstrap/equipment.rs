@@ -6,8 +6,9 @@ use super::memory::Flags;
 use super::pod::{self, RegistryLogin};
 use super::problem::Problem;
 use super::wait;
-use super::yielding::yielding;
+use super::yielding::{overridden, yielding};
 use crate::cluster::objects::Objects;
+use lockgate_base::keys;
 use lockgate_base::model::Object;
 
 /// The installation, completed by the content of files that an earlier run has left on the cluster.
@@ -38,7 +39,8 @@ pub(crate) async fn resolved(
     Ok(installation)
 }
 
-/// The Deployment without the fields that others have set, and the names of these fields.
+/// The Deployment without the fields that others have set and that stay, and notes about these fields and
+/// about those that are put back.
 pub(crate) async fn yielded(
     objects: &Objects,
     deployment: &Object,
@@ -46,5 +48,14 @@ pub(crate) async fn yielded(
 ) -> Result<(Object, Vec<String>), Problem> {
     let live = objects.get(deployment).await;
     let live = live.map_err(|failure| Problem::cluster(deployment.id().subject(), failure))?;
-    yielding(deployment, live.as_ref(), flags)
+    let (deployment, left) = yielding(deployment, live.as_ref(), flags)?;
+    // An object that a Kustomization manages stays as in Git.
+    let live = live.filter(|live| live.label(keys::OWNER_NAME).is_none());
+    let restored = live.map_or_else(Vec::new, |live| overridden(&deployment, &live));
+    let notes = [
+        ("fields of the Deployment that others have set stay", left),
+        ("fields of the Deployment that others have set are put back", restored),
+    ];
+    let notes = notes.into_iter().filter(|(_, fields)| !fields.is_empty());
+    Ok((deployment, notes.map(|(what, fields)| format!("{what}: {}", fields.join(", "))).collect()))
 }

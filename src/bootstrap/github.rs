@@ -2,6 +2,7 @@
 //! keys.
 
 mod error;
+mod exchange;
 mod deploy_keys;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ use octocrab::service::middleware::retry::RetryConfig;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use lockgate_base::model::Secret;
@@ -33,8 +34,6 @@ pub(crate) const PUBLIC_API: &str = "https://api.github.com";
 const FILE_LIMIT: usize = 30;
 /// The time limit for a connection, and for the next part of an answer.
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
-/// The time limit for a whole answer, with all retries.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(45);
 
 /// The credentials for GitHub.
 #[derive(Debug, Clone)]
@@ -317,13 +316,6 @@ impl GitHub {
         self.decode(route, &body)
     }
 
-    fn decode<T: DeserializeOwned>(&self, route: &str, body: &[u8]) -> Result<T, GitHubError> {
-        serde_json::from_slice(body).map_err(|error| GitHubError::Unreachable {
-            address: self.address.clone(),
-            message: format!("the answer for {route} is not GitHub's: {error}"),
-        })
-    }
-
     /// Sends a request.
     async fn request(
         &self,
@@ -332,69 +324,6 @@ impl GitHub {
         body: Option<&Value>,
     ) -> Result<(HeaderMap, Vec<u8>), GitHubError> {
         self.exchange(self.client().await?, method, route, body).await
-    }
-
-    /// One question and its whole answer, within [`PATIENCE`].
-    async fn exchange(
-        &self,
-        client: &Octocrab,
-        method: Method,
-        route: &str,
-        body: Option<&Value>,
-    ) -> Result<(HeaderMap, Vec<u8>), GitHubError> {
-        let answer = tokio::time::timeout(PATIENCE, self.answer(client, method, route, body)).await;
-        answer.unwrap_or_else(|_| {
-            let message = format!("no whole answer came within {} s", PATIENCE.as_secs());
-            Err(GitHubError::Unreachable { address: self.address.clone(), message })
-        })
-    }
-
-    async fn answer(
-        &self,
-        client: &Octocrab,
-        method: Method,
-        route: &str,
-        body: Option<&Value>,
-    ) -> Result<(HeaderMap, Vec<u8>), GitHubError> {
-        let unreachable = |error: octocrab::Error| self.unreachable(&error);
-        let request = format!("{method} {}", route.split('?').next().unwrap_or(route));
-        let response = match method {
-            Method::POST => client._post(route, body).await,
-            Method::DELETE => client._delete(route, body).await,
-            _ => client._get(route).await,
-        };
-        let response = response.map_err(|error| match error {
-            // An App's token is requested on the way, and a refusal arrives as an error.
-            octocrab::Error::GitHub { source, .. } => {
-                let headers = source.headers.clone().unwrap_or_default();
-                let body = json!({"message": source.message}).to_string();
-                error::classify(
-                    "POST /app/installations/access_tokens",
-                    source.status_code.as_u16(),
-                    &headers,
-                    body.as_bytes(),
-                )
-            }
-            other => unreachable(other),
-        })?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = client.body_to_string(response).await.map_err(unreachable)?.into_bytes();
-        if status.is_success() {
-            Ok((headers, body))
-        } else {
-            Err(error::classify(&request, status.as_u16(), &headers, &body))
-        }
-    }
-
-    /// The innermost cause is the network's message; the layers above it only say that something failed.
-    fn unreachable(&self, error: &octocrab::Error) -> GitHubError {
-        let mut cause: &dyn std::error::Error = error;
-        while let Some(inner) = cause.source() {
-            cause = inner;
-        }
-        let text = cause.to_string();
-        let message = text.lines().next().unwrap_or_default().to_owned();
-        GitHubError::Unreachable { address: self.address.clone(), message }
     }
 }
 

@@ -37,6 +37,14 @@ impl KeyHost {
         secret.annotation(keys::KEY_HOST)?.parse().ok()
     }
 
+    /// The name of the repository for people.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::GitHub { repository, .. } => repository,
+            Self::Owner { url } => url,
+        }
+    }
+
     /// Whether a Secret that remembers `known` has to be told of this place. A key that was registered at
     /// GitHub stays there, even if a later run uses its address alone.
     pub(crate) fn is_news(&self, known: Option<&Self>) -> bool {

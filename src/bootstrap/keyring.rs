@@ -137,7 +137,7 @@ async fn delete(
                 count += 1;
                 let verb = if is_rehearsed { "would delete" } else { "deleted" };
                 let note = format!("{verb} \"{}\" {} ({})", key.title, key.fingerprint(), used(key));
-                progress.tell(ProgressEvent::Note(note));
+                progress.tell(ProgressEvent::Fact(note));
             }
         }
     }
@@ -196,6 +196,21 @@ pub(crate) enum Unwanted {
     },
 }
 
+impl Unwanted {
+    /// The message about a named key that a repository does not have.
+    fn missing_from(&self, repository: &str) -> Option<ProgressEvent> {
+        let what = match self {
+            Self::Cluster { name, uid: None } => format!("is named after a cluster {name}"),
+            Self::Cluster { name, uid: Some(uid) } => {
+                format!("is named after a cluster {name} with the uid {uid}")
+            }
+            Self::Fingerprint(print) => format!("has the fingerprint {print}"),
+            Self::Aged { .. } => return None,
+        };
+        Some(ProgressEvent::Note(format!("no deploy key of {repository} {what}")))
+    }
+}
+
 /// Deletes keys with GitHub alone, so it also works when the cluster is gone. With `is_rehearsed` it only
 /// reports which. Ages are as of `now`.
 pub(crate) async fn remove(
@@ -222,6 +237,9 @@ pub(crate) async fn remove(
         }
         Unwanted::Aged { age, name } => leftovers::aged(&keys, name.as_ref(), *age, now),
     };
+    if judged.is_empty() {
+        progress.tell_all(unwanted.missing_from(&github.repository));
+    }
     let again = |key: &DeployKey| match unwanted {
         Unwanted::Cluster { .. } | Unwanted::Fingerprint(_) => KeyFate::Goes,
         Unwanted::Aged { age, name } => {
@@ -271,7 +289,7 @@ pub(crate) async fn create(
             Some(known) => format!("it is registered already, as \"{}\"", known.title),
             None => format!("would register {} as \"{title}\"", hosts::fingerprint(key)),
         };
-        progress.tell(ProgressEvent::Note(note));
+        progress.tell(ProgressEvent::Fact(note));
         return Ok(());
     }
     let registered = register(github, &keys, title, key, progress).await?;

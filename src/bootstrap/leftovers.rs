@@ -139,7 +139,9 @@ pub(crate) fn of_name(
     for (older, its) in &ours {
         let Some(used) = older.last_used else { continue };
         let lived_beside = |(younger, other): &&(&DeployKey, Title)| {
-            other.uid != its.uid && older.created_at <= younger.created_at && used >= younger.created_at
+            // A key that was made before its cluster is of whichever cluster came.
+            let are_two = other.uid != its.uid && !other.is_early() && !its.is_early();
+            are_two && older.created_at <= younger.created_at && used >= younger.created_at
         };
         if let Some((_, other)) = ours.iter().find(lived_beside) {
             let uids = [its.uid.clone(), other.uid.clone()];
@@ -148,6 +150,10 @@ pub(crate) fn of_name(
     }
     Ok(ours.into_iter().map(|(key, _)| key.clone()).collect())
 }
+
+/// How long after its last use an expired key is kept: its cluster may be alive, and GitHub's date lags
+/// behind the date in the title.
+const RECENT: Duration = Duration::from_hours(1);
 
 /// The age at which a key is too old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,7 +184,7 @@ pub(crate) fn aged(
         };
         let fate = match key.last_used {
             _ if !key.read_only => KeyFate::Stays(Kept::Writes),
-            Some(at) if at >= since && age == Age::Expired => {
+            Some(at) if age == Age::Expired && (at >= since || at >= moment::before(now, RECENT)) => {
                 KeyFate::Stays(Kept::Used { at, by_another: true })
             }
             Some(at) if at >= since => return None,

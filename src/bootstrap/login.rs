@@ -10,7 +10,9 @@ use serde_json::{Map, Value};
 
 use super::branches;
 use super::entry::Entry;
+use super::github::PUBLIC_API;
 use super::hosts;
+use super::key_host::{KeyHost, deletion};
 use super::manifests::Installation;
 use super::namespace::put_namespace;
 use super::preflight;
@@ -214,10 +216,12 @@ impl LoginEntry<'_> {
 fn tell_of_key(live: Option<&Object>, progress: &mut ProgressLog<'_>) {
     let Some(key) = live.and_then(secret::key) else { return };
     let print = hosts::fingerprint(key.public());
-    let short = print.rsplit(' ').next().unwrap_or_default();
+    let command = match live.and_then(KeyHost::of) {
+        Some(KeyHost::GitHub { api, repository }) => deletion(&api, &repository, &print),
+        Some(KeyHost::Owner { .. }) | None => deletion(PUBLIC_API, "OWNER/REPO", &print),
+    };
     let note = format!(
-        "the deploy key {print} is in no use here any more, and stays registered: `lockgate keys delete OWNER/REPO --key \
-         {short}` deletes it"
+        "the deploy key {print} is in no use here any more, and stays registered: `{command}` deletes it"
     );
     progress.tell(ProgressEvent::Note(note));
 }

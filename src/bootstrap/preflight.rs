@@ -168,9 +168,9 @@ pub(crate) async fn repository(
     if has_keys && facts.admin == Some(false) {
         problems.push(not_admin());
     } else if has_keys {
-        match deploy_keys(github).await {
+        match github.deploy_keys().await {
             Ok(listed) => keys = listed,
-            Err(problem) => problems.push(problem),
+            Err(error) => problems.push(refused(github, error)),
         }
     }
     let commit = match github.branch(branch).await {
@@ -208,9 +208,12 @@ pub(crate) async fn repository(
     Ok(RepositoryFacts { full_name, expires: facts.expires, commit, folder, keys })
 }
 
-/// The deploy keys of a repository.
+/// The deploy keys of a repository of which it is not known whether the token can read it.
 pub(crate) async fn deploy_keys(github: &GitHub) -> Result<Vec<DeployKey>, Problem> {
-    github.deploy_keys().await.map_err(|error| refused(github, error))
+    github.deploy_keys().await.map_err(|error| match error {
+        GitHubError::NotFound { .. } => Problem::github(error, &github.repository),
+        error => refused(github, error),
+    })
 }
 
 /// Checks whether a public key is registered, or could be registered now. Changes nothing.

@@ -3,7 +3,9 @@
 
 mod cure;
 
-use self::cure::{ESCALATION, FLUX_RUNS, FLUX_SHARES, cluster_fix, host_fix, is_answer, ssh_fix};
+use self::cure::{
+    DAMAGED_FLAGS, ESCALATION, FLUX_RUNS, FLUX_SHARES, OTHER_API, cluster_fix, host_fix, is_answer, ssh_fix,
+};
 use super::github::GitHubError;
 use super::hosts::AddressError;
 use super::key::KeyError;
@@ -142,6 +144,14 @@ pub enum Problem {
     /// A key that cannot be found at GitHub, since the cluster does not say which it is, or where.
     #[error("{0}")]
     UnknownKey(String),
+    /// The remembered flags of an object are unreadable.
+    #[error("the annotation lockgate.dev/flags of {object} cannot be read: {error}")]
+    Flags {
+        /// `Kind/namespace/name`.
+        object: String,
+        /// The parser's message.
+        error: String,
+    },
     /// The repository was set up at another GitHub than the given one.
     #[error("{repository} was set up with --api-url {api}")]
     OtherApi {
@@ -309,8 +319,8 @@ impl Problem {
         Some(match self {
             Self::GitHub { error, repository } => return error.fix(repository),
             Self::NotAdmin { repository } => format!(
-                "use a token with \"Administration: read and write\" on {repository}; or run `lockgate bootstrap git \
-                 ssh://git@github.com/{repository}`, and let an administrator add the key that it prints"
+                "use a token with \"Administration: read and write\" on {repository}; or run `lockgate bootstrap git` \
+                 with its ssh:// address, and let an administrator add the key that it prints"
             ),
             Self::NoToken => {
                 "set GITHUB_TOKEN, or pass --token-stdin, --token-file FILE, or --app-id with its two other \
@@ -357,9 +367,8 @@ impl Problem {
                 "remove the cause, then run the same command again: it continues where it stopped".into()
             }
             Self::Cluster { failure, .. } => return cluster_fix(failure),
-            Self::OtherApi { .. } => {
-                "pass --api-url again: the token is sent only to an address that you give".into()
-            }
+            Self::Flags { .. } => DAMAGED_FLAGS.into(),
+            Self::OtherApi { .. } => OTHER_API.into(),
             Self::Twins { one, other, .. } => format!("add --uid {one} or --uid {other}"),
             // These messages contain their cure, or no command cures them.
             Self::WorkflowToken
@@ -417,6 +426,7 @@ impl Problem {
             | Self::OldServer(_)
             | Self::Ssh(_)
             | Self::Login { .. }
+            | Self::Flags { .. }
             | Self::Key(_)
             | Self::NotReady { .. }
             | Self::Embedded(_) => ExitClass::Failed,

@@ -42,6 +42,8 @@ pub(crate) enum ProgressEvent {
         /// The time since it could start.
         took: Duration,
     },
+    /// A detail of what the run does, as the user wants it.
+    Fact(String),
     /// Information for the user, or something to do.
     Note(String),
 }

@@ -140,6 +140,7 @@ pub(crate) async fn github(
     let way = &plan.way.to(&repository.full_name).map_err(at("preflight"))?;
     let sources = repository.folder.as_ref().map_or(&[][..], |folder| &folder.sources);
     let set_up = SetUp::new(target, plan, (way, sources), &cluster.actors);
+    set_up.check_namespace(progress).await?;
     set_up.check_sync().await?;
     let detail = format!("cluster rights {0}/{0} · {1}", cluster.rights, describe(plan, &repository));
     let mut notes = Vec::new();
@@ -206,6 +207,7 @@ pub(crate) async fn git(
         preflight::cluster(&target.client, &plan.installation, plan.service_account.as_deref()).await;
     let cluster = cluster.map_err(|problems| FailedStep { step: "preflight", problems })?;
     let set_up = SetUp::new(target, plan, (&plan.way, &[]), &cluster.actors);
+    set_up.check_namespace(progress).await?;
     set_up.check_sync().await?;
     let found = (began, format!("cluster rights {0}/{0}", cluster.rights), Vec::new());
     match &plan.way {
@@ -259,6 +261,17 @@ impl<'s> SetUp<'s> {
         let is_new = put_agent(&self.objects, agent, self.actors, self.plan.timeout, progress).await?;
         put_sync(&self.objects, self.plan, &sync, is_new, progress).await?;
         entry.tidy(&admitted, progress).await
+    }
+
+    /// Waits for the end of a namespace that is terminating, since all that exists in it is about to go. A
+    /// finalizer that nobody removes is a problem.
+    async fn check_namespace(&self, progress: &mut ProgressLog<'_>) -> Result<(), FailedStep> {
+        let patience = Patience::new("preflight", self.plan.timeout);
+        for object in manifests::namespace(&self.plan.installation).map_err(at("preflight"))? {
+            let ended = wait::not_ending(&self.objects, &object, &patience, progress).await;
+            ended.map_err(at("preflight"))?;
+        }
+        Ok(())
     }
 
     /// Refuses to change an existing sync to another repository, branch or folder. If the repository was
@@ -353,12 +366,10 @@ async fn put_agent(
     change = change.max(put_all(objects, &beside, "agent").await?);
     let mut of_pod = PutOutcome::Unchanged;
     for deployment in &pod {
-        let (deployment, left) = equipment::yielded(objects, deployment, flags).await.map_err(at("agent"))?;
+        let (deployment, notes) =
+            equipment::yielded(objects, deployment, flags).await.map_err(at("agent"))?;
         of_pod = of_pod.max(put_all(objects, std::slice::from_ref(&deployment), "agent").await?);
-        if !left.is_empty() {
-            let note = format!("fields of the Deployment that others have set stay: {}", left.join(", "));
-            progress.tell(ProgressEvent::Note(note));
-        }
+        progress.tell_all(notes.into_iter().map(ProgressEvent::Note));
         rollout::available(objects, &deployment, &patience, progress).await.map_err(at("agent"))?;
         progress.tell_all(tag::moved(objects, installation, of_pod).await.map(ProgressEvent::Note));
     }
@@ -404,6 +415,10 @@ async fn put_sync(
     let patience = Patience::new("source", plan.timeout);
     let [source, root] = wanted.as_slice() else { return Ok(()) };
     let before = wait::standing(objects, source, &patience, progress).await.map_err(at("source"))?;
+    let live = objects.get(source).await;
+    let live = live.map_err(|failure| at("source")(Problem::cluster(source.id().subject(), failure)))?;
+    let dropped = live.and_then(|live| memory::dropped(&live, &plan.flags[1]));
+    progress.tell_all(dropped.map(ProgressEvent::Note));
     let change = put_all(objects, &wanted, "source").await?;
     let is_asked = before == Some(Standing::Failing) || (is_new_agent && before.is_some());
     let (revision, token) = if is_asked {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use self::registered::{Registered, unreadable};
+use self::registered::{Registered, unnoted, unreadable};
 use super::deploy_key::KeyIdentity;
 use super::hub::Hub;
 use super::manifests::{self, Installation};
@@ -262,9 +262,14 @@ async fn remove_kinds(
     for info in api::acted_on() {
         acted_on.extend(all(info, objects).await?);
     }
-    // The sources may be all that says where a key is registered, so they stay for the next run if a key
-    // does.
-    forget_keys(objects, removal, (secrets, keys), progress).await?;
+    let forgotten = forget_keys(objects, removal, (secrets, keys), progress).await?;
+    // A Secret of an earlier version relies on the sources for the place of its key.
+    for (secret, host) in
+        secrets.iter().filter_map(|secret| Some((secret, unnoted(secret, &acted_on, removal.hub.as_ref())?)))
+    {
+        let patch = json!({"metadata": {"annotations": {keys::KEY_HOST: host.to_string()}}});
+        objects.merge(secret, &patch).await.map_err(failed(secret))?;
+    }
     let mut held = Vec::new();
     for object in &acted_on {
         let others = finalizers_of_others(object);
@@ -292,6 +297,10 @@ async fn remove_kinds(
         let note = format!("definitions of kinds that lockgate does not reconcile stay: {}", left.join(", "));
         progress.tell(ProgressEvent::Note(note));
     }
+    if !forgotten.is_empty() {
+        // The Secrets say which key stays where, so they stay for the next run.
+        return Err(FailedStep { step: "deploy key", problems: forgotten });
+    }
     if removal.purge {
         remove_secrets(objects, removal, secrets, progress).await?;
     } else {
@@ -301,23 +310,24 @@ async fn remove_kinds(
     Ok(())
 }
 
-/// Deletes the deploy keys of the Secrets at their hosts, or reports that they stay there.
+/// Deletes the deploy keys of the Secrets at their hosts, or reports that they stay there. Returns the
+/// problems that keep keys there.
 async fn forget_keys(
     objects: &Objects,
     removal: &Removal,
     (secrets, keys): (&[Object], &[Registered]),
     progress: &mut ProgressLog<'_>,
-) -> Result<(), FailedStep> {
+) -> Result<Vec<Problem>, FailedStep> {
     let Some(hub) = &removal.hub else {
         progress.tell_all(keys.iter().map(|key| ProgressEvent::Note(key.to_string())));
-        return Ok(());
+        return Ok(Vec::new());
     };
     let identity = KeyIdentity::of(objects).await.map_err(at("deploy key"))?;
     let mut problems = unreadable(secrets);
     for key in keys {
         problems.extend(key.delete(hub, &identity, progress).await);
     }
-    if problems.is_empty() { Ok(()) } else { Err(FailedStep { step: "deploy key", problems }) }
+    Ok(problems)
 }
 
 /// Whether a definition exists and must stay. That is so for a kind that lockgate does not reconcile if a

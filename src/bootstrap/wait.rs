@@ -270,7 +270,9 @@ async fn fetched_as(
         failing_since = if status == "False" { failing_since.or(Some(Instant::now())) } else { None };
         let is_final = failing_since.is_some_and(|since| since.elapsed() >= GRACE);
         if patience.is_over() || is_final {
-            return Err(patience.ended(source, &cause));
+            let is_silent = cause.is_empty() && live.is_some_and(|live| live.pointer("/status").is_some());
+            let silence = "its status has not changed yet; is the agent running?";
+            return Err(patience.ended(source, if is_silent { silence } else { &cause }));
         }
         wait.on(if cause.is_empty() { "to be fetched".into() } else { cause }).await;
     }

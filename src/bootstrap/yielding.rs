@@ -57,14 +57,69 @@ pub(crate) fn yielding(
     Ok((edited.map_err(|error| Problem::Embedded(error.to_string()))?, told.collect()))
 }
 
+/// The fields below `spec` that others have set to another value than the wanted one, which replaces it; each
+/// with its manager, its value and the wanted one.
+pub(crate) fn overridden(wanted: &Object, live: &Object) -> Vec<String> {
+    let mut told = Vec::new();
+    for (manager, fields) in foreign(live) {
+        let values = (&wanted.value()["spec"], &live.value()["spec"]);
+        compare(&fields["f:spec"], values, "spec", &mut |path, wanted, found| {
+            let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+            told.push(format!("{path} ({manager}), {} → {}", shown(found), shown(wanted)));
+        });
+    }
+    told
+}
+
+/// Walks through a set of fields, and reports those whose wanted value differs from the live one.
+fn compare(
+    fields: &Value,
+    (wanted, live): (&Value, &Value),
+    path: &str,
+    report: &mut impl FnMut(&str, &Value, &Value),
+) {
+    let Some(entries) = fields.as_object().filter(|entries| !entries.is_empty()) else {
+        if wanted != live {
+            report(path, wanted, live);
+        }
+        return;
+    };
+    for (entry, below) in entries {
+        let (name, values) = if let Some(name) = entry.strip_prefix("f:") {
+            (name.to_owned(), wanted.get(name).zip(live.get(name)))
+        } else if let Some(Ok(key)) = entry.strip_prefix("k:").map(serde_json::from_str::<Value>) {
+            (item_name(&key), item(wanted, &key).zip(item(live, &key)))
+        } else {
+            continue;
+        };
+        if let Some(values) = values {
+            compare(below, values, &format!("{path}.{name}"), report);
+        }
+    }
+}
+
+/// The item of a list that has all fields of a key.
+fn item<'v>(list: &'v Value, key: &Value) -> Option<&'v Value> {
+    let fields = key.as_object()?;
+    list.as_array()?.iter().find(|item| fields.iter().all(|(name, value)| item.get(name) == Some(value)))
+}
+
+fn item_name(key: &Value) -> String {
+    key["name"].as_str().map_or_else(|| key.to_string(), ToOwned::to_owned)
+}
+
+/// The fields that each other manager has set, except those of the status.
+fn foreign(live: &Object) -> impl Iterator<Item = (&str, &Value)> {
+    let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array);
+    entries.into_iter().flatten().filter_map(|entry| {
+        let manager = entry["manager"].as_str().filter(|manager| *manager != MANAGER)?;
+        (entry["subresource"] != "status").then_some((manager, &entry["fieldsV1"]))
+    })
+}
+
 /// Another field manager that has set the field.
 fn owner<'o>(live: &'o Object, path: &[&str]) -> Option<&'o str> {
-    let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array)?;
-    entries.iter().find_map(|entry| {
-        let manager = entry["manager"].as_str().filter(|manager| *manager != MANAGER)?;
-        let is_of_status = entry["subresource"] == "status";
-        (!is_of_status && has(&entry["fieldsV1"], path)).then_some(manager)
-    })
+    foreign(live).find_map(|(manager, fields)| has(fields, path).then_some(manager))
 }
 
 /// Whether a set of fields contains a field, or one below it.
@@ -110,6 +165,38 @@ mod tests {
         });
         value["metadata"]["managedFields"] = managed;
         Object::parse(value).unwrap()
+    }
+
+    #[test]
+    fn what_is_put_back_is_told() {
+        let container = json!({".": {}, "f:image": {}, "f:args": {}, "f:env": {
+            "k:{\"name\":\"A\"}": {".": {}, "f:name": {}, "f:value": {}},
+            "k:{\"name\":\"THEIRS\"}": {".": {}, "f:name": {}, "f:value": {}},
+        }});
+        let fields = json!({"f:metadata": {"f:labels": {"f:a": {}}}, "f:spec": {"f:replicas": {}, "f:paused": {},
+            "f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"agent\"}": container}}}}});
+        let by = |manager: &str| json!([{"manager": manager, "operation": "Update", "fieldsV1": fields}]);
+        let of = |managed: Value, image: &str, args: &[&str], value: &str| {
+            deployment(managed)
+                .edit(|object| {
+                    let container = &mut object["spec"]["template"]["spec"]["containers"][0];
+                    container["image"] = image.into();
+                    container["args"] = json!(args);
+                    container["env"] = json!([{"name": "A", "value": value}]);
+                })
+                .unwrap()
+        };
+        let wanted = of(json!([]), "i:1", &["agent"], "1");
+        let live = of(by("kubectl-set"), "i:9", &["agent", "-x"], "2");
+        let agent = "spec.template.spec.containers.agent";
+        let expected = [
+            format!("{agent}.image (kubectl-set), i:9 → i:1"),
+            format!("{agent}.args (kubectl-set), [\"agent\",\"-x\"] → [\"agent\"]"),
+            format!("{agent}.env.A.value (kubectl-set), 2 → 1"),
+        ];
+        assert_eq!(overridden(&wanted, &live), expected);
+        assert!(overridden(&wanted, &of(by(MANAGER), "i:9", &[], "2")).is_empty(), "an upgrade is no news");
+        assert!(overridden(&wanted, &of(by("kubectl-set"), "i:1", &["agent"], "1")).is_empty());
     }
 
     #[test]

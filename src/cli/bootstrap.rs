@@ -209,12 +209,15 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, CommandError> 
     let memory = memory.map_err(|problem| CommandError::from(at("preflight")(problem)))?;
     let mut source = memory.source.clone();
     let remembered_api = source.remove(API_URL);
-    source.remove(REMOTE);
+    let remembered_remote = source.remove(REMOTE);
     let lists: [(&[&str], &Flags); 2] = [(&memory::AGENT, &memory.agent), (&SOURCE, &source)];
     let silent = [("namespace", memory.namespace.as_deref())];
     let Recalled { arguments, kept, told } = memory::recall::<Arguments>(&lists, &silent)?;
     let mut flags: [Flags; 2] = kept.try_into().unwrap_or_default();
-    flags[1].insert(REMOTE.into(), remote.clone());
+    flags[1].insert(REMOTE.into(), remembered_remote.unwrap_or_else(|| remote.clone()));
+    if let (None, Some(api)) = (&hub, &remembered_api) {
+        flags[1].insert(API_URL.into(), api.clone());
+    }
     match (arguments.remote, hub) {
         (Remote::Github(arguments), Some((api, signed_in))) => {
             // A user who may write to the cluster must not decide where the token is sent.

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use ssh_key::PublicKey;
+use ssh_key::{Fingerprint, PublicKey};
 
 use super::output::{self, CommandError, printable};
 use super::progress::{Printer, ProgressFormat};
-use super::shared::{days, key_pair};
+use super::shared::{days, key_pair, lifetime};
 use super::table::{TableForm, age, plain, trimmed};
 use super::token::{HubArguments, repository};
 use crate::bootstrap::github::GitHub;
@@ -96,7 +96,7 @@ struct CreateArguments {
     #[arg(short, long, value_name = "NAME", default_value = keys::DEFAULT_NAMESPACE)]
     namespace: String,
     /// The lifetime of the key, such as 12h
-    #[arg(long, value_name = "DURATION", value_parser = days)]
+    #[arg(long, value_name = "DURATION", value_parser = lifetime)]
     key_ttl: Option<Duration>,
     /// Print what would be done, and change nothing
     #[arg(long)]
@@ -128,7 +128,7 @@ struct Which {
     #[arg(long, value_name = "NAME")]
     cluster_name: Option<ClusterName>,
     /// The key with this fingerprint, as SHA256:…
-    #[arg(long, value_name = "FINGERPRINT")]
+    #[arg(long, value_name = "FINGERPRINT", value_parser = fingerprint)]
     key: Option<String>,
 }
 
@@ -167,6 +167,16 @@ struct AgeArguments {
     unused_for: Option<Duration>,
 }
 
+/// Parses a fingerprint as `lockgate keys list` prints it.
+fn fingerprint(text: &str) -> Result<String, String> {
+    let is_one = matches!(text.parse(), Ok(Fingerprint::Sha256(_)));
+    if is_one {
+        Ok(text.into())
+    } else {
+        Err("it is no fingerprint, as in SHA256:… of lockgate keys list".into())
+    }
+}
+
 fn unused_for(text: &str) -> Result<Duration, String> {
     let duration = days(text)?;
     if duration < LEAST_UNUSED {
@@ -202,7 +212,7 @@ async fn remove(
 ) -> Result<ExitCode, CommandError> {
     let github = github.sign_in()?;
     let (now, is_rehearsed) = (clock::now(), deletion.dry_run);
-    told(deletion.output, async |progress| {
+    told(deletion.output, is_rehearsed, async |progress| {
         keyring::remove(&github, unwanted, is_rehearsed, now, progress).await
     })
     .await
@@ -214,7 +224,7 @@ async fn create(arguments: &CreateArguments) -> Result<ExitCode, CommandError> {
     let until = arguments.key_ttl.map(|ttl| moment::after(clock::now(), ttl));
     let title = Title::new(&arguments.cluster_name.to_string(), None, &arguments.namespace, until);
     let is_rehearsed = arguments.dry_run;
-    told(arguments.output, async |progress| {
+    told(arguments.output, is_rehearsed, async |progress| {
         keyring::create(&github, &title, &key, is_rehearsed, progress).await
     })
     .await
@@ -223,9 +233,10 @@ async fn create(arguments: &CreateArguments) -> Result<ExitCode, CommandError> {
 /// Runs a step that reports its progress.
 async fn told(
     form: ProgressFormat,
+    is_rehearsed: bool,
     step: impl AsyncFnOnce(&mut ProgressLog<'_>) -> Result<(), FailedStep>,
 ) -> Result<ExitCode, CommandError> {
-    let mut printer = Printer::new(form);
+    let mut printer = if is_rehearsed { Printer::rehearsing(form) } else { Printer::new(form) };
     let mut sink = |event| printer.print(&event);
     let mut progress = ProgressLog::new(&mut sink);
     let result = step(&mut progress).await;
@@ -299,4 +310,18 @@ fn value(ListedKeys { key, title }: &ListedKeys) -> Value {
         "createdAt": key.created_at,
         "lastUsed": key.last_used,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_is_of_sha256() {
+        let print = "SHA256:uNiVztksCsDhcc0u9e8BrrulTo/TCNpY4hVdmLNVkzM";
+        assert_eq!(fingerprint(print), Ok(print.into()));
+        for text in ["nonsense", "SHA256:foo", "SHA512:uNiV", "", print.strip_prefix("SHA256:").unwrap()] {
+            assert!(fingerprint(text).unwrap_err().contains("no fingerprint"), "{text}");
+        }
+    }
 }

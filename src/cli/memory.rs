@@ -10,6 +10,7 @@ use super::output::CommandError;
 use super::pod::SEPARATOR;
 use crate::bootstrap::memory::Flags;
 use crate::bootstrap::progress::ProgressEvent;
+use lockgate_base::keys;
 
 /// The flags of the agent that are remembered.
 pub(super) const AGENT: [&str; 12] = [
@@ -44,15 +45,18 @@ fn given(matches: &ArgMatches, names: &[&str]) -> Flags {
     let matches = deepest(matches);
     let value = |name: &&str| {
         let id = name.replace('-', "_");
-        // Not every subcommand has each of them.
-        let is_known = matches.try_contains_id(&id).is_ok();
-        let is_given = is_known && matches.value_source(&id) == Some(ValueSource::CommandLine);
+        let is_given = is_known(matches, name) && matches.value_source(&id) == Some(ValueSource::CommandLine);
         let values = is_given.then(|| matches.get_raw(&id)).flatten()?;
         let values = values.map(|value| value.to_str().map(|value| to_remember(name, value)));
         let text = values.collect::<Option<Vec<&str>>>()?.join(&SEPARATOR.to_string());
         Some(((*name).to_owned(), text))
     };
     names.iter().filter_map(value).collect()
+}
+
+/// Whether a subcommand has a flag: not every one has each of them.
+fn is_known(matches: &ArgMatches, name: &str) -> bool {
+    matches.try_contains_id(&name.replace('-', "_")).is_ok()
 }
 
 /// The part of a value that is remembered.
@@ -88,6 +92,8 @@ pub(super) fn recall<A: Args>(
         let given = given(&matches, names);
         for (name, value) in remembered.iter().filter(|(name, _)| names.contains(&name.as_str())) {
             match given.get(name) {
+                // A flag of the other subcommand stays remembered.
+                None if !is_known(deepest(&matches), name) => {}
                 None => {
                     more.push(OsString::from(format!("--{name}={value}")));
                     before.push(format!("--{name} {}", shown(value)));
@@ -107,11 +113,24 @@ pub(super) fn recall<A: Args>(
             more.push(OsString::from(format!("--{name}={value}")));
         }
     }
-    let told = [("remembered flags", before), ("changed flags", instead)];
-    let told = told.into_iter().filter(|(_, flags)| !flags.is_empty());
-    let told =
-        told.map(|(what, flags)| ProgressEvent::Note(format!("{what}: {}", flags.join(", ")))).collect();
-    Ok(Recalled { arguments: parse(&more)?.0, kept, told })
+    let told = [
+        (!before.is_empty()).then(|| ProgressEvent::Fact(format!("remembered flags: {}", before.join(", ")))),
+        (!instead.is_empty()).then(|| ProgressEvent::Note(format!("changed flags: {}", instead.join(", ")))),
+    ];
+    let (arguments, _) = parse(&more).map_err(|error| unusable(&error))?;
+    Ok(Recalled { arguments, kept, told: told.into_iter().flatten().collect() })
+}
+
+/// The failure of flags that the user did not give.
+fn unusable(error: &CommandError) -> CommandError {
+    let told = error.told();
+    let cause = told.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    CommandError::usage(format!("the flags that the cluster remembers cannot be used: {cause}")).hint(
+        format!(
+            "pass the flag, or correct the annotation {} of the Deployment or the GitRepository",
+            keys::FLAGS
+        ),
+    )
 }
 
 /// Several values on one line.
@@ -122,6 +141,14 @@ fn shown(values: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_remembered_flag_is_not_blamed_on_the_user() {
+        let clap = "error: invalid value 'perhaps' for '--lockdown[=<LOCKDOWN>]'\n\nFor more information, try '--help'.";
+        let error = unusable(&CommandError::usage(clap));
+        let told = "the flags that the cluster remembers cannot be used: invalid value 'perhaps' for '--lockdown[=<LOCKDOWN>]'";
+        assert_eq!((error.told().as_str(), error.code()), (told, 2));
+    }
 
     #[test]
     fn of_a_login_the_name_is_remembered_and_not_the_file() {

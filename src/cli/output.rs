@@ -107,7 +107,6 @@ impl CommandError {
     }
 
     /// The messages as one text.
-    #[cfg(test)]
     pub(super) fn told(&self) -> String {
         self.messages.join("; ")
     }

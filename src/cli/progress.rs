@@ -36,6 +36,8 @@ pub(super) struct Printer {
     live: bool,
     /// Whether the next line may overwrite the last one.
     is_open: bool,
+    /// Whether the run changes nothing on purpose.
+    is_rehearsal: bool,
     /// The last wait that was printed, so that a file does not fill with the same line.
     waiting: String,
 }
@@ -47,8 +49,14 @@ impl Printer {
             colour: output::has_colour(io::stderr().is_terminal()),
             live: output::is_live(),
             is_open: false,
+            is_rehearsal: false,
             waiting: String::new(),
         }
+    }
+
+    /// A printer for a dry run.
+    pub(super) fn rehearsing(form: ProgressFormat) -> Self {
+        Self { is_rehearsal: true, ..Self::new(form) }
     }
 
     /// Prints the heading of the run.
@@ -78,6 +86,7 @@ impl Printer {
         match result {
             Ok(()) => {
                 let what = match changed {
+                    PutOutcome::Unchanged if self.is_rehearsal => "dry run: nothing was changed",
                     PutOutcome::Unchanged => "already up to date, nothing was changed",
                     PutOutcome::Adopted | PutOutcome::Configured | PutOutcome::Created => "done",
                 };
@@ -141,6 +150,7 @@ impl Printer {
                 let text = if is_end { with_time(&text, *took, output::width()) } else { text };
                 self.line(&text, !is_end && *state != "failing");
             }
+            ProgressEvent::Fact(text) => self.line(&format!("  · {}", printable(text)), false),
             ProgressEvent::Note(text) => {
                 let text = printable_lines(text).replace('\n', "\n    ");
                 self.line(&format!("  ! {text}"), false);
@@ -250,7 +260,7 @@ fn json_of(event: &ProgressEvent) -> Value {
             "event": "kustomization", "namespace": key.namespace, "name": key.name, "state": state, "detail": detail,
             "seconds": seconds(*took),
         }),
-        ProgressEvent::Note(text) => json!({"event": "note", "detail": text}),
+        ProgressEvent::Fact(text) | ProgressEvent::Note(text) => json!({"event": "note", "detail": text}),
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) struct KeyArguments {
     #[arg(long, value_name = "NAME")]
     pub(super) cluster_name: Option<ClusterName>,
     /// The lifetime of a new deploy key, such as 12h; `lockgate keys prune --expired` deletes it afterwards
-    #[arg(long, value_name = "DURATION", value_parser = days)]
+    #[arg(long, value_name = "DURATION", value_parser = lifetime)]
     key_ttl: Option<Duration>,
     /// The type of a new key: ed25519, ecdsa-p256, ecdsa-p384 or ecdsa-p521
     #[arg(long, value_name = "NAME", default_value_t)]
@@ -129,6 +129,8 @@ impl InstallationArguments {
 /// The key pair whose private key is in a file.
 pub(super) fn key_pair(file: &Path) -> Result<KeyPair, CommandError> {
     let unreadable = |error: String| {
+        // The agent's messages call the file by its name in a Secret.
+        let error = error.strip_prefix("identity ").map_or(error.clone(), |rest| format!("it {rest}"));
         CommandError::usage(format!("{}: {error}", file.display()))
             .hint("make a pair without a passphrase: ssh-keygen -t ed25519 -N '' -f FILE")
     };
@@ -141,6 +143,14 @@ pub(super) fn key_pair(file: &Path) -> Result<KeyPair, CommandError> {
 /// Parses a duration such as `90s` or `5m`.
 pub(super) fn duration(text: &str) -> Result<Duration, model::ParseDurationError> {
     text.parse::<model::Duration>().map(model::Duration::std)
+}
+
+/// Parses the lifetime of a key. GitHub's date of last use lags, so a shorter one could not be told from one
+/// that has ended.
+pub(super) fn lifetime(text: &str) -> Result<Duration, String> {
+    const LEAST: Duration = Duration::from_hours(1);
+    let lifetime = days(text)?;
+    if lifetime < LEAST { Err("a key lives for at least 1h".into()) } else { Ok(lifetime) }
 }
 
 /// Parses a number of days such as `30d`, or a [`duration`].
@@ -156,6 +166,17 @@ pub(super) fn days(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_lives_for_an_hour_at_least() {
+        assert_eq!(
+            (lifetime("1h"), lifetime("1d")),
+            (Ok(Duration::from_hours(1)), Ok(Duration::from_hours(24)))
+        );
+        for text in ["0", "1s", "59m"] {
+            assert_eq!(lifetime(text), Err("a key lives for at least 1h".into()), "{text}");
+        }
+    }
 
     #[test]
     fn days_are_durations_too() {

@@ -45,7 +45,7 @@ impl TokenArguments {
     /// Whether any flag names credentials.
     fn is_given(&self) -> bool {
         let TokenSource { token_stdin, token_file, app_id } = &self.source;
-        *token_stdin || token_file.is_some() || app_id.is_some() || std::env::var_os(TOKEN_VARIABLE).is_some()
+        *token_stdin || token_file.is_some() || app_id.is_some() || in_environment(TOKEN_VARIABLE).is_some()
     }
 }
 
@@ -134,8 +134,13 @@ pub(super) fn given_token(
         read.map_err(|error| CommandError::usage(format!("standard input: {error}")))?;
         return Ok(Some((token(line, "standard input is empty")?, "standard input".into())));
     }
-    let Ok(text) = std::env::var(variable) else { return Ok(None) };
+    let Some(text) = in_environment(variable) else { return Ok(None) };
     Ok(Some((token(text, &format!("{variable} is empty"))?, format!("${variable}"))))
+}
+
+/// The value of a variable; an empty one counts as absent.
+fn in_environment(variable: &str) -> Option<String> {
+    std::env::var(variable).ok().filter(|text| !text.trim().is_empty())
 }
 
 /// The first line of a text. The text is wiped.

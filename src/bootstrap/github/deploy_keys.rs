@@ -63,7 +63,7 @@ impl GitHub {
                 return Ok(keys);
             }
         }
-        Err(GitHubError::Unreachable {
+        Err(GitHubError::Foreign {
             address: self.address.clone(),
             message: format!("the list of deploy keys does not end after {} keys", keys.len()),
         })

@@ -110,6 +110,14 @@ pub enum GitHubError {
         /// The network's message.
         message: String,
     },
+    /// An answer that is not GitHub's.
+    #[error("{address} answers, but not as GitHub does: {message}")]
+    Foreign {
+        /// Scheme, host and port.
+        address: String,
+        /// What is wrong with the answer.
+        message: String,
+    },
     /// Any other answer.
     #[error("GitHub {status} for {request}: {message}")]
     Other {
@@ -156,6 +164,7 @@ impl GitHubError {
             Self::RateLimited { .. } | Self::Unavailable { .. } => "wait, then run the same command again: \
                 it continues where it stopped".into(),
             Self::Unreachable { .. } => "check the network and --api-url (no proxy is used for it); without the API, `lockgate bootstrap git URL` needs SSH only".into(),
+            Self::Foreign { .. } => "check --api-url: it is https://HOST/api/v3 for GitHub Enterprise".into(),
             // The caller that needs a key reports these with their cure.
             Self::KeysDisabled { .. } | Self::Other { .. } | Self::Usage(_) => return None,
         })
@@ -168,7 +177,13 @@ impl GitHubError {
 
     /// Whether GitHub could not be reached. An answer that says no is something else.
     pub const fn is_unreachable(&self) -> bool {
-        matches!(self, Self::RateLimited { .. } | Self::Unavailable { .. } | Self::Unreachable { .. })
+        matches!(
+            self,
+            Self::RateLimited { .. }
+                | Self::Unavailable { .. }
+                | Self::Unreachable { .. }
+                | Self::Foreign { .. }
+        )
     }
 }
 
@@ -191,6 +206,8 @@ impl Body {
     }
 }
 
+/// The longest wait in seconds that a limit of GitHub can ask for; a longer one is no date of GitHub's.
+const LONGEST_WAIT: u64 = 24 * 60 * 60;
 /// The path at which an App gets an installation's token.
 const APP_ROUTE: &str = "/app/installations";
 /// The path at which an App finds its installation.
@@ -211,8 +228,9 @@ pub(super) fn classify(request: &str, status: u16, headers: &HeaderMap, body: &[
         403 | 429 if is_rate_limit(status, &text, header("x-ratelimit-remaining").as_deref()) => {
             let number = |name: &str| header(name).and_then(|seconds| seconds.parse::<u64>().ok());
             let now = clock::now().unix().cast_unsigned();
-            let wait = number("retry-after")
-                .or_else(|| number("x-ratelimit-reset").map(|reset| reset.saturating_sub(now)));
+            let wait: Option<u64> = number("retry-after")
+                .or_else(|| number("x-ratelimit-reset").map(|reset| reset.saturating_sub(now)))
+                .filter(|wait| *wait <= LONGEST_WAIT);
             GitHubError::RateLimited { request, status, wait }
         }
         403 => match (header("x-github-sso"), header("x-accepted-oauth-scopes"), header("x-oauth-scopes")) {
@@ -305,6 +323,22 @@ mod tests {
             assert!(message.contains(cause) && !message.contains('\n'), "{message}");
             assert!(error.fix("o/r").unwrap().contains(fix), "{:?}", error.fix("o/r"));
             assert_eq!(error.is_unreachable(), matches!(status, 429 | 502) || message.contains("60 s"));
+        }
+    }
+
+    #[test]
+    fn a_wait_that_no_limit_has_is_not_told() {
+        for (seconds, told) in [("86400", "ask again in 86400 s"), ("99999999999", "too many requests")] {
+            let error = classify(
+                "GET /x",
+                429,
+                &HeaderMap::from_iter([(
+                    http::HeaderName::from_static("retry-after"),
+                    http::HeaderValue::from_static(seconds),
+                )]),
+                b"",
+            );
+            assert!(error.to_string().ends_with(told), "{error}");
         }
     }
 

@@ -143,6 +143,26 @@ fn all_keys_of_a_name_go_but_not_where_two_clusters_live_under_it() {
 }
 
 #[test]
+fn a_key_that_was_made_before_its_cluster_is_no_second_cluster() {
+    let early = Title::new("eu-west9", None, "flux-system", None).to_string();
+    for (older, younger) in [(early.clone(), title(UID)), (title(UID), early)] {
+        let (mut older, younger) = (key(1, &older, 50), key(2, &younger, 110));
+        older.last_used = Some(moment(900));
+        assert_eq!(of_name(&[older, younger], &name(), None).map(|keys| keys.len()), Ok(2));
+    }
+}
+
+#[test]
+fn an_expired_key_is_kept_for_an_hour_after_its_last_use() {
+    let until = Some(moment(4000));
+    let mut expired = key(1, &Title::new("pr-1", Some(OTHER), "flux-system", until).to_string(), 0);
+    expired.last_used = Some(moment(3900));
+    let fate = |now: i64| aged(std::slice::from_ref(&expired), None, Age::Expired, moment(now))[0].1;
+    assert_eq!(fate(3900 + 3600), KeyFate::Stays(Kept::Used { at: moment(3900), by_another: true }));
+    assert_eq!(fate(3900 + 3601), KeyFate::Goes);
+}
+
+#[test]
 fn keys_expire_by_their_title_and_a_use_since_keeps_them() {
     let ttl = |id, until: i64| {
         let until = Some(moment(until));

@@ -88,3 +88,10 @@ fn webhook(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once("failed calling webhook \"")?;
     rest.split_once('"').map(|(name, _)| name)
 }
+
+/// The cure of an annotation that was edited by hand.
+pub(super) const DAMAGED_FLAGS: &str = "correct the annotation; or remove it with kubectl annotate … lockgate.dev/flags-, and \
+                                        pass all flags again";
+
+/// The cure if a command does not name the GitHub of the repository.
+pub(super) const OTHER_API: &str = "pass --api-url again: the token is sent only to an address that you give";

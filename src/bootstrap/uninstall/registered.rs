@@ -142,7 +142,7 @@ impl Registered {
 impl fmt::Display for Registered {
     /// The remaining task: only the repository's owner can delete the key there.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hosts = self.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let hosts = self.hosts.iter().map(KeyHost::name).collect::<Vec<_>>().join(", ");
         let place = if hosts.is_empty() { "at the hosts that accept it" } else { &format!("at {hosts}") };
         let Self { title, fingerprint, .. } = self;
         write!(
@@ -158,7 +158,7 @@ pub(super) fn unreadable(secrets: &[Object]) -> Vec<Problem> {
     let is_unreadable =
         |secret: &&Object| secret::has_key(secret) && secret::registered_lines(secret).is_empty();
     let problem = |secret: &Object| {
-        let place = KeyHost::of(secret).map(|host| format!(" at {host}")).unwrap_or_default();
+        let place = KeyHost::of(secret).map(|host| format!(" at {}", host.name())).unwrap_or_default();
         Problem::UnknownKey(format!(
             "{} has no readable key, so its deploy key{place} cannot be told from others and stays; run lockgate keys list \
              OWNER/REPO",
@@ -173,17 +173,25 @@ fn hosts_of(secret: &Object, sources: &[Object], hub: Option<&Hub>) -> BTreeSet<
     if let Some(host) = KeyHost::of(secret) {
         return BTreeSet::from([host]);
     }
+    let public = Hub { api: PUBLIC_API.into(), credentials: None };
+    let hub = hub.unwrap_or(&public);
     let reading = sources.iter().filter(|source| reads(source, secret));
     let host = |source: &Object| {
         let url = source.text("/spec/url")?;
         let elsewhere = || KeyHost::Owner { url: url.into() };
         let by_address = || {
-            let (hub, url) = (hub?, url.parse::<SshUrl>().ok()?);
+            let url = url.parse::<SshUrl>().ok()?;
             hub.repository(&url).map(|repository| KeyHost::github(&hub.api, &repository))
         };
         Some(memory::key_host(source).or_else(by_address).unwrap_or_else(elsewhere))
     };
     reading.filter_map(host).collect()
+}
+
+/// The place of a Secret's key, if only a source tells it.
+pub(super) fn unnoted(secret: &Object, sources: &[Object], hub: Option<&Hub>) -> Option<KeyHost> {
+    let is_noted = KeyHost::of(secret).is_some() || !secret::has_key(secret);
+    if is_noted { None } else { hosts_of(secret, sources, hub).pop_first() }
 }
 
 /// Whether a source reads a Secret, or the Secret that takes over its key.

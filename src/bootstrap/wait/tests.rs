@@ -125,8 +125,15 @@ async fn a_first_fetch_that_fails_says_why() {
                 {"type": "Ready", "status": "False", "message": "connection timed out", "observedGeneration": observed}]},
         })
     };
-    for (observed, told) in [(json!(1), "connection timed out"), (json!(0), "it has no status")] {
-        let objects = answering(vec![(Some(200), failing(observed))]);
+    let unseen = failing(json!(0));
+    let mut fresh = unseen.clone();
+    fresh.as_object_mut().unwrap().shift_remove("status");
+    for (live, told) in [
+        (failing(json!(1)), "connection timed out"),
+        (unseen, "its status has not changed yet; is the agent running?"),
+        (fresh, "it has no status; is the agent running?"),
+    ] {
+        let objects = answering(vec![(Some(200), live)]);
         let patience = Patience::new("source", Duration::ZERO);
         let source = Object::parse(failing(json!(1))).unwrap();
         let mut sink = |_| {};

@@ -76,11 +76,16 @@ fn a_key_is_where_its_secret_remembers_and_else_where_its_source_tells() {
         (source(ssh, Some(flags)), None, told),
         (source(ssh, Some(public)), None, "https://api.github.com/repos/acme/platform"),
         (source(ssh, None), None, ssh),
+        (source("ssh://git@github.com/o/r", None), None, "https://api.github.com/repos/o/r"),
         (source(ssh, None), Some(&other), "http://127.0.0.1:3/repos/acme/platform"),
     ] {
         assert_eq!(hosts(&bare, &[source], hub), [[expected]]);
     }
     assert_eq!(hosts(&bare, &[], Some(&other)), [Vec::<String>::new()]);
+    // Before the source goes, the Secret learns what only the source tells.
+    let flagged = [source(ssh, Some(flags))];
+    assert_eq!(unnoted(&bare[0], &flagged, None), Some(place));
+    assert_eq!((unnoted(&bare[0], &[], None), unnoted(&remembering[0], &flagged, None)), (None, None));
 }
 
 #[test]
