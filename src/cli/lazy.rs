@@ -3,8 +3,8 @@
 use clap::error::Error;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Id};
 
-/// The arguments of one of several commands. To describe those of all commands takes as long as a short command
-/// itself.
+/// The arguments of one of several commands. To describe those of all commands takes as long as a short
+/// command itself.
 pub(super) struct Lazy<T>(pub(super) Box<T>);
 
 impl<T: Args> Args for Lazy<T> {
@@ -31,8 +31,8 @@ impl<T: FromArgMatches> FromArgMatches for Lazy<T> {
     }
 }
 
-/// Whether the process was started with the name of a command. If not, clap prints help, which lists what each
-/// command is for.
+/// Whether the process was started with the name of a command. If not, clap prints help, which lists the
+/// purpose of each command.
 fn names_command() -> bool {
     std::env::args_os()
         .nth(1)

@@ -112,8 +112,8 @@ fn told(end: EarlyEnd) -> String {
     }
 }
 
-/// Renders a chart until it asks for nothing more. The cluster has nothing of what it looks up, and documents on
-/// other hosts that its schemas refer to allow every value.
+/// Renders a chart until it asks for nothing more. Each lookup finds nothing, and a document on another host
+/// that a schema refers to allows every value.
 fn without_answers(
     chart: &ReadyChart,
     task: &RenderTask,
