@@ -2,7 +2,7 @@
 //! resources, Flux's among them.
 
 use super::state::Health;
-use super::status::{JudgedObject, in_progress};
+use super::status::{JudgedObject, StatusCondition, in_progress};
 
 /// The health that follows from the fields of every kind, before the rule of the kind; `None` if the kind
 /// decides.
@@ -14,8 +14,15 @@ pub(super) fn before(status: JudgedObject<'_>) -> Option<Health> {
         (status.number("/metadata/generation"), status.number("/status/observedGeneration"))
         && generation != observed
     {
-        return Some(in_progress(format!(
-            "the controller has not observed generation {generation} yet; it has observed {observed}"
+        // A source that has never been fetched has observed nothing, and its Ready condition says why.
+        let failed = status.condition("Ready").filter(|ready| ready.is_false() && ready.is_about(generation));
+        return Some(in_progress(failed.map_or_else(
+            || {
+                format!(
+                    "the controller has not observed generation {generation} yet; it has observed {observed}"
+                )
+            },
+            StatusCondition::message,
         )));
     }
     status.conditions().filter(|condition| condition.is_true()).find_map(|condition| match condition.kind() {

@@ -68,6 +68,11 @@ impl<'a> StatusCondition<'a> {
         self.field("status") == "False"
     }
 
+    /// Whether the condition is about a generation.
+    pub(super) fn is_about(self, generation: i64) -> bool {
+        self.0.get("observedGeneration").and_then(Value::as_i64) == Some(generation)
+    }
+
     pub(super) fn reason(self) -> &'a str {
         self.field("reason")
     }
