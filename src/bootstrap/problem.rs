@@ -216,8 +216,8 @@ pub enum Problem {
     },
     /// A namespace is terminating, and waits for a finalizer that nobody removes.
     #[error(
-        "{namespace} is terminating, and the finalizer {finalizer} on {holder} blocks it; no agent runs to \
-         remove it: run lockgate uninstall"
+        "{namespace} is being deleted and held by {finalizer} on {holder}; no agent runs to drop it: run lockgate \
+         uninstall"
     )]
     HeldNamespace {
         /// `Namespace/name`.

@@ -180,7 +180,7 @@ fn fingerprint(text: &str) -> Result<String, String> {
 fn unused_for(text: &str) -> Result<Duration, String> {
     let duration = days(text)?;
     if duration < LEAST_UNUSED {
-        return Err("GitHub's date of last use lags by up to a week; give at least 7d".into());
+        return Err("GitHub's last use lags; give at least 7d".into());
     }
     Ok(duration)
 }

@@ -387,8 +387,8 @@ async fn a_namespace_that_is_held_for_ever_is_named_with_its_cure() {
     for command in [site.lockgate(&["install"]), site.bootstrap(&[])] {
         let run = ended(command).await;
         assert_eq!(run.code, 1, "{}", run.stderr);
-        let told = "Namespace/flux-system is terminating, and the finalizer finalizers.fluxcd.io on \
-            Kustomization/flux-system/apps blocks it; no agent runs to remove it: run lockgate uninstall";
+        let told = "Namespace/flux-system is being deleted and held by finalizers.fluxcd.io on \
+            Kustomization/flux-system/apps; no agent runs to drop it: run lockgate uninstall";
         assert!(run.stderr.contains(told), "{}", run.stderr);
     }
     assert!(site.hub.keys().is_empty());

@@ -231,7 +231,7 @@ async fn what_is_wrong_with_names_and_tokens_is_told() {
     let alone =
         format!("--prune-keys needs --cluster-name: the context '{context}' may be another cluster's too");
     let named = "'EU West' is no cluster name: use a-z, 0-9 and '-'";
-    let lags = "GitHub's date of last use lags by up to a week; give at least 7d";
+    let lags = "GitHub's last use lags; give at least 7d";
     for (command, told) in [
         (site.bootstrap(&["--prune-keys"]), alone.as_str()),
         (site.bootstrap(&["--cluster-name", "EU West"]), named),
