@@ -61,12 +61,11 @@ impl Image {
         };
         let registry = name.split_once('/').map(|(registry, _)| registry);
         let registry = registry.filter(|registry| registry.contains(['.', ':']) || *registry == "localhost");
-        let host = registry.map(|registry| registry.split(':').next().unwrap_or(registry));
         let address = match registry {
             Some(_) => format!("oci://{name}"),
             None => format!("oci://{DEFAULT}/{name}"),
         };
-        let is_local = matches!(host, Some("localhost" | "127.0.0.1"));
+        let is_local = Repository::parse(&address).is_ok_and(|repository| repository.is_loopback());
         Some(Self { name: name.into(), address, tag: tag.into(), is_local })
     }
 

@@ -122,7 +122,8 @@ async fn has_namespace(objects: &Objects, removal: &Removal) -> Result<bool, Fai
 async fn gone_with_its_namespace(objects: &Objects, removal: &Removal) -> Result<Problem, Problem> {
     let title = Title::new("NAME", Some(&KeyIdentity::of(objects).await?.uid), &removal.namespace, None);
     Ok(Problem::UnknownKey(format!(
-        "the Secret was gone together with the namespace {}, so nothing says which deploy key was this cluster's; one          that is left is called \"{title}\": run lockgate keys list OWNER/REPO",
+        "the Secret was gone together with the namespace {}, so nothing says which deploy key was this cluster's; one \
+         that is left is called \"{title}\": run lockgate keys list OWNER/REPO",
         removal.namespace
     )))
 }

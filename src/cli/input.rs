@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::output::CommandError;
+use super::output::{CommandError, printable_lines};
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{self, Dialect};
 use lockgate_git::directory;
@@ -17,7 +17,7 @@ pub(in crate::cli) const STDIN: &str = "-";
 pub(in crate::cli) fn warn(warnings: &[String]) {
     for warning in warnings {
         // A failure to print a warning must not cost the user the output.
-        let _ = writeln!(io::stderr(), "! {warning}");
+        let _ = writeln!(io::stderr(), "! {}", printable_lines(warning));
     }
 }
 

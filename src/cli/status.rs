@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::agent::rules_of;
-use super::output::{self, CommandError, printable};
+use super::output::{self, CommandError, printable, printable_lines};
 use super::shared::ClusterArguments;
 use super::table::{TableForm, age, plain, trimmed};
 use crate::bootstrap::manifests;
@@ -90,7 +90,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError>
     };
     // Standard output is for the requested data.
     for note in idle.iter().chain(&nothing) {
-        let _ = writeln!(io::stderr(), "! {note}");
+        let _ = writeln!(io::stderr(), "! {}", printable_lines(note));
     }
     output::write(&text)?;
     Ok(ExitCode::from(u8::from(!is_ready)))

@@ -8,14 +8,6 @@ use super::stage::{Stage, condition, config_map, stage, until};
 
 const GROUP: &str = "source.toolkit.fluxcd.io/v1";
 
-async fn source(stage: &Stage<'_>, kind: &str, name: &str, spec: Value) {
-    let metadata = json!({"name": name, "namespace": stage.namespace});
-    stage
-        .apply(json!({"apiVersion": GROUP, "kind": kind, "metadata": metadata, "spec": spec}))
-        .await
-        .unwrap();
-}
-
 /// A registry, a repository of charts, and an object of each kind of source that reads them.
 struct Sources {
     registry: Registry,
@@ -31,11 +23,19 @@ impl Sources {
         let sources = Self { registry, charts, folder: tempfile::tempdir().unwrap() };
         sources.push("1");
         let url = sources.registry.url("app");
-        source(stage, "OCIRepository", "app", json!({"url": url, "interval": "1h", "insecure": true})).await;
-        source(stage, "HelmRepository", "charts", json!({"url": sources.charts.url(), "interval": "1h"}))
-            .await;
+        stage
+            .source_of("OCIRepository", "app", json!({"url": url, "interval": "1h", "insecure": true}))
+            .await
+            .unwrap();
+        stage
+            .source_of("HelmRepository", "charts", json!({"url": sources.charts.url(), "interval": "1h"}))
+            .await
+            .unwrap();
         let of = json!({"kind": "HelmRepository", "name": "charts"});
-        source(stage, "HelmChart", "demo", json!({"chart": "demo", "sourceRef": of, "interval": "1h"})).await;
+        stage
+            .source_of("HelmChart", "demo", json!({"chart": "demo", "sourceRef": of, "interval": "1h"}))
+            .await
+            .unwrap();
         sources
     }
 

@@ -12,7 +12,6 @@ use super::flux_cli::line;
 use super::releases::{is_ready, releases, stored, until};
 use super::stage::{Stage, condition, patch, stage};
 
-const GROUP: &str = "source.toolkit.fluxcd.io/v1";
 const MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}-map}\ndata:\n  message: \
                    {{ .Values.message | quote }}\n{{- with .Values.by }}\n  by: {{ . }}\n{{- end }}\n";
 const EXTRA: &str = "{{ if .Values.by }}apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}-extra}\n{{ end }}";
@@ -26,14 +25,6 @@ fn file(message: &str) -> String {
                  "chart": {"spec": {"chart": "demo", "version": "1.x", "sourceRef": source}}},
     })
     .to_string()
-}
-
-async fn source(stage: &Stage<'_>, kind: &str, name: &str, spec: Value) {
-    let metadata = json!({"name": name, "namespace": stage.namespace});
-    stage
-        .apply(json!({"apiVersion": GROUP, "kind": kind, "metadata": metadata, "spec": spec}))
-        .await
-        .unwrap();
 }
 
 /// The two command lines, on a stage.
@@ -82,7 +73,10 @@ async fn helm_reads_and_changes_releases_and_the_agent_goes_on_from_there() {
     let files = [("templates/map.yaml", MAP), ("templates/extra.yaml", EXTRA)];
     charts.publish("demo", "1.0.0", &files).unwrap();
     let stage = stage("helm-cli", &[("apps/web.yaml", &*file("one"))]).await;
-    source(&stage, "HelmRepository", "charts", json!({"url": charts.url(), "interval": "1h"})).await;
+    stage
+        .source_of("HelmRepository", "charts", json!({"url": charts.url(), "interval": "1h"}))
+        .await
+        .unwrap();
     stage.kustomization("apps", json!({})).await;
     let _agent = stage.agent().await;
     let tools = Tools::on(&stage);
@@ -172,7 +166,7 @@ async fn a_chart_of_a_registry_is_released_and_followed() {
     let layer =
         json!({"mediaType": "application/vnd.cncf.helm.chart.content.v1.tar+gzip", "operation": "copy"});
     let spec = json!({"url": url, "interval": "1s", "insecure": true, "ref": {"semver": "1.x"}, "layerSelector": layer});
-    source(&stage, "OCIRepository", "demo", spec).await;
+    stage.source_of("OCIRepository", "demo", spec).await.unwrap();
     let metadata = json!({"name": "web", "namespace": stage.namespace});
     let chart = json!({"kind": "OCIRepository", "name": "demo"});
     let release = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease", "metadata": metadata,
@@ -218,7 +212,10 @@ async fn a_release_of_helm_controller_is_taken_over_as_it_is() {
         .apply(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "apps"}}))
         .await
         .unwrap();
-    source(&stage, "HelmRepository", "charts", json!({"url": charts.url(), "interval": "1h"})).await;
+    stage
+        .source_of("HelmRepository", "charts", json!({"url": charts.url(), "interval": "1h"}))
+        .await
+        .unwrap();
     let mut record = recorded();
     for secret in record["secrets"].as_array().unwrap() {
         stage.apply(secret.clone()).await.unwrap();

@@ -28,9 +28,7 @@ fn push(registry: &Registry, folder: &Path, revision: &str) -> String {
 async fn source(stage: &Stage<'_>, name: &str, registry: &Registry, spec: Value) {
     let mut all = json!({"url": registry.url("org/app"), "interval": "1s", "insecure": true});
     json_patch::merge(&mut all, &spec);
-    let metadata = json!({"name": name, "namespace": stage.namespace});
-    let object = json!({"apiVersion": GROUP, "kind": "OCIRepository", "metadata": metadata, "spec": all});
-    stage.apply(object).await.unwrap();
+    stage.source_of("OCIRepository", name, all).await.unwrap();
 }
 
 fn sources(stage: &Stage<'_>) -> Api<DynamicObject> {

@@ -190,7 +190,12 @@ impl Stage<'_> {
         let mut all = json!({"url": self.git.url(&self.repo), "interval": "1s", "secretRef": {"name": "repo"},
                              "ref": {"branch": "main"}});
         json_patch::merge(&mut all, &spec);
-        self.apply(json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "spec": all,
+        self.source_of("GitRepository", name, all).await
+    }
+
+    /// A source of a kind.
+    pub(crate) async fn source_of(&self, kind: &str, name: &str, spec: Value) -> anyhow::Result<()> {
+        self.apply(json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": kind, "spec": spec,
                           "metadata": {"name": name, "namespace": self.namespace}}))
             .await?;
         Ok(())

@@ -58,6 +58,11 @@ impl Repository {
         Ok(Self { authority, name })
     }
 
+    /// Whether the registry is on this machine.
+    pub fn is_loopback(&self) -> bool {
+        self.base(true).is_ok_and(|base| base.is_loopback())
+    }
+
     /// `host` or `host:port` of the connection.
     pub(super) fn authority(&self) -> &str {
         &self.authority
